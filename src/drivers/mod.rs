@@ -1,0 +1,37 @@
+//! Drivers: each turns one kind of device into [`Batch`]es.
+//!
+//! A driver is a folder of its own with a pure `parse` (bytes to typed values), a transport, and nothing else. It knows
+//! neither the configuration file nor the store: `app::plan` hands it `Settings`, the poller calls it under a
+//! deadline. How to add one: `docs/adding-a-driver.md`.
+
+use crate::model::{Batch, BoxFuture, PollError};
+
+pub mod redfish;
+pub mod snmp;
+
+/// A live device. One task owns it; it is polled by nobody else.
+pub trait Driver: Send {
+    /// Reads the device once. The caller may drop the future at any await (deadline, shutdown): the next call must
+    /// be right all the same, so a late or foreign reply must never become a reading of a later poll.
+    ///
+    /// # Errors
+    /// Closed kinds, see [`crate::model::ErrorKind`]; a device that answers without any value is `NoReading`.
+    fn poll(&mut self) -> BoxFuture<'_, Result<Batch, PollError>>;
+
+    /// Gives back what the device holds for us (a session), within the caller's deadline. Called once, at the end.
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A kind of driver, as listed in [`REGISTRY`].
+#[derive(Debug)]
+pub struct Kind {
+    /// Value of the `driver` label and key in the configuration.
+    pub name: &'static str,
+    /// One line for `--help` and the docs.
+    pub about: &'static str,
+}
+
+/// Every driver there is: one line each.
+pub const REGISTRY: &[Kind] = &[redfish::KIND, snmp::KIND];

@@ -1,0 +1,31 @@
+//! `wattribute` measures what a private cloud draws from the wall and says whose it is.
+//!
+//! # One reading's way
+//!
+//! ```text
+//! wire -> drivers -> poller -> store (latest value, energy) -> attribution (ledger) -> exposition -> /metrics
+//!                                ^                                ^
+//!                              (push)                  inventory + workloads
+//! ```
+//!
+//! 1. [`poller`] asks a driver ([`drivers::Driver::poll`]) under a deadline; the driver's pure parser turns bytes into a
+//!    [`model::Batch`].
+//! 2. [`store::Store::apply`] keeps the latest value of each channel and integrates energy.
+//! 3. Each tick the ledger gives every host's joules away by [`attribution::split`], to the microjoule.
+//! 4. A scrape only reads: it never polls and never waits for a device.
+//!
+//! # Who may import whom
+//!
+//! `model` imports nothing. `config`, `store`, `inventory`, `drivers`, `workloads` import `model`. `attribution` imports
+//! `model`, `store`, `inventory`, `workloads`. `exposition` reads `store` and `attribution`. `poller` and `http` sit
+//! above; `app` wires; `cli` calls `app`. `config` and `drivers` never meet. `tests/architecture.rs` holds the table.
+//!
+//! # Invariants
+//!
+//! - The joules of a host are the joules of its workloads, its hypervisor and its unallocated rest: exactly.
+//! - A counter never falls.
+//! - A value that is not there is absent, never 0; measured and estimated never share a series.
+
+pub mod drivers;
+pub mod model;
+pub mod workloads;

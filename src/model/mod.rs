@@ -1,0 +1,24 @@
+//! The words of the project as types: units, identifiers, readings, time, and errors of a poll.
+//!
+//! Lives here: what every layer speaks. Does not live here: I/O, configuration, or anything that imports
+//! another layer. A number leaves this module only with its unit in its name or type.
+
+pub mod clock;
+pub mod error;
+pub mod ids;
+pub mod labels;
+pub mod reading;
+pub mod units;
+
+pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use error::{ErrorKind, PollError};
+pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
+pub use labels::LabelSet;
+pub use reading::{Batch, EnergyCounter, Identity, Measure, Quality, Quantity, Reading};
+pub use units::{
+    Amperes, Celsius, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio, UnitError, VoltAmperes, Volts,
+    Watts,
+};
+
+/// A boxed future that may cross threads: what driver and source traits return, so that they stay object safe.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

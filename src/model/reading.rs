@@ -1,0 +1,219 @@
+//! Readings: what one poll of one meter says. A value that the device does not have is no reading; it is never 0.
+
+use super::ids::ChannelId;
+use super::units::{Amperes, Celsius, Hertz, Joules, Ratio, VoltAmperes, Volts, Watts};
+
+/// What is measured, without its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Quantity {
+    /// Real power, W.
+    Power,
+    /// Apparent power, VA.
+    ApparentPower,
+    /// Voltage, V.
+    Voltage,
+    /// Current, A.
+    Current,
+    /// Power factor, 0 to 1.
+    PowerFactor,
+    /// Frequency, Hz.
+    Frequency,
+    /// Temperature, degrees Celsius.
+    Temperature,
+    /// A counter of energy kept by the device, J.
+    Energy,
+}
+
+impl Quantity {
+    /// Every quantity, in order of exposition.
+    pub const ALL: [Self; 8] = [
+        Self::Power,
+        Self::ApparentPower,
+        Self::Voltage,
+        Self::Current,
+        Self::PowerFactor,
+        Self::Frequency,
+        Self::Temperature,
+        Self::Energy,
+    ];
+
+    /// The name users see: in profiles, `read` output and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Power => "power",
+            Self::ApparentPower => "apparent_power",
+            Self::Voltage => "voltage",
+            Self::Current => "current",
+            Self::PowerFactor => "power_factor",
+            Self::Frequency => "frequency",
+            Self::Temperature => "temperature",
+            Self::Energy => "energy",
+        }
+    }
+
+    /// The base unit's symbol.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Power => "W",
+            Self::ApparentPower => "VA",
+            Self::Voltage => "V",
+            Self::Current => "A",
+            Self::PowerFactor => "ratio",
+            Self::Frequency => "Hz",
+            Self::Temperature => "Cel",
+            Self::Energy => "J",
+        }
+    }
+}
+
+/// A device's own energy counter at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EnergyCounter {
+    /// What the counter shows, J.
+    pub total: Joules,
+    /// Its step, J: the true energy lies within one step of what it shows.
+    pub quantum: Joules,
+    /// Where it wraps to 0, J; none if it is not known to wrap.
+    pub modulus: Option<Joules>,
+}
+
+/// A quantity with its value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Measure {
+    /// Real power.
+    Power(Watts),
+    /// Apparent power.
+    ApparentPower(VoltAmperes),
+    /// Voltage.
+    Voltage(Volts),
+    /// Current.
+    Current(Amperes),
+    /// Power factor.
+    PowerFactor(Ratio),
+    /// Frequency.
+    Frequency(Hertz),
+    /// Temperature.
+    Temperature(Celsius),
+    /// Energy counter.
+    Energy(EnergyCounter),
+}
+
+impl Measure {
+    /// Which quantity this is.
+    #[must_use]
+    pub const fn quantity(&self) -> Quantity {
+        match self {
+            Self::Power(_) => Quantity::Power,
+            Self::ApparentPower(_) => Quantity::ApparentPower,
+            Self::Voltage(_) => Quantity::Voltage,
+            Self::Current(_) => Quantity::Current,
+            Self::PowerFactor(_) => Quantity::PowerFactor,
+            Self::Frequency(_) => Quantity::Frequency,
+            Self::Temperature(_) => Quantity::Temperature,
+            Self::Energy(_) => Quantity::Energy,
+        }
+    }
+
+    /// The bare value in the quantity's base unit.
+    #[must_use]
+    pub const fn value(&self) -> f64 {
+        match self {
+            Self::Power(v) => v.get(),
+            Self::ApparentPower(v) => v.get(),
+            Self::Voltage(v) => v.get(),
+            Self::Current(v) => v.get(),
+            Self::PowerFactor(v) => v.get(),
+            Self::Frequency(v) => v.get(),
+            Self::Temperature(v) => v.get(),
+            Self::Energy(v) => v.total.get(),
+        }
+    }
+
+    /// A measure of `quantity` from a bare number in base units; for `Energy` a quantum and modulus of the caller's.
+    ///
+    /// # Errors
+    /// As the unit's constructor.
+    pub fn from_base_units(
+        quantity: Quantity,
+        value: f64,
+        quantum: Joules,
+        modulus: Option<Joules>,
+    ) -> Result<Self, super::UnitError> {
+        Ok(match quantity {
+            Quantity::Power => Self::Power(Watts::new(value)?),
+            Quantity::ApparentPower => Self::ApparentPower(VoltAmperes::new(value)?),
+            Quantity::Voltage => Self::Voltage(Volts::new(value)?),
+            Quantity::Current => Self::Current(Amperes::new(value)?),
+            Quantity::PowerFactor => Self::PowerFactor(Ratio::new(value)?),
+            Quantity::Frequency => Self::Frequency(Hertz::new(value)?),
+            Quantity::Temperature => Self::Temperature(Celsius::new(value)?),
+            Quantity::Energy => Self::Energy(EnergyCounter { total: Joules::new(value)?, quantum, modulus }),
+        })
+    }
+}
+
+/// How a value came to be. The two never share a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Quality {
+    /// A sensor measured it.
+    #[default]
+    Measured,
+    /// The device computed it from a setting or a rating.
+    Estimated,
+}
+
+impl Quality {
+    /// The word users see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
+/// One value of one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Where it was measured.
+    pub channel: ChannelId,
+    /// What was measured.
+    pub measure: Measure,
+    /// How it came to be.
+    pub quality: Quality,
+}
+
+impl Reading {
+    /// A measured reading.
+    #[must_use]
+    pub const fn measured(channel: ChannelId, measure: Measure) -> Self {
+        Self { channel, measure, quality: Quality::Measured }
+    }
+}
+
+/// Who a device says it is. Empty text means that it does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Identity {
+    /// Maker.
+    pub vendor: String,
+    /// Model.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// Firmware version.
+    pub firmware: String,
+    /// The device profile or quirk set that reads it; empty where the driver has none.
+    pub profile: String,
+}
+
+/// What one poll brought: every reading of one meter at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// The readings; a channel and quantity stands at most once.
+    pub readings: Vec<Reading>,
+    /// Who the device says it is, where this poll asked.
+    pub identity: Option<Identity>,
+}
