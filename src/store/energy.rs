@@ -1,0 +1,219 @@
+//! Energy of one channel: the integral of its power, the device's own counter, and one account made of both.
+//! Pure: time comes in as arguments. What a settled interval is worth is asked of [`super::track::Track`].
+//!
+//! The account is the integral, held within one step of the device's counter where there is one. So a coarse counter
+//! (0.1 kWh is an hour at 100 W) loses nothing of the integral's fine shape, a gap in the readings is filled by what the
+//! device counted meanwhile, and nothing is counted twice.
+
+use std::time::Duration;
+
+use crate::model::{EnergyCounter, Joules, Microjoules, Moment, Watts};
+
+/// Integrates power over time by the trapezoid rule.
+#[derive(Debug, Clone, Default)]
+pub struct Integral {
+    last: Option<(Moment, Watts)>,
+    total: Microjoules,
+    /// What rounding left over, µJ, within half a microjoule of 0; carried so that sums do not drift.
+    carry: f64,
+    unmeasured: Duration,
+}
+
+impl Integral {
+    /// Takes the power at `at`; gives the energy since the last reading, or none where there is nothing to bridge:
+    /// the first reading, or one after more than `max_gap`, whose seconds are counted as unmeasured.
+    pub fn advance(&mut self, at: Moment, power: Watts, max_gap: Duration) -> Option<Microjoules> {
+        let (then, before) = self.last.replace((at, power))?;
+        let time = at.since(then);
+        if time > max_gap {
+            self.unmeasured += time;
+            return None;
+        }
+        let exact = (before + power).over(time).get() / 2.0 + self.carry / 1e6;
+        let step = Joules::new(exact.max(0.0)).map_or(Microjoules::ZERO, Microjoules::round);
+        self.carry = (exact - step.joules()) * 1e6;
+        self.total += step;
+        Some(step)
+    }
+
+    /// Energy integrated so far.
+    #[must_use]
+    pub const fn total(&self) -> Microjoules {
+        self.total
+    }
+
+    /// Time without power readings so far, a gap that is still open at `now` included. Never falls.
+    #[must_use]
+    pub fn unmeasured(&self, now: Moment, max_gap: Duration) -> Duration {
+        let open = self.last.map_or(Duration::ZERO, |(then, _)| now.since(then));
+        if open > max_gap { self.unmeasured + open } else { self.unmeasured }
+    }
+}
+
+/// What a device's counter did between two readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// First sight of the counter.
+    First,
+    /// Counted on (by nothing, perhaps), a wrap included.
+    Counted(Microjoules),
+    /// Fell, or leapt beyond belief: a reset, another device, or a misread. What was drawn meanwhile is unknown.
+    Broken,
+}
+
+/// A counter that leapt by more than this times the energy which the larger of the known powers explains is not believed.
+const BEYOND_BELIEF: f64 = 100.0;
+/// ... counted from at least this power, so that a device near 0 W may start up.
+const BELIEVABLE_FLOOR_WATTS: f64 = 1000.0;
+
+/// A device's own energy counter, unwrapped; it goes on from where it was when the device starts anew.
+#[derive(Debug, Clone)]
+pub struct DeviceCounter {
+    last: EnergyCounter,
+    at: Moment,
+    total: Microjoules,
+    quantum: Microjoules,
+}
+
+impl DeviceCounter {
+    /// First sight: the total starts at what the device shows, so that it lasts over restarts of ours.
+    #[must_use]
+    pub fn new(counter: EnergyCounter, at: Moment) -> Self {
+        Self {
+            last: counter,
+            at,
+            total: Microjoules::round(counter.total),
+            quantum: Microjoules::round(counter.quantum).max(Microjoules(1)),
+        }
+    }
+
+    /// Takes the counter's value at `at`; `power` is the largest known at both ends, if any.
+    pub fn advance(&mut self, counter: EnergyCounter, at: Moment, power: Option<Watts>) -> Step {
+        let (before, after) = (self.last.total.get(), counter.total.get());
+        let time = at.since(self.at);
+        self.last = counter;
+        self.at = at;
+        let gained = if after >= before {
+            Some(after - before)
+        } else {
+            counter
+                .modulus
+                .map(Joules::get)
+                .filter(|m| before > 0.9 * m && before <= *m && after < 0.1 * m)
+                .map(|m| m - before + after)
+        };
+        let believed = gained.filter(|gain| {
+            power.is_none_or(|p| {
+                let most = p.get().max(BELIEVABLE_FLOOR_WATTS) * time.as_secs_f64() * BEYOND_BELIEF;
+                *gain <= most + counter.quantum.get()
+            })
+        });
+        match believed.and_then(|gain| Joules::new(gain).ok()) {
+            Some(gain) => {
+                let gain = Microjoules::round(gain);
+                self.total += gain;
+                Step::Counted(gain)
+            }
+            None => Step::Broken,
+        }
+    }
+
+    /// What it has counted, J from the device's own zero at first sight. Never falls.
+    #[must_use]
+    pub const fn total(&self) -> Microjoules {
+        self.total
+    }
+
+    /// Its step, at least a microjoule.
+    #[must_use]
+    pub const fn quantum(&self) -> Microjoules {
+        self.quantum
+    }
+}
+
+/// The account of one channel: the integral, steered by the device's counter.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    total: Microjoules,
+    /// The device's total and ours when the two were last set equal; none before a counter was seen.
+    anchor: Option<Anchor>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    device: Microjoules,
+    account: Microjoules,
+    quantum: Microjoules,
+    /// The account when the counter last moved, and the integral since then: they tell a frozen counter.
+    moved: Microjoules,
+    drawn: Microjoules,
+}
+
+/// A counter that stands still while this many of its steps are drawn is frozen: it is not followed until it moves.
+const FROZEN_STEPS: u64 = 3;
+
+impl Account {
+    /// Takes the integral's step (none: a gap) and the device's (none: no counter in this reading), and gives whether the
+    /// energy since the last reading is known.
+    pub fn advance(
+        &mut self,
+        integral: Option<Microjoules>,
+        device: Option<(Step, &DeviceCounter)>,
+    ) -> bool {
+        let before = self.total;
+        let drawn = integral.unwrap_or(Microjoules::ZERO);
+        self.total += drawn;
+        let Some((step, counter)) = device else { return integral.is_some() };
+        let (Step::Counted(gain), Some(mut anchor)) = (step, self.anchor) else {
+            self.set_anchor(counter);
+            return integral.is_some();
+        };
+        if anchor.is_frozen() {
+            if gain > Microjoules::ZERO {
+                self.set_anchor(counter);
+            }
+            return integral.is_some();
+        }
+        anchor.drawn += drawn;
+        if gain == Microjoules::ZERO && anchor.is_frozen() {
+            self.total = self.total.max(anchor.moved + anchor.drawn);
+            self.anchor = Some(anchor);
+            return integral.is_some();
+        }
+        let counted = anchor.account + counter.total().since(anchor.device);
+        let (lowest, highest) = (counted.since(anchor.quantum), counted + anchor.quantum);
+        self.total = self.total.clamp(lowest, highest).max(before);
+        if gain > Microjoules::ZERO {
+            anchor.moved = self.total;
+            anchor.drawn = Microjoules::ZERO;
+        }
+        self.anchor = Some(anchor);
+        true
+    }
+
+    const fn set_anchor(&mut self, counter: &DeviceCounter) {
+        self.anchor = Some(Anchor {
+            device: counter.total(),
+            account: self.total,
+            quantum: counter.quantum(),
+            moved: self.total,
+            drawn: Microjoules::ZERO,
+        });
+    }
+
+    /// The energy accounted so far. Never falls.
+    #[must_use]
+    pub const fn total(&self) -> Microjoules {
+        self.total
+    }
+}
+
+impl Anchor {
+    const fn is_frozen(&self) -> bool {
+        self.drawn.0 > self.quantum.0.saturating_mul(FROZEN_STEPS)
+    }
+}
+
+#[cfg(test)]
+#[path = "energy_tests.rs"]
+mod tests;

@@ -1,0 +1,343 @@
+//! One meter as the store sees it: its channels with their latest values, energy and labels.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::MeterSettings;
+use super::energy::{Account, DeviceCounter, Integral, Step};
+use super::track::Track;
+use crate::model::{
+    Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError, Quality, Quantity,
+    Reading, Watts,
+};
+
+/// The most channels one meter may have: a hostile device must not fill the memory.
+const MAX_CHANNELS: usize = 4096;
+
+/// The latest value of one quantity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latest {
+    /// The value in its base unit.
+    pub measure: Measure,
+    /// When it was read.
+    pub at: Moment,
+    /// How it came to be.
+    pub quality: Quality,
+}
+
+/// One measured point.
+#[derive(Debug)]
+pub struct Channel {
+    id: ChannelId,
+    labels: LabelSet,
+    latest: [Option<Latest>; Quantity::ALL.len()],
+    integral: Integral,
+    device: Option<DeviceCounter>,
+    account: Account,
+    track: Option<usize>,
+    /// This poll's power, with the power before it, and counter, until both are accounted.
+    power_in: Option<(Option<Watts>, Watts)>,
+    counter_in: Option<EnergyCounter>,
+}
+
+impl Channel {
+    /// Its name.
+    #[must_use]
+    pub const fn id(&self) -> &ChannelId {
+        &self.id
+    }
+
+    /// `datacenter`, `meter`, `channel`, rendered.
+    #[must_use]
+    pub const fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// The latest value of `quantity`, fresh or not.
+    #[must_use]
+    pub fn latest(&self, quantity: Quantity) -> Option<&Latest> {
+        self.latest.get(slot(quantity))?.as_ref()
+    }
+
+    /// Energy by integration of its power; none if it has had no power reading.
+    #[must_use]
+    pub fn integrated(&self) -> Option<Microjoules> {
+        self.latest(Quantity::Power).map(|_| self.integral.total())
+    }
+
+    /// Energy by the device's own counter, unwrapped; none if it has none.
+    #[must_use]
+    pub fn counted(&self) -> Option<Microjoules> {
+        self.device.as_ref().map(DeviceCounter::total)
+    }
+}
+
+/// A quantity's place in [`Channel::latest`].
+const fn slot(quantity: Quantity) -> usize {
+    match quantity {
+        Quantity::Power => 0,
+        Quantity::ApparentPower => 1,
+        Quantity::Voltage => 2,
+        Quantity::Current => 3,
+        Quantity::PowerFactor => 4,
+        Quantity::Frequency => 5,
+        Quantity::Temperature => 6,
+        Quantity::Energy => 7,
+    }
+}
+
+/// One meter.
+#[derive(Debug)]
+pub struct Meter {
+    settings: MeterSettings,
+    labels: LabelSet,
+    info: LabelSet,
+    identity: Identity,
+    channels: Vec<Channel>,
+    by_id: HashMap<ChannelId, usize>,
+    tracks: Vec<Track>,
+    wanted: HashMap<ChannelId, usize>,
+    /// Scratch of one poll, kept for its allocation.
+    touched: Vec<usize>,
+    last_good: Option<Moment>,
+    last_error: Option<(Moment, PollError)>,
+}
+
+impl Meter {
+    pub(super) fn new(settings: MeterSettings) -> Self {
+        let identity = Identity::default();
+        Self {
+            labels: LabelSet::new(&[
+                ("datacenter", settings.datacenter.as_str()),
+                ("meter", settings.id.as_str()),
+                ("driver", settings.driver),
+            ]),
+            info: info_labels(&settings, &identity),
+            identity,
+            channels: Vec::new(),
+            by_id: HashMap::new(),
+            tracks: Vec::new(),
+            wanted: HashMap::new(),
+            touched: Vec::new(),
+            last_good: None,
+            last_error: None,
+            settings,
+        }
+    }
+
+    /// What the configuration says of it.
+    #[must_use]
+    pub const fn settings(&self) -> &MeterSettings {
+        &self.settings
+    }
+
+    /// `datacenter`, `meter`, `driver`, rendered.
+    #[must_use]
+    pub const fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// The info series' labels, rendered.
+    #[must_use]
+    pub const fn info(&self) -> &LabelSet {
+        &self.info
+    }
+
+    /// Who the device says it is.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Its channels, in order of first sight.
+    #[must_use]
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    /// When the last good poll ended; none before the first.
+    #[must_use]
+    pub const fn last_good(&self) -> Option<Moment> {
+        self.last_good
+    }
+
+    /// The error of the last poll, none if it was good.
+    #[must_use]
+    pub fn error(&self) -> Option<&PollError> {
+        self.last_error.as_ref().map(|(_, e)| e)
+    }
+
+    /// Whether the last poll was good and its readings are still fresh at `now`.
+    #[must_use]
+    pub fn is_up(&self, now: Moment) -> bool {
+        self.last_error.is_none() && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
+    }
+
+    /// The value of a quantity, if it is fresh at `now`.
+    #[must_use]
+    pub fn fresh(&self, channel: &Channel, quantity: Quantity, now: Moment) -> Option<f64> {
+        let latest = channel.latest(quantity)?;
+        (now.since(latest.at) <= self.settings.stale_after).then(|| latest.measure.value())
+    }
+
+    /// Time without power readings on a channel that has had one.
+    #[must_use]
+    pub fn unmeasured(&self, channel: &Channel, now: Moment) -> Option<Duration> {
+        channel.latest(Quantity::Power).map(|_| channel.integral.unmeasured(now, self.settings.max_gap))
+    }
+
+    pub(super) fn track(&mut self, channel: &ChannelId) -> usize {
+        if let Some(track) = self.wanted.get(channel) {
+            return *track;
+        }
+        let track = self.tracks.len();
+        self.tracks.push(Track::default());
+        self.wanted.insert(channel.clone(), track);
+        if let Some(known) = self.by_id.get(channel).and_then(|i| self.channels.get_mut(*i)) {
+            known.track = Some(track);
+        }
+        track
+    }
+
+    pub(super) fn track_at(&self, track: usize) -> Option<&Track> {
+        self.tracks.get(track)
+    }
+
+    pub(super) fn forget_before(&mut self, track: usize, until: Moment) {
+        if let Some(t) = self.tracks.get_mut(track) {
+            t.forget_before(until);
+        }
+    }
+
+    pub(super) fn feed_power(&self, track: usize, now: Moment) -> Option<Watts> {
+        let channel = self.channels.iter().find(|c| c.track == Some(track))?;
+        let latest = channel.latest(Quantity::Power)?;
+        match latest.measure {
+            Measure::Power(w) if now.since(latest.at) <= self.settings.stale_after => Some(w),
+            _ => None,
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: &PollError, now: Moment) {
+        self.last_error = Some((now, error.clone()));
+    }
+
+    pub(super) fn apply(&mut self, batch: &Batch, now: Moment) {
+        if let Some(identity) = &batch.identity
+            && *identity != self.identity
+        {
+            self.identity = identity.clone();
+            self.info = info_labels(&self.settings, identity);
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        for reading in &batch.readings {
+            if let Some(index) = self.channel(&reading.channel)
+                && let Some(channel) = self.channels.get_mut(index)
+                && channel.take(reading, now)
+            {
+                touched.push(index);
+            }
+        }
+        let max_gap = self.settings.max_gap;
+        for channel in touched.drain(..).filter_map(|index| self.channels.get_mut(index)) {
+            let known = channel.settle(now, max_gap);
+            if let Some(track) = channel.track.and_then(|t| self.tracks.get_mut(t)) {
+                track.push(now, channel.account.total(), known);
+            }
+        }
+        self.touched = touched;
+        self.last_good = Some(now);
+        self.last_error = None;
+    }
+
+    /// Finds or makes a channel; none once there are too many.
+    fn channel(&mut self, id: &ChannelId) -> Option<usize> {
+        if let Some(index) = self.by_id.get(id) {
+            return Some(*index);
+        }
+        if self.channels.len() >= MAX_CHANNELS {
+            return None;
+        }
+        let index = self.channels.len();
+        self.channels.push(Channel {
+            id: id.clone(),
+            labels: LabelSet::new(&[
+                ("datacenter", self.settings.datacenter.as_str()),
+                ("meter", self.settings.id.as_str()),
+                ("channel", id.as_str()),
+            ]),
+            latest: [None; Quantity::ALL.len()],
+            integral: Integral::default(),
+            device: None,
+            account: Account::default(),
+            track: self.wanted.get(id).copied(),
+            power_in: None,
+            counter_in: None,
+        });
+        self.by_id.insert(id.clone(), index);
+        Some(index)
+    }
+}
+
+impl Channel {
+    /// Takes one reading. Power and counter wait for [`Self::settle`], since they may come in any order; true for the
+    /// first of them.
+    fn take(&mut self, reading: &Reading, now: Moment) -> bool {
+        let waited = self.power_in.is_some() || self.counter_in.is_some();
+        match reading.measure {
+            Measure::Power(w) => self.power_in = Some((self.power(), w)),
+            Measure::Energy(c) => self.counter_in = Some(c),
+            Measure::ApparentPower(_)
+            | Measure::Voltage(_)
+            | Measure::Current(_)
+            | Measure::PowerFactor(_)
+            | Measure::Frequency(_)
+            | Measure::Temperature(_) => {}
+        }
+        if let Some(place) = self.latest.get_mut(slot(reading.measure.quantity())) {
+            *place = Some(Latest { measure: reading.measure, at: now, quality: reading.quality });
+        }
+        !waited && (self.power_in.is_some() || self.counter_in.is_some())
+    }
+
+    /// Accounts the power and counter of one poll; gives whether the energy since the last is known.
+    fn settle(&mut self, now: Moment, max_gap: Duration) -> bool {
+        let (mut integrated, mut known_power) = (None, self.power());
+        if let Some((before, power)) = self.power_in.take() {
+            known_power = Some(before.map_or(power, |b| if b > power { b } else { power }));
+            integrated = self.integral.advance(now, power, max_gap);
+        }
+        let counted = self.counter_in.take().map(|c| self.count(c, now, known_power));
+        let device = counted.and_then(|step| self.device.as_ref().map(|d| (step, d)));
+        self.account.advance(integrated, device)
+    }
+
+    fn power(&self) -> Option<Watts> {
+        match self.latest(Quantity::Power)?.measure {
+            Measure::Power(w) => Some(w),
+            _ => None,
+        }
+    }
+
+    fn count(&mut self, counter: EnergyCounter, now: Moment, power: Option<Watts>) -> Step {
+        if let Some(device) = self.device.as_mut() {
+            device.advance(counter, now, power)
+        } else {
+            self.device = Some(DeviceCounter::new(counter, now));
+            Step::First
+        }
+    }
+}
+
+fn info_labels(settings: &MeterSettings, identity: &Identity) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", settings.datacenter.as_str()),
+        ("meter", settings.id.as_str()),
+        ("driver", settings.driver),
+        ("vendor", &identity.vendor),
+        ("model", &identity.model),
+        ("serial", &identity.serial),
+        ("firmware", &identity.firmware),
+        ("profile", &identity.profile),
+    ])
+}

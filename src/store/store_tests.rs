@@ -1,0 +1,131 @@
+//! Claims about the store.
+
+use super::*;
+use crate::model::{EnergyCounter, ErrorKind, Identity, Joules, Measure, Quantity, Reading};
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_nanos(seconds * 1_000_000_000)
+}
+
+fn id<T>(make: impl Fn(&str) -> Result<T, crate::model::ids::IdError>, text: &str) -> T {
+    make(text).unwrap()
+}
+
+fn store() -> (Store, MeterIndex) {
+    let meter = id(MeterId::new, "pdu-a");
+    let s = Store::new(vec![MeterSettings {
+        id: meter.clone(),
+        datacenter: id(DatacenterId::new, "dc1"),
+        driver: "snmp",
+        address: "127.0.0.1:161".into(),
+        stale_after: Duration::from_secs(30),
+        max_gap: Duration::from_secs(30),
+    }]);
+    let index = s.find(&meter).unwrap();
+    (s, index)
+}
+
+fn power(channel: &str, watts: f64) -> Reading {
+    Reading::measured(id(ChannelId::new, channel), Measure::Power(Watts::new(watts).unwrap()))
+}
+
+fn batch(readings: Vec<Reading>) -> Batch {
+    Batch { readings, identity: None }
+}
+
+fn fresh(s: &Store, channel: &str, now: Moment) -> Option<f64> {
+    let mut found = None;
+    s.each(|m| {
+        found = m
+            .channels()
+            .iter()
+            .find(|c| c.id().as_str() == channel)
+            .and_then(|c| m.fresh(c, Quantity::Power, now));
+    });
+    found
+}
+
+#[test]
+fn a_stale_reading_vanishes_and_its_energy_stays() {
+    let (s, m) = store();
+    s.apply(m, &batch(vec![power("outlet/1", 100.0)]), at(10));
+    s.apply(m, &batch(vec![power("outlet/1", 100.0)]), at(20));
+    assert_eq!(fresh(&s, "outlet/1", at(50)), Some(100.0));
+    assert_eq!(fresh(&s, "outlet/1", at(51)), None);
+    s.each(|m| {
+        let c = &m.channels()[0];
+        assert_eq!(c.integrated(), Some(Microjoules(1_000_000_000)));
+        assert_eq!(m.unmeasured(c, at(60)), Some(Duration::from_secs(40)));
+    });
+}
+
+#[test]
+fn an_outlet_that_a_poll_leaves_out_goes_stale_alone() {
+    let (s, m) = store();
+    s.apply(m, &batch(vec![power("outlet/1", 100.0), power("outlet/2", 50.0)]), at(10));
+    s.apply(m, &batch(vec![power("outlet/1", 100.0)]), at(41));
+    assert_eq!(fresh(&s, "outlet/1", at(41)), Some(100.0));
+    assert_eq!(fresh(&s, "outlet/2", at(41)), None);
+}
+
+#[test]
+fn a_failed_poll_takes_the_meter_down_and_keeps_fresh_values() {
+    let (s, m) = store();
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(10));
+    s.fail(m, &PollError::new(ErrorKind::Timeout, "no answer", "check the cable"), at(20));
+    s.each(|m| {
+        assert!(!m.is_up(at(20)));
+        assert_eq!(m.error().map(|e| e.kind), Some(ErrorKind::Timeout));
+    });
+    assert_eq!(fresh(&s, "input", at(20)), Some(100.0));
+}
+
+#[test]
+fn both_origins_of_energy_are_visible() {
+    let (s, m) = store();
+    let counter = |kwh: f64| {
+        let c = EnergyCounter {
+            total: Joules::from_kilowatt_hours(kwh).unwrap(),
+            quantum: Joules::new(3600.0).unwrap(),
+            modulus: None,
+        };
+        Reading::measured(id(ChannelId::new, "input"), Measure::Energy(c))
+    };
+    s.apply(m, &batch(vec![power("input", 3600.0), counter(5.0)]), at(0));
+    s.apply(m, &batch(vec![power("input", 3600.0), counter(5.01)]), at(10));
+    s.each(|m| {
+        let c = &m.channels()[0];
+        assert_eq!(c.integrated(), Some(Microjoules(36_000_000_000)));
+        // 5.01 kWh = 18.036 MJ
+        assert_eq!(c.counted(), Some(Microjoules(18_036_000_000_000)));
+    });
+}
+
+#[test]
+fn a_feed_is_priced_between_readings() {
+    let (s, m) = store();
+    let feed = s.track(&id(MeterId::new, "pdu-a"), &id(ChannelId::new, "outlet/3")).unwrap();
+    assert_eq!(s.frontier(feed), None);
+    s.apply(m, &batch(vec![power("outlet/3", 60.0)]), at(10));
+    s.apply(m, &batch(vec![power("outlet/3", 60.0)]), at(20));
+    assert_eq!(s.energy(feed, at(12), at(17)), Some(Microjoules(300_000_000)));
+    assert_eq!(s.power(feed, at(20)), Some(Watts::new(60.0).unwrap()));
+    assert_eq!(s.power(feed, at(90)), None);
+}
+
+#[test]
+fn a_hostile_device_cannot_fill_the_memory() {
+    let (s, m) = store();
+    for n in 0..10_000 {
+        s.apply(m, &batch(vec![power(&format!("outlet/{n}"), 1.0)]), at(10));
+    }
+    s.each(|m| assert_eq!(m.channels().len(), 4096));
+}
+
+#[test]
+fn identity_lands_in_the_info_labels() {
+    let (s, m) = store();
+    let identity = Identity { vendor: "APC".into(), model: "AP8853".into(), ..Identity::default() };
+    s.apply(m, &Batch { readings: vec![], identity: Some(identity) }, at(1));
+    s.each(|m| assert!(m.info().as_str().contains(r#"vendor="APC",model="AP8853""#)));
+}
