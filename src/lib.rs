@@ -27,6 +27,7 @@
 //! - A value that is not there is absent, never 0; measured and estimated never share a series.
 
 pub mod drivers;
+pub mod inventory;
 pub mod model;
 pub mod store;
 pub mod workloads;

@@ -239,7 +239,8 @@ impl Meter {
             }
         }
         let max_gap = self.settings.max_gap;
-        for channel in touched.drain(..).filter_map(|index| self.channels.get_mut(index)) {
+        for index in touched.drain(..) {
+            let Some(channel) = self.channels.get_mut(index) else { continue };
             let known = channel.settle(now, max_gap);
             if let Some(track) = channel.track.and_then(|t| self.tracks.get_mut(t)) {
                 track.push(now, channel.account.total(), known);

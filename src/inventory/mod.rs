@@ -1,0 +1,245 @@
+//! The inventory: which channel feeds which host, which host runs workloads, and whose they are.
+//!
+//! Lives here: the topology as checked types. Does not live here: the configuration file's shape (`config`) or
+//! anything that changes while the exporter runs.
+
+use std::collections::HashMap;
+
+use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, ProjectId, Ratio, Watts};
+use crate::workloads::WorkloadInfo;
+
+pub mod glob;
+
+/// What a host is for; value of the `component` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Component {
+    /// Runs workloads.
+    Compute,
+    /// Stores data.
+    Storage,
+    /// Moves packets.
+    Network,
+    /// Runs the cloud's control plane.
+    Management,
+}
+
+impl Component {
+    /// The word in the `component` label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Storage => "storage",
+            Self::Network => "network",
+            Self::Management => "management",
+        }
+    }
+}
+
+/// Where in the building a facility meter stands; value of the `point` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Point {
+    /// The grid's supply.
+    Utility,
+    /// Generators.
+    Generator,
+    /// Before the UPS.
+    UpsIn,
+    /// Behind the UPS.
+    UpsOut,
+    /// The IT equipment.
+    It,
+    /// Cooling.
+    Cooling,
+    /// Lighting.
+    Lighting,
+    /// The building's other loads.
+    Building,
+    /// Renewable generation used on site.
+    Renewable,
+    /// Heat or power given to others.
+    Reused,
+}
+
+impl Point {
+    /// The word in the `point` label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Utility => "utility",
+            Self::Generator => "generator",
+            Self::UpsIn => "ups_in",
+            Self::UpsOut => "ups_out",
+            Self::It => "it",
+            Self::Cooling => "cooling",
+            Self::Lighting => "lighting",
+            Self::Building => "building",
+            Self::Renewable => "renewable",
+            Self::Reused => "reused",
+        }
+    }
+}
+
+/// One way to know what is drawn. Alternatives stand in order of preference.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Feed {
+    /// Channels that add up: one a power supply. All must be known.
+    Channels(Vec<(MeterId, ChannelId)>),
+    /// Nameplate power times the share of it that is drawn. Never mixed with measured energy.
+    Rated(Watts, Ratio),
+}
+
+/// Where idle power comes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Idle {
+    /// The operator knows.
+    Fixed(Watts),
+    /// From the host's own power at low load.
+    Learned,
+    /// All power follows load.
+    None,
+}
+
+/// A physical machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Name.
+    pub id: HostId,
+    /// Where it stands.
+    pub datacenter: DatacenterId,
+    /// What it is for.
+    pub component: Component,
+    /// Cluster, empty if none.
+    pub cluster: String,
+    /// Rack, empty if not said.
+    pub rack: String,
+    /// How its power is known, best first.
+    pub feeds: Vec<Feed>,
+    /// Idle power.
+    pub idle: Idle,
+    /// vCPUs that may be reserved per logical CPU.
+    pub cpu_overcommit: Ratio,
+    /// Memory that may be reserved per memory.
+    pub memory_overcommit: Ratio,
+    /// Whether a source tells what runs on it.
+    pub has_workloads: bool,
+}
+
+/// A facility meter point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FacilityPoint {
+    /// Which building.
+    pub datacenter: DatacenterId,
+    /// Which point.
+    pub point: Point,
+    /// Channels that add up.
+    pub channels: Vec<(MeterId, ChannelId)>,
+}
+
+/// Whose electricity factor: the grid's, or the contract's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// Scope 2, location-based.
+    Location,
+    /// Scope 2, market-based.
+    Market,
+}
+
+impl Basis {
+    /// The word in the `basis` label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Market => "market",
+        }
+    }
+}
+
+/// An emission factor of the operator's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmissionFactor {
+    /// Which building.
+    pub datacenter: DatacenterId,
+    /// Location or market.
+    pub basis: Basis,
+    /// Who published it.
+    pub source: String,
+    /// Its place in the hierarchy of factors: `regional`, `national`, `supplier` ...
+    pub tier: String,
+    /// The factor.
+    pub value: GramsPerKilowattHour,
+}
+
+/// What a kilowatt-hour costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Price {
+    /// Which building.
+    pub datacenter: DatacenterId,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// In the currency's main unit.
+    pub per_kilowatt_hour: f64,
+}
+
+/// A tenant that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Project id.
+    pub project_id: ProjectId,
+    /// Name for people.
+    pub name: String,
+    /// Globs on the hypervisor's domain name, for VMs whose metadata names no project.
+    pub domains: Vec<String>,
+}
+
+/// Everything that stands in the configuration about the real world.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inventory {
+    /// Hosts, in configuration order.
+    pub hosts: Vec<Host>,
+    /// Facility meter points.
+    pub facility: Vec<FacilityPoint>,
+    /// Emission factors.
+    pub factors: Vec<EmissionFactor>,
+    /// Prices.
+    pub prices: Vec<Price>,
+    /// Named tenants.
+    pub tenants: Tenants,
+}
+
+/// The project id of workloads of whom nobody says whose they are.
+pub const UNASSIGNED: &str = "unassigned";
+
+/// Named tenants, and the rule for workloads without metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tenants {
+    list: Vec<Tenant>,
+    by_id: HashMap<ProjectId, usize>,
+}
+
+impl Tenants {
+    /// Tenants in order: the first whose glob matches takes the workload.
+    #[must_use]
+    pub fn new(list: Vec<Tenant>) -> Self {
+        let by_id = list.iter().enumerate().map(|(i, t)| (t.project_id.clone(), i)).collect();
+        Self { list, by_id }
+    }
+
+    /// The configured name of a project; none if it has none.
+    #[must_use]
+    pub fn name(&self, project: &ProjectId) -> Option<&str> {
+        self.by_id.get(project).and_then(|i| self.list.get(*i)).map(|t| t.name.as_str()).filter(|n| !n.is_empty())
+    }
+
+    /// Whose a workload is: as its metadata says, else by the first rule that matches its domain name; none if neither.
+    #[must_use]
+    pub fn owner(&self, workload: &WorkloadInfo) -> Option<ProjectId> {
+        workload.project_id.clone().or_else(|| {
+            self.list
+                .iter()
+                .find(|t| t.domains.iter().any(|g| glob::matches(g, &workload.domain)))
+                .map(|t| t.project_id.clone())
+        })
+    }
+}
