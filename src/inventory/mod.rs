@@ -6,9 +6,6 @@
 use std::collections::HashMap;
 
 use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, ProjectId, Ratio, Watts};
-use crate::workloads::WorkloadInfo;
-
-pub mod glob;
 
 /// What a host is for; value of the `component` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -190,7 +187,7 @@ pub struct Tenant {
     /// Name for people.
     pub name: String,
     /// Globs on the hypervisor's domain name, for VMs whose metadata names no project.
-    pub domains: Vec<String>,
+    pub domains: Vec<glob::Pattern>,
 }
 
 /// Everything that stands in the configuration about the real world.
@@ -207,9 +204,6 @@ pub struct Inventory {
     /// Named tenants.
     pub tenants: Tenants,
 }
-
-/// The project id of workloads of whom nobody says whose they are.
-pub const UNASSIGNED: &str = "unassigned";
 
 /// Named tenants, and the rule for workloads without metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -229,17 +223,16 @@ impl Tenants {
     /// The configured name of a project; none if it has none.
     #[must_use]
     pub fn name(&self, project: &ProjectId) -> Option<&str> {
-        self.by_id.get(project).and_then(|i| self.list.get(*i)).map(|t| t.name.as_str()).filter(|n| !n.is_empty())
+        self.by_id
+            .get(project)
+            .and_then(|i| self.list.get(*i))
+            .map(|t| t.name.as_str())
+            .filter(|n| !n.is_empty())
     }
 
-    /// Whose a workload is: as its metadata says, else by the first rule that matches its domain name; none if neither.
+    /// Whose a workload without metadata is: the first tenant with a rule that matches its domain name.
     #[must_use]
-    pub fn owner(&self, workload: &WorkloadInfo) -> Option<ProjectId> {
-        workload.project_id.clone().or_else(|| {
-            self.list
-                .iter()
-                .find(|t| t.domains.iter().any(|g| glob::matches(g, &workload.domain)))
-                .map(|t| t.project_id.clone())
-        })
+    pub fn by_domain(&self, domain: &str) -> Option<&ProjectId> {
+        self.list.iter().find(|t| t.domains.iter().any(|g| g.matches(domain))).map(|t| &t.project_id)
     }
 }

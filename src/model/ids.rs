@@ -73,6 +73,14 @@ id!(/// A tenant: OpenStack project id or a name from the configuration.
 id!(/// A building with its own facility meters, grid zone and prices.
     DatacenterId);
 
+impl ProjectId {
+    /// The project of workloads of whom nobody says whose they are.
+    #[must_use]
+    pub fn unassigned() -> Self {
+        Self("unassigned".into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

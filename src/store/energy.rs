@@ -155,11 +155,7 @@ const FROZEN_STEPS: u64 = 3;
 impl Account {
     /// Takes the integral's step (none: a gap) and the device's (none: no counter in this reading), and gives whether the
     /// energy since the last reading is known.
-    pub fn advance(
-        &mut self,
-        integral: Option<Microjoules>,
-        device: Option<(Step, &DeviceCounter)>,
-    ) -> bool {
+    pub fn advance(&mut self, integral: Option<Microjoules>, device: Option<(Step, &DeviceCounter)>) -> bool {
         let before = self.total;
         let drawn = integral.unwrap_or(Microjoules::ZERO);
         self.total += drawn;

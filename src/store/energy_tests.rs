@@ -60,7 +60,10 @@ fn rounding_does_not_drift() {
 fn a_counter_that_wraps_goes_on() {
     let modulus = 4_294_967_296.0 * 3600.0;
     let mut c = DeviceCounter::new(counter(modulus - 3600.0, 3600.0, Some(modulus)), at(0));
-    assert_eq!(c.advance(counter(7200.0, 3600.0, Some(modulus)), at(10), None), Step::Counted(joules(10_800)));
+    assert_eq!(
+        c.advance(counter(7200.0, 3600.0, Some(modulus)), at(10), None),
+        Step::Counted(joules(10_800))
+    );
 }
 
 #[test]
@@ -78,7 +81,10 @@ fn a_leap_that_no_power_explains_is_not_believed() {
     let mut c = DeviceCounter::new(counter(1e6, 1.0, None), at(0));
     assert_eq!(c.advance(counter(9e12, 1.0, None), at(10), Some(watts(300.0))), Step::Broken);
     assert_eq!(c.advance(counter(1e6, 1.0, None), at(20), Some(watts(300.0))), Step::Broken);
-    assert_eq!(c.advance(counter(1e6 + 3000.0, 1.0, None), at(30), Some(watts(300.0))), Step::Counted(joules(3000)));
+    assert_eq!(
+        c.advance(counter(1e6 + 3000.0, 1.0, None), at(30), Some(watts(300.0))),
+        Step::Counted(joules(3000))
+    );
 }
 
 /// A channel read every `dt` seconds at constant power, its counter in steps of `quantum` joules; the counter shows

@@ -7,8 +7,8 @@ use super::MeterSettings;
 use super::energy::{Account, DeviceCounter, Integral, Step};
 use super::track::Track;
 use crate::model::{
-    Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError, Quality, Quantity,
-    Reading, Watts,
+    Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError, Quality,
+    Quantity, Reading, Watts,
 };
 
 /// The most channels one meter may have: a hostile device must not fill the memory.
@@ -34,7 +34,7 @@ pub struct Channel {
     integral: Integral,
     device: Option<DeviceCounter>,
     account: Account,
-    track: Option<usize>,
+    tracks: Vec<usize>,
     /// This poll's power, with the power before it, and counter, until both are accounted.
     power_in: Option<(Option<Watts>, Watts)>,
     counter_in: Option<EnergyCounter>,
@@ -95,8 +95,8 @@ pub struct Meter {
     identity: Identity,
     channels: Vec<Channel>,
     by_id: HashMap<ChannelId, usize>,
-    tracks: Vec<Track>,
-    wanted: HashMap<ChannelId, usize>,
+    /// One for each reader of a channel's past, since each forgets at its own pace.
+    tracks: Vec<(ChannelId, Track)>,
     /// Scratch of one poll, kept for its allocation.
     touched: Vec<usize>,
     last_good: Option<Moment>,
@@ -117,7 +117,6 @@ impl Meter {
             channels: Vec::new(),
             by_id: HashMap::new(),
             tracks: Vec::new(),
-            wanted: HashMap::new(),
             touched: Vec::new(),
             last_good: None,
             last_error: None,
@@ -170,7 +169,8 @@ impl Meter {
     /// Whether the last poll was good and its readings are still fresh at `now`.
     #[must_use]
     pub fn is_up(&self, now: Moment) -> bool {
-        self.last_error.is_none() && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
+        self.last_error.is_none()
+            && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
     }
 
     /// The value of a quantity, if it is fresh at `now`.
@@ -187,30 +187,27 @@ impl Meter {
     }
 
     pub(super) fn track(&mut self, channel: &ChannelId) -> usize {
-        if let Some(track) = self.wanted.get(channel) {
-            return *track;
-        }
         let track = self.tracks.len();
-        self.tracks.push(Track::default());
-        self.wanted.insert(channel.clone(), track);
+        self.tracks.push((channel.clone(), Track::default()));
         if let Some(known) = self.by_id.get(channel).and_then(|i| self.channels.get_mut(*i)) {
-            known.track = Some(track);
+            known.tracks.push(track);
         }
         track
     }
 
     pub(super) fn track_at(&self, track: usize) -> Option<&Track> {
-        self.tracks.get(track)
+        self.tracks.get(track).map(|(_, t)| t)
     }
 
     pub(super) fn forget_before(&mut self, track: usize, until: Moment) {
-        if let Some(t) = self.tracks.get_mut(track) {
+        if let Some((_, t)) = self.tracks.get_mut(track) {
             t.forget_before(until);
         }
     }
 
     pub(super) fn feed_power(&self, track: usize, now: Moment) -> Option<Watts> {
-        let channel = self.channels.iter().find(|c| c.track == Some(track))?;
+        let (id, _) = self.tracks.get(track)?;
+        let channel = self.channels.get(*self.by_id.get(id)?)?;
         let latest = channel.latest(Quantity::Power)?;
         match latest.measure {
             Measure::Power(w) if now.since(latest.at) <= self.settings.stale_after => Some(w),
@@ -242,8 +239,10 @@ impl Meter {
         for index in touched.drain(..) {
             let Some(channel) = self.channels.get_mut(index) else { continue };
             let known = channel.settle(now, max_gap);
-            if let Some(track) = channel.track.and_then(|t| self.tracks.get_mut(t)) {
-                track.push(now, channel.account.total(), known);
+            for track in &channel.tracks {
+                if let Some((_, track)) = self.tracks.get_mut(*track) {
+                    track.push(now, channel.account.total(), known);
+                }
             }
         }
         self.touched = touched;
@@ -271,7 +270,7 @@ impl Meter {
             integral: Integral::default(),
             device: None,
             account: Account::default(),
-            track: self.wanted.get(id).copied(),
+            tracks: (0..).zip(&self.tracks).filter(|(_, (of, _))| of == id).map(|(i, _)| i).collect(),
             power_in: None,
             counter_in: None,
         });

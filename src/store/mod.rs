@@ -64,7 +64,7 @@ impl Store {
         self.by_id.get(id).copied()
     }
 
-    /// Declares a channel as a feed, so that its past is kept for the ledger; none if there is no such meter.
+    /// Declares a reader of a channel's energy: its past is kept until that reader forgets it. None if there is no such meter.
     #[must_use]
     pub fn track(&self, meter: &MeterId, channel: &ChannelId) -> Option<FeedIndex> {
         let index = self.find(meter)?;
@@ -97,6 +97,12 @@ impl Store {
     #[must_use]
     pub fn frontier(&self, feed: FeedIndex) -> Option<Moment> {
         self.lock(feed.meter)?.track_at(feed.track)?.frontier()
+    }
+
+    /// From when on a feed's energy is known; none before its first power reading.
+    #[must_use]
+    pub fn start(&self, feed: FeedIndex) -> Option<Moment> {
+        self.lock(feed.meter)?.track_at(feed.track)?.start()
     }
 
     /// Energy of a feed from `from` to `to`; none where any part of it is not known.

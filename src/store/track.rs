@@ -56,9 +56,11 @@ impl Track {
         let first = self.points.partition_point(|p| p.at <= from);
         let last = self.points.partition_point(|p| p.at < to);
         // Every segment touched must be known: those that end at points first ..= last.
-        if self.points.range(first.min(last)..=last.min(self.points.len().checked_sub(1)?)).any(|p| {
-            !p.known && p.at > from
-        }) {
+        if self
+            .points
+            .range(first.min(last)..=last.min(self.points.len().checked_sub(1)?))
+            .any(|p| !p.known && p.at > from)
+        {
             return None;
         }
         Some(self.total_at(to)?.since(self.total_at(from)?))

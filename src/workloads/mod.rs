@@ -8,6 +8,9 @@ use std::sync::Arc;
 use crate::model::{BoxFuture, Moment, PollError, ProjectId, WorkloadId};
 
 pub mod libvirt;
+pub mod log;
+
+pub use log::{SourceIndex, UsageLog};
 
 /// A hypervisor or host that says what runs on it. One task owns it.
 pub trait Source: Send {

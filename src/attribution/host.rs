@@ -1,0 +1,461 @@
+//! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::idle::IdleLearner;
+use super::ledger::{ByMethod, Method, TenantAccount, charge};
+use super::pricing::{self, Opening, Price, Pricing, Supply};
+use super::split::{Capacity, Claim, split};
+use super::workload::{WorkloadAccount, scale};
+use crate::inventory::{Host, Idle, Tenants};
+use crate::model::{
+    DatacenterId, Joules, LabelSet, Microjoules, Moment, ProjectId, Ratio, Watts, WorkloadId,
+};
+use crate::store::Store;
+use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog, Workload};
+
+/// A hypervisor may be silent this long before its host's energy is settled without it. Until then the interval grows,
+/// and CPU counters, which go on counting, still tell whose it was.
+const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long the account of a workload that left is kept, so that its counters go on if it comes back.
+const KEEP_DEPARTED: Duration = Duration::from_secs(3600);
+
+/// Part of a host's energy that is no workload's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overhead {
+    /// What the host itself used.
+    pub hypervisor: Microjoules,
+    /// What nobody reserved.
+    pub unallocated: Microjoules,
+}
+
+/// One host's account.
+#[derive(Debug)]
+pub struct HostAccount {
+    host: Host,
+    labels: LabelSet,
+    info: LabelSet,
+    supplies: Vec<Supply>,
+    source: Option<SourceIndex>,
+    opened: Moment,
+    settled: Option<Moment>,
+    pending: VecDeque<Usage>,
+    sampled: Option<Moment>,
+    busy: Option<(Moment, CpuNanos)>,
+    node: Option<Node>,
+    learner: IdleLearner,
+    energy: ByMethod<Microjoules>,
+    overhead: ByMethod<Overhead>,
+    departed: Microjoules,
+    unmeasured: Duration,
+    workloads: BTreeMap<WorkloadId, WorkloadAccount>,
+}
+
+/// An interval that is being settled.
+#[derive(Debug, Clone, Copy)]
+struct Interval {
+    from: Moment,
+    until: Moment,
+}
+
+impl HostAccount {
+    pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
+        let labels = LabelSet::new(&[
+            ("datacenter", host.datacenter.as_str()),
+            ("component", host.component.name()),
+            ("host", host.id.as_str()),
+        ]);
+        let info = LabelSet::new(&[
+            ("datacenter", host.datacenter.as_str()),
+            ("component", host.component.name()),
+            ("host", host.id.as_str()),
+            ("cluster", &host.cluster),
+            ("rack", &host.rack),
+        ]);
+        Self {
+            supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
+            labels,
+            info,
+            source,
+            opened: now,
+            settled: None,
+            pending: VecDeque::new(),
+            sampled: None,
+            busy: None,
+            node: None,
+            learner: IdleLearner::default(),
+            energy: ByMethod::default(),
+            overhead: ByMethod::default(),
+            departed: Microjoules::ZERO,
+            unmeasured: Duration::ZERO,
+            workloads: BTreeMap::new(),
+            host,
+        }
+    }
+
+    /// What the inventory says of it.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// `datacenter`, `component`, `host`, rendered.
+    #[must_use]
+    pub const fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// The info series' labels, rendered.
+    #[must_use]
+    pub const fn info(&self) -> &LabelSet {
+        &self.info
+    }
+
+    /// Its energy so far.
+    #[must_use]
+    pub const fn energy(&self) -> &ByMethod<Microjoules> {
+        &self.energy
+    }
+
+    /// What of it is no workload's.
+    #[must_use]
+    pub const fn overhead(&self) -> &ByMethod<Overhead> {
+        &self.overhead
+    }
+
+    /// What of it was of workloads whose accounts are closed.
+    #[must_use]
+    pub const fn departed(&self) -> Microjoules {
+        self.departed
+    }
+
+    /// Time for which no feed could tell.
+    #[must_use]
+    pub const fn unmeasured(&self) -> Duration {
+        self.unmeasured
+    }
+
+    /// Whether anything has been settled.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.settled.is_some()
+    }
+
+    /// Its workloads' accounts, by id.
+    pub fn workloads(&self) -> impl Iterator<Item = &WorkloadAccount> {
+        self.workloads.values()
+    }
+
+    /// Whether a workload was listed in the last sample.
+    #[must_use]
+    pub fn is_present(&self, workload: &WorkloadAccount) -> bool {
+        workload.seen().is_some() && workload.seen() == self.sampled
+    }
+
+    /// The node as last told.
+    #[must_use]
+    pub const fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// Its measured power: the best feed whose channels are all fresh; none if there is none.
+    #[must_use]
+    pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
+        self.supplies.iter().find_map(|s| match s {
+            Supply::Channels(feeds) => pricing::power(feeds, store, now),
+            Supply::Rated(_) => None,
+        })
+    }
+
+    /// Its idle power, configured or learned; none where it is neither.
+    #[must_use]
+    pub fn idle_power(&self) -> Option<Watts> {
+        match self.host.idle {
+            Idle::Fixed(power) => Some(power),
+            Idle::Learned => self.learner.estimate(),
+            Idle::None => None,
+        }
+    }
+
+    /// Settles all intervals that have become known.
+    pub(super) fn settle(
+        &mut self,
+        store: &Store,
+        usage: &UsageLog,
+        names: &Tenants,
+        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
+        now: Moment,
+    ) {
+        if let Some(source) = self.source {
+            usage.take(source, &mut self.pending);
+        }
+        while let Some(sample) = self.pending.pop_front() {
+            let Some(from) = self.settled else {
+                if !self.open(sample, store, names, now) {
+                    break;
+                }
+                continue;
+            };
+            let interval = Interval { from, until: sample.at };
+            match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
+                Pricing::Wait => {
+                    self.pending.push_front(sample);
+                    break;
+                }
+                Pricing::Known(price) => self.share(interval, Some(&sample), price, names, tenants),
+                Pricing::Unknown => self.skip(interval, Some(&sample), names),
+            }
+            self.advance(sample.at, store);
+        }
+        self.settle_without_usage(store, names, tenants, now);
+        self.close_departed(now);
+    }
+
+    /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
+    fn settle_without_usage(
+        &mut self,
+        store: &Store,
+        names: &Tenants,
+        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
+        now: Moment,
+    ) {
+        let waits = |since: Moment| now.since(since) <= SOURCE_PATIENCE;
+        if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
+            return;
+        }
+        let Some(until) = self.boundary(store, now) else { return };
+        let Some(from) = self.settled else {
+            self.settled = Some(until);
+            return;
+        };
+        if until <= from {
+            return;
+        }
+        let interval = Interval { from, until };
+        match pricing::price(&self.supplies, store, self.opened, from, until, now) {
+            Pricing::Wait => return,
+            Pricing::Known(price) => self.share(interval, None, price, names, tenants),
+            Pricing::Unknown => self.skip(interval, None, names),
+        }
+        self.advance(until, store);
+    }
+
+    /// The end of an interval that no sample bounds: up to where the best speaking feed is known, or as late as patience
+    /// with the silent ones allows.
+    fn boundary(&self, store: &Store, now: Moment) -> Option<Moment> {
+        let mut patience = Duration::ZERO;
+        for supply in &self.supplies {
+            match supply {
+                Supply::Rated(_) => break,
+                Supply::Channels(feeds) => {
+                    let silence = pricing::patience(feeds, store);
+                    match pricing::frontier(feeds, store) {
+                        Some(known) if now.since(known) <= silence => return Some(known),
+                        _ => patience = patience.max(silence),
+                    }
+                }
+            }
+        }
+        let late = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        now.nanos().checked_sub(late).map(Moment::from_nanos).filter(|m| *m >= self.opened)
+    }
+
+    /// The first sample that a feed can price opens the account. False: ask again later.
+    fn open(&mut self, sample: Usage, store: &Store, names: &Tenants, now: Moment) -> bool {
+        match pricing::opening(&self.supplies, store, self.opened, sample.at, now) {
+            Opening::Wait => {
+                self.pending.push_front(sample);
+                return false;
+            }
+            Opening::TooEarly => {}
+            Opening::Yes => {
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, names);
+                self.advance(sample.at, store);
+            }
+        }
+        true
+    }
+
+    fn advance(&mut self, until: Moment, store: &Store) {
+        self.settled = Some(until);
+        for supply in &self.supplies {
+            if let Supply::Channels(feeds) = supply {
+                for feed in feeds {
+                    store.forget_before(*feed, until);
+                }
+            }
+        }
+    }
+
+    /// An interval that nobody can price: its seconds are counted, and the counters read at its end start the next.
+    fn skip(&mut self, interval: Interval, sample: Option<&Usage>, names: &Tenants) {
+        self.unmeasured += interval.until.since(interval.from);
+        if let Some(sample) = sample {
+            self.claims(interval, sample, names);
+        }
+        self.workloads.values_mut().for_each(WorkloadAccount::unknown_power);
+    }
+
+    /// Gives an interval's energy away.
+    fn share(
+        &mut self,
+        interval: Interval,
+        sample: Option<&Usage>,
+        price: Price,
+        names: &Tenants,
+        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
+    ) {
+        let time = interval.until.since(interval.from);
+        let Price { method, energy } = price;
+        *self.energy.get_mut(method) += energy;
+        let Some(sample) = sample else {
+            // Without workloads nobody could reserve anything; with unknown ones, only the idle part is certain.
+            let idle = if self.source.is_some() { energy.min(self.idle_energy(time)) } else { energy };
+            let overhead = self.overhead.get_mut(method);
+            overhead.unallocated += idle;
+            overhead.hypervisor += energy.since(idle);
+            self.workloads.values_mut().for_each(WorkloadAccount::unknown_power);
+            return;
+        };
+        let (claims, busy) = self.claims(interval, sample, names);
+        if method == Method::Measured {
+            self.learn(energy, busy, &claims, time);
+        }
+        let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
+        let capacity = self.capacity(time, busy.map_or(0, |b| b.saturating_sub(used)));
+        let parts = split(energy, self.idle_energy(time), capacity, &claims);
+        let overhead = self.overhead.get_mut(method);
+        overhead.hypervisor += parts.hypervisor;
+        overhead.unallocated += parts.unallocated;
+        for (account, share) in self.workloads.values_mut().zip(parts.shares) {
+            account.book(method, share, time);
+            let charged = Price { method, energy: share.idle + share.dynamic };
+            if charged.energy > Microjoules::ZERO {
+                charge(
+                    tenants,
+                    names,
+                    &self.host.datacenter,
+                    account.project(),
+                    &account.info().project_name,
+                    charged,
+                );
+            }
+        }
+    }
+
+    /// Every account's claim of the interval, in the accounts' order, and the node's busy time in it, ns.
+    fn claims(&mut self, interval: Interval, sample: &Usage, names: &Tenants) -> (Vec<Claim>, Option<u64>) {
+        let Interval { from, until } = interval;
+        let was_sampled = self.sampled.is_some();
+        let mut claimed: BTreeMap<&WorkloadId, Claim> = BTreeMap::new();
+        for workload in &sample.workloads {
+            let is_new = was_sampled && self.is_absent(workload);
+            let account = self.account(workload, names);
+            claimed.insert(&workload.info.id, account.claim(workload, from, until, is_new));
+        }
+        let limit = self.cpu_limit(sample, until.since(from));
+        let claims = self
+            .workloads
+            .iter_mut()
+            .map(|(id, account)| {
+                let mut claim = claimed.get(id).copied().unwrap_or_else(|| account.leave(from, until));
+                claim.cpu_nanos = claim.cpu_nanos.min(limit);
+                claim
+            })
+            .collect();
+        self.sampled = Some(until);
+        (claims, self.busy_nanos(sample, interval))
+    }
+
+    /// Whether the last sample did not list this workload.
+    fn is_absent(&self, workload: &Workload) -> bool {
+        self.workloads.get(&workload.info.id).is_none_or(|a| !self.is_present(a))
+    }
+
+    /// No workload can use more CPU time than the host has.
+    fn cpu_limit(&self, sample: &Usage, time: Duration) -> u64 {
+        let cpus = sample.node.as_ref().or(self.node.as_ref()).map(|n| n.cpus);
+        cpus.map_or(u64::MAX, |c| u64::try_from(u128::from(c) * time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn busy_nanos(&mut self, sample: &Usage, interval: Interval) -> Option<u64> {
+        if let Some(node) = &sample.node {
+            self.node = Some(node.clone());
+        }
+        let busy = sample.node.as_ref()?.busy?;
+        let (at, before) = self.busy.replace((interval.until, busy))?;
+        let gained = busy.0.checked_sub(before.0)?;
+        Some(scale(gained, interval.until.since(interval.from), interval.until.since(at)))
+    }
+
+    /// Finds or opens the account of a workload. One that has changed hands gets a new account.
+    fn account(&mut self, workload: &Workload, names: &Tenants) -> &mut WorkloadAccount {
+        let info = &workload.info;
+        let project = info
+            .project_id
+            .clone()
+            .or_else(|| names.by_domain(&info.domain).cloned())
+            .unwrap_or_else(ProjectId::unassigned);
+        let (datacenter, host) = (&self.host.datacenter, &self.host.id);
+        if self.workloads.get(&info.id).is_some_and(|a| *a.project() != project)
+            && let Some(old) = self.workloads.remove(&info.id)
+        {
+            self.departed += old.total();
+        }
+        let name = names.name(&project).unwrap_or(&info.project_name).to_owned();
+        let account = self
+            .workloads
+            .entry(info.id.clone())
+            .or_insert_with(|| WorkloadAccount::new(Arc::clone(info), project, &name, datacenter, host));
+        account.refresh(info, &name, datacenter, host);
+        account
+    }
+
+    /// What may be reserved, and what the host used itself.
+    fn capacity(&self, time: Duration, hypervisor_nanos: u64) -> Capacity {
+        let Some(node) = &self.node else { return Capacity { hypervisor_nanos, ..Capacity::default() } };
+        let nanos = time.as_nanos();
+        Capacity {
+            hypervisor_nanos,
+            vcpu_nanos: over_committed(u128::from(node.cpus) * nanos, self.host.cpu_overcommit),
+            memory_kib_nanos: over_committed(
+                u128::from(node.memory_bytes / 1024) * nanos,
+                self.host.memory_overcommit,
+            ),
+        }
+    }
+
+    fn idle_energy(&self, time: Duration) -> Microjoules {
+        self.idle_power().map_or(Microjoules::ZERO, |p| Microjoules::round(p.over(time)))
+    }
+
+    fn learn(&mut self, energy: Microjoules, busy: Option<u64>, claims: &[Claim], time: Duration) {
+        let Some(cpus) = self.node.as_ref().map(|n| f64::from(n.cpus)).filter(|c| *c > 0.0) else { return };
+        let used = busy.unwrap_or_else(|| claims.iter().fold(0, |s, c| s.saturating_add(c.cpu_nanos)));
+        let share = Duration::from_nanos(used).as_secs_f64() / (cpus * time.as_secs_f64());
+        if let Some(power) = Joules::new(energy.joules()).ok().and_then(|j| j.per(time)) {
+            self.learner.learn(power, share, time);
+        }
+    }
+
+    /// Closes the accounts of workloads that left long ago; their energy stays with the host and the tenant.
+    fn close_departed(&mut self, now: Moment) {
+        let departed = &mut self.departed;
+        self.workloads.retain(|_, account| {
+            let keep = account.seen().is_none_or(|at| now.since(at) <= KEEP_DEPARTED);
+            if !keep {
+                *departed += account.total();
+            }
+            keep
+        });
+    }
+}
+
+/// `amount` times an overcommit ratio, in thousandths.
+fn over_committed(amount: u128, ratio: Ratio) -> u128 {
+    let thousandths = Duration::try_from_secs_f64(ratio.get()).map_or(1000, |d| d.as_millis());
+    amount.saturating_mul(thousandths) / 1000
+}

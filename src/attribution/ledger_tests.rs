@@ -1,0 +1,490 @@
+//! Claims about the ledger: what goes in comes out, whatever the fleet does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::inventory::{Component, Feed, Host, Idle, Point, Tenant};
+use crate::model::{Batch, ChannelId, HostId, Measure, MeterId, Ratio, Reading, WorkloadId};
+use crate::store::MeterSettings;
+use crate::workloads::{CpuNanos, Node, State, Usage, Workload, WorkloadInfo, WorkloadKind};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn at(seconds: f64) -> Moment {
+    Moment::from_nanos((seconds * 1e9) as u64)
+}
+
+fn datacenter() -> DatacenterId {
+    DatacenterId::new("dc1").unwrap()
+}
+
+fn vm(id: &str, run: u32, cpu_seconds: Option<f64>, vcpus: u32, gib: u64) -> Workload {
+    Workload {
+        info: Arc::new(WorkloadInfo {
+            id: WorkloadId::new(id).unwrap(),
+            kind: WorkloadKind::Vm,
+            domain: format!("instance-{id}"),
+            name: id.to_owned(),
+            project_id: id.split('-').next().map(|p| ProjectId::new(p).unwrap()),
+            project_name: String::new(),
+            user: String::new(),
+            flavor: String::new(),
+        }),
+        run,
+        state: Some(State::Running),
+        cpu: cpu_seconds.map(|s| CpuNanos((s * 1e9) as u64)),
+        vcpus,
+        memory_bytes: gib << 30,
+    }
+}
+
+/// 10 CPUs, 40 GiB.
+fn usage(seconds: f64, busy_seconds: Option<f64>, workloads: Vec<Workload>) -> Usage {
+    let busy = busy_seconds.map(|s| CpuNanos((s * 1e9) as u64));
+    let node = Node { cpus: 10, mhz: None, memory_bytes: 40 << 30, free_memory_bytes: None, busy };
+    Usage { at: at(seconds), node: Some(node), workloads }
+}
+
+/// Hosts `h0`, `h1` ..., each with meters `pdu<n>` (preferred) and `bmc<n>` of one channel `input`, and a source.
+struct Room {
+    store: Store,
+    usage: UsageLog,
+    ledger: Ledger,
+}
+
+impl Room {
+    fn new(hosts: usize, idle: Idle, rated: Option<f64>) -> Self {
+        let meter = |name: String| MeterSettings {
+            id: MeterId::new(&name).unwrap(),
+            datacenter: datacenter(),
+            driver: "snmp",
+            address: String::new(),
+            stale_after: Duration::from_secs(30),
+            max_gap: Duration::from_secs(30),
+        };
+        let channel = |name: &str| {
+            Feed::Channels(vec![(MeterId::new(name).unwrap(), ChannelId::new("input").unwrap())])
+        };
+        let host = |n: usize| {
+            let mut feeds = vec![channel(&format!("pdu{n}")), channel(&format!("bmc{n}"))];
+            feeds.extend(rated.map(|w| Feed::Rated(Watts::new(w).unwrap(), Ratio::new(0.5).unwrap())));
+            Host {
+                id: HostId::new(&format!("h{n}")).unwrap(),
+                datacenter: datacenter(),
+                component: Component::Compute,
+                cluster: String::new(),
+                rack: String::new(),
+                feeds,
+                idle,
+                cpu_overcommit: Ratio::new(1.0).unwrap(),
+                memory_overcommit: Ratio::new(1.0).unwrap(),
+                has_workloads: true,
+            }
+        };
+        let inventory = Inventory {
+            hosts: (0..hosts).map(host).collect(),
+            facility: vec![FacilityPoint {
+                datacenter: datacenter(),
+                point: Point::Utility,
+                channels: vec![(MeterId::new("pdu0").unwrap(), ChannelId::new("input").unwrap())],
+            }],
+            tenants: Tenants::new(vec![Tenant {
+                project_id: ProjectId::new("atlas").unwrap(),
+                name: "Atlas".into(),
+                domains: vec![glob::Pattern::new("db-*").unwrap()],
+            }]),
+            ..Inventory::default()
+        };
+        let meters = (0..hosts).flat_map(|n| [meter(format!("pdu{n}")), meter(format!("bmc{n}"))]).collect();
+        let store = Store::new(meters);
+        let sources: Vec<_> = (0..hosts).map(|n| Some(SourceIndex(n))).collect();
+        let ledger = Ledger::new(&inventory, &sources, &store, at(0.0));
+        Self { store, usage: UsageLog::new(hosts), ledger }
+    }
+
+    fn power(&self, meter: &str, seconds: f64, watts: f64) {
+        let reading =
+            Reading::measured(ChannelId::new("input").unwrap(), Measure::Power(Watts::new(watts).unwrap()));
+        let batch = Batch { readings: vec![reading], identity: None };
+        self.store.apply(self.store.find(&MeterId::new(meter).unwrap()).unwrap(), &batch, at(seconds));
+    }
+
+    fn sample(&self, host: usize, usage: Usage) {
+        self.usage.push(SourceIndex(host), usage);
+    }
+
+    fn settle(&mut self, seconds: f64) {
+        self.ledger.settle(&self.store, &self.usage, at(seconds));
+        self.must_balance();
+    }
+
+    /// Host = workloads + departed + hypervisor + unallocated, and workloads = tenants: to the microjoule.
+    fn must_balance(&self) {
+        let mut charged = Microjoules::ZERO;
+        for h in self.ledger.hosts() {
+            let input: Microjoules = Method::ALL.iter().map(|m| *h.energy().get(*m)).sum();
+            let overhead: Microjoules =
+                Method::ALL.iter().map(|m| h.overhead().get(*m)).map(|o| o.hypervisor + o.unallocated).sum();
+            let workloads: Microjoules =
+                h.workloads().map(super::super::workload::WorkloadAccount::total).sum();
+            assert_eq!(input, workloads + h.departed() + overhead);
+            charged += workloads + h.departed();
+        }
+        let tenants: Microjoules =
+            self.ledger.tenants().values().flat_map(|t| Method::ALL.map(|m| *t.energy.get(m))).sum();
+        assert_eq!(charged, tenants);
+    }
+
+    fn joules(&self, host: usize, vm: &str) -> (f64, f64) {
+        let share = self.ledger.hosts()[host]
+            .workloads()
+            .find(|w| w.info().id.as_str() == vm)
+            .map(|w| *w.energy().get(Method::Measured))
+            .unwrap_or_default();
+        (share.idle.joules(), share.dynamic.joules())
+    }
+
+    fn host_joules(&self, host: usize, method: Method) -> f64 {
+        self.ledger.hosts()[host].energy().get(method).joules()
+    }
+}
+
+fn fixed(watts: f64) -> Idle {
+    Idle::Fixed(Watts::new(watts).unwrap())
+}
+
+#[test]
+fn an_interval_by_hand() {
+    let mut r = Room::new(1, fixed(100.0), None);
+    for s in [1.0, 11.0] {
+        r.power("pdu0", s, 300.0);
+    }
+    r.sample(0, usage(1.0, Some(0.0), vec![vm("a-1", 1, Some(50.0), 2, 4), vm("b-1", 2, Some(7.0), 4, 8)]));
+    r.sample(
+        0,
+        usage(11.0, Some(50.0), vec![vm("a-1", 1, Some(80.0), 2, 4), vm("b-1", 2, Some(17.0), 4, 8)]),
+    );
+    r.settle(11.0);
+    // 300 W x 10 s = 3000 J: idle 1000, dynamic 2000.
+    // idle by vCPU 500: a 2/10 = 100, b 200. By memory 500: a 4/40 = 50, b 100.
+    // CPU: a 30 s, b 10 s, hypervisor 50 - 40 = 10 s: dynamic a 1200, b 400, hypervisor 400.
+    assert_eq!(r.joules(0, "a-1"), (150.0, 1200.0));
+    assert_eq!(r.joules(0, "b-1"), (300.0, 400.0));
+    let overhead = r.ledger.hosts()[0].overhead().measured;
+    assert_eq!((overhead.hypervisor.joules(), overhead.unallocated.joules()), (400.0, 550.0));
+}
+
+#[test]
+fn energy_meets_the_cpu_time_of_its_own_interval() {
+    let mut r = Room::new(1, Idle::None, None);
+    // 100 W until 10 s, then a step to 500 W; a works first, b afterwards. Samples between the readings.
+    for (s, w) in [(0.0, 100.0), (5.0, 100.0), (9.999, 100.0), (10.0, 500.0), (15.0, 500.0), (20.0, 500.0)] {
+        r.power("pdu0", s, w);
+    }
+    r.sample(0, usage(0.5, None, vec![vm("a-1", 1, Some(0.0), 1, 1), vm("b-1", 2, Some(0.0), 1, 1)]));
+    r.sample(0, usage(10.0, None, vec![vm("a-1", 1, Some(9.5), 1, 1), vm("b-1", 2, Some(0.0), 1, 1)]));
+    r.sample(0, usage(19.0, None, vec![vm("a-1", 1, Some(9.5), 1, 1), vm("b-1", 2, Some(9.0), 1, 1)]));
+    r.settle(20.0);
+    let (a, b) = (r.joules(0, "a-1").1, r.joules(0, "b-1").1);
+    assert!((a - 950.2).abs() < 0.01, "{a}");
+    assert!((b - 4500.0).abs() < 0.01, "{b}");
+}
+
+#[test]
+fn an_interval_waits_until_its_feed_is_known() {
+    let mut r = Room::new(1, Idle::None, None);
+    r.power("pdu0", 1.0, 100.0);
+    r.power("bmc0", 1.0, 90.0);
+    r.sample(0, usage(1.0, None, vec![]));
+    r.sample(0, usage(6.0, None, vec![]));
+    r.power("bmc0", 7.0, 90.0);
+    r.settle(7.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 0.0, "the PDU may still tell");
+    r.power("pdu0", 11.0, 100.0);
+    r.settle(11.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 500.0);
+}
+
+#[test]
+fn a_silent_outlet_gives_way_to_the_bmc_and_then_to_the_nameplate() {
+    let mut r = Room::new(1, Idle::None, Some(400.0));
+    for s in 0..=10 {
+        r.power("pdu0", f64::from(s), 100.0);
+        r.power("bmc0", f64::from(s), 80.0);
+    }
+    for s in 11..=60 {
+        r.power("bmc0", f64::from(s), 80.0);
+    }
+    for s in (0..=120).step_by(10) {
+        r.sample(0, usage(f64::from(s), None, vec![]));
+    }
+    r.settle(60.0);
+    // PDU to 10 s: 1000 J. BMC from 10 to 60 s: 50 x 80 = 4000 J.
+    assert_eq!(r.host_joules(0, Method::Measured), 5000.0);
+    assert_eq!(r.host_joules(0, Method::Rated), 0.0);
+    r.settle(120.0);
+    // Then half of 400 W for 60 s.
+    assert_eq!(r.host_joules(0, Method::Rated), 12_000.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 5000.0);
+}
+
+#[test]
+fn what_nobody_can_price_is_counted_and_not_guessed() {
+    let mut r = Room::new(1, Idle::None, None);
+    r.power("pdu0", 0.0, 100.0);
+    r.power("pdu0", 10.0, 100.0);
+    for s in [0.0, 10.0, 20.0, 100.0] {
+        r.sample(0, usage(s, None, vec![vm("a-1", 1, Some(s / 2.0), 1, 1)]));
+    }
+    r.settle(100.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 1000.0);
+    assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::from_secs(90));
+    let power =
+        r.ledger.hosts()[0].workloads().next().and_then(super::super::workload::WorkloadAccount::power);
+    assert_eq!(power, None);
+}
+
+#[test]
+fn a_vm_that_starts_inside_an_interval_pays_for_what_it_used() {
+    let mut r = Room::new(1, fixed(100.0), None);
+    for s in [0.0, 10.0] {
+        r.power("pdu0", s, 200.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(0.0), 2, 4)]));
+    r.sample(0, usage(10.0, None, vec![vm("a-1", 1, Some(6.0), 2, 4), vm("b-1", 2, Some(2.0), 4, 8)]));
+    r.settle(10.0);
+    // Idle 1000 J: by vCPU 500: a 2/10 = 100, b half of 4/10 = 100; by memory 500: a 4/40 = 50, b half of 8/40 = 50.
+    assert_eq!(r.joules(0, "a-1"), (150.0, 750.0));
+    assert_eq!(r.joules(0, "b-1"), (150.0, 250.0));
+}
+
+#[test]
+fn a_vm_that_was_there_before_the_exporter_pays_for_nothing_earlier() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in [0.0, 10.0, 20.0] {
+        r.power("pdu0", s, 100.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, None, 1, 1), vm("b-1", 2, Some(1e6), 1, 1)]));
+    r.sample(0, usage(10.0, None, vec![vm("a-1", 1, Some(1e6), 1, 1), vm("b-1", 2, Some(1e6 + 5.0), 1, 1)]));
+    r.settle(20.0);
+    assert_eq!(r.joules(0, "a-1").1, 0.0, "it was there, its counter was not known: it starts now");
+    assert_eq!(r.joules(0, "b-1").1, 1000.0);
+}
+
+#[test]
+fn a_vm_that_stops_leaves_its_counters_and_its_tenants() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in 0..=20 {
+        r.power("pdu0", f64::from(s) * 10.0, 100.0);
+    }
+    r.sample(0, usage(0.0, Some(0.0), vec![vm("a-1", 1, Some(0.0), 1, 1)]));
+    r.sample(0, usage(10.0, Some(5.0), vec![vm("a-1", 1, Some(5.0), 1, 1)]));
+    r.sample(0, usage(20.0, Some(10.0), vec![]));
+    r.settle(20.0);
+    assert_eq!(r.joules(0, "a-1").1, 1000.0);
+    assert_eq!(
+        r.ledger.hosts()[0].overhead().measured.hypervisor.joules(),
+        1000.0,
+        "its last CPU time is unknown"
+    );
+    assert!(!r.ledger.hosts()[0].is_present(r.ledger.hosts()[0].workloads().next().unwrap()));
+    // It starts again as another run: its counter goes on.
+    r.sample(0, usage(30.0, Some(20.0), vec![vm("a-1", 9, Some(10.0), 1, 1)]));
+    r.settle(30.0);
+    assert_eq!(r.joules(0, "a-1").1, 2000.0);
+    assert_eq!(r.ledger.tenants().values().next().unwrap().energy.measured.joules(), 2000.0);
+}
+
+#[test]
+fn a_vm_missing_from_one_sample_is_not_charged_for_its_whole_life() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in 0..=4 {
+        r.power("pdu0", f64::from(s) * 10.0, 100.0);
+    }
+    let a = |cpu| vm("a-1", 1, Some(cpu), 1, 1);
+    let b = |cpu| vm("b-1", 2, Some(cpu), 1, 1);
+    r.sample(0, usage(0.0, None, vec![a(1e6), b(0.0)]));
+    r.sample(0, usage(10.0, None, vec![a(1e6 + 5.0), b(5.0)]));
+    r.sample(0, usage(20.0, None, vec![b(10.0)]));
+    r.sample(0, usage(30.0, None, vec![a(1e6 + 15.0), b(15.0)]));
+    r.settle(30.0);
+    // First interval 500:500, second 0:1000, third 500:500 (10 s of CPU over 20 s are 5 s of this interval).
+    assert_eq!(r.joules(0, "a-1").1, 1000.0);
+    assert_eq!(r.joules(0, "b-1").1, 2000.0);
+}
+
+#[test]
+fn a_vm_that_migrates_pays_on_both_hosts_for_its_time_on_each() {
+    let mut r = Room::new(2, Idle::None, None);
+    for s in 0..=2 {
+        r.power("pdu0", f64::from(s) * 10.0, 100.0);
+        r.power("pdu1", f64::from(s) * 10.0, 60.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(100.0), 1, 1)]));
+    r.sample(0, usage(10.0, None, vec![vm("a-1", 1, Some(105.0), 1, 1)]));
+    r.sample(0, usage(20.0, None, vec![]));
+    r.sample(1, usage(0.0, None, vec![]));
+    r.sample(1, usage(10.0, None, vec![]));
+    r.sample(1, usage(20.0, None, vec![vm("a-1", 44, Some(5.0), 1, 1)]));
+    r.settle(20.0);
+    assert_eq!(r.joules(0, "a-1").1, 1000.0);
+    assert_eq!(r.joules(1, "a-1").1, 600.0);
+    assert_eq!(r.ledger.tenants().values().next().unwrap().energy.measured.joules(), 1600.0);
+}
+
+#[test]
+fn a_hypervisor_that_was_silent_is_caught_up_from_its_counters() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in 0..=100 {
+        r.power("pdu0", f64::from(s), 100.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(10.0), 1, 1), vm("b-1", 2, Some(10.0), 1, 1)]));
+    r.settle(50.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 0.0);
+    r.sample(0, usage(100.0, None, vec![vm("a-1", 1, Some(40.0), 1, 1), vm("b-1", 2, Some(20.0), 1, 1)]));
+    r.settle(100.0);
+    assert_eq!(r.joules(0, "a-1").1, 7500.0);
+    assert_eq!(r.joules(0, "b-1").1, 2500.0);
+}
+
+#[test]
+fn a_hypervisor_gone_for_good_does_not_hold_its_hosts_joules_back() {
+    let mut r = Room::new(1, fixed(60.0), None);
+    for s in 0..=400 {
+        r.power("pdu0", f64::from(s), 100.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(10.0), 1, 1)]));
+    r.settle(0.0);
+    r.settle(400.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 40_000.0);
+    let overhead = r.ledger.hosts()[0].overhead().measured;
+    assert_eq!((overhead.unallocated.joules(), overhead.hypervisor.joules()), (24_000.0, 16_000.0));
+}
+
+#[test]
+fn a_workload_that_could_not_be_asked_holds_what_it_held_and_is_caught_up() {
+    let mut r = Room::new(1, fixed(100.0), None);
+    for s in 0..=3 {
+        r.power("pdu0", f64::from(s) * 10.0, 200.0);
+    }
+    let unknown = Workload { state: None, cpu: None, vcpus: 0, memory_bytes: 0, ..vm("a-1", 1, None, 0, 0) };
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(0.0), 10, 40), vm("b-1", 2, Some(0.0), 0, 0)]));
+    r.sample(0, usage(10.0, None, vec![unknown, vm("b-1", 2, Some(5.0), 0, 0)]));
+    r.settle(10.0);
+    assert_eq!(r.joules(0, "a-1"), (1000.0, 0.0));
+    r.sample(0, usage(20.0, None, vec![vm("a-1", 1, Some(10.0), 10, 40), vm("b-1", 2, Some(10.0), 0, 0)]));
+    r.settle(20.0);
+    assert_eq!(r.joules(0, "a-1"), (2000.0, 500.0), "10 s over 20 s are 5 s of this interval, as b's");
+}
+
+#[test]
+fn a_vm_without_metadata_belongs_to_whom_the_rule_says_or_to_nobody() {
+    let mut r = Room::new(1, Idle::None, None);
+    r.power("pdu0", 0.0, 100.0);
+    r.power("pdu0", 10.0, 100.0);
+    let nameless = |id: &str, domain: &str, cpu: f64| {
+        let mut v = vm(id, 1, Some(cpu), 1, 1);
+        v.info = Arc::new(WorkloadInfo { project_id: None, domain: domain.into(), ..(*v.info).clone() });
+        v
+    };
+    r.sample(0, usage(0.0, None, vec![nameless("x", "db-7", 0.0), nameless("y", "odd", 0.0)]));
+    r.sample(0, usage(10.0, None, vec![nameless("x", "db-7", 3.0), nameless("y", "odd", 1.0)]));
+    r.settle(10.0);
+    let charged: Vec<_> = r
+        .ledger
+        .tenants()
+        .iter()
+        .map(|((_, p), t)| (p.as_str(), t.name.as_str(), t.energy.measured.joules()))
+        .collect();
+    assert_eq!(charged, [("atlas", "Atlas", 750.0), ("unassigned", "", 250.0)]);
+}
+
+#[test]
+fn a_facility_point_counts_from_its_first_reading() {
+    let mut r = Room::new(1, Idle::None, None);
+    assert_eq!(r.ledger.facility()[0].energy(), None);
+    for s in [0.0, 10.0, 20.0] {
+        r.power("pdu0", s, 1000.0);
+        r.settle(s);
+    }
+    assert_eq!(r.ledger.facility()[0].energy().map(Microjoules::joules), Some(20_000.0));
+    assert_eq!(r.ledger.facility()[0].power(&r.store, at(20.0)).map(Watts::get), Some(1000.0));
+}
+
+/// What may happen in a room in one second.
+#[derive(Debug, Clone)]
+enum Event {
+    Power(usize, bool, f64),
+    Sample(usize, Option<u32>, Vec<(u8, u32, u32, Option<u64>)>),
+    Wait(u64),
+    Settle,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let vms = prop::collection::vec((0u8..6, 0u32..3, 0u32..16, prop::option::of(0u64..100 * SECOND)), 0..6);
+    let event = prop_oneof![
+        3 => (0usize..2, any::<bool>(), 0.0f64..900.0).prop_map(|(h, pdu, w)| Event::Power(h, pdu, w)),
+        3 => (0usize..2, prop::option::of(0u32..1000), vms).prop_map(|(h, b, v)| Event::Sample(h, b, v)),
+        1 => (0u64..90).prop_map(Event::Wait),
+        2 => Just(Event::Settle),
+    ];
+    prop::collection::vec(event, 1..120)
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_books_balance_and_nothing_falls(events in events(), learned in any::<bool>(), rated in any::<bool>()) {
+        let idle = if learned { Idle::Learned } else { fixed(70.0) };
+        let mut r = Room::new(2, idle, rated.then_some(500.0));
+        let (mut now, mut last) = (1.0, vec![Microjoules::ZERO; 2]);
+        for event in events {
+            now += 1.0;
+            match event {
+                Event::Power(h, pdu, w) => r.power(&format!("{}{h}", if pdu { "pdu" } else { "bmc" }), now, w),
+                Event::Wait(s) => now += s as f64,
+                Event::Settle => r.settle(now),
+                Event::Sample(h, busy, vms) => {
+                    let mut list: Vec<Workload> = Vec::new();
+                    for (id, run, vcpus, cpu) in vms {
+                        let id = format!("{}-{id}", if id % 2 == 0 { "a" } else { "b" });
+                        if list.iter().all(|w| w.info.id.as_str() != id) {
+                            list.push(vm(&id, run, cpu.map(|c| c as f64 / 1e9), vcpus, u64::from(vcpus)));
+                        }
+                    }
+                    r.sample(h, usage(now, busy.map(f64::from), list));
+                }
+            }
+            for (h, before) in last.iter_mut().enumerate() {
+                let energy = r.ledger.hosts()[h].energy();
+                let total = energy.measured + energy.rated;
+                prop_assert!(total >= *before);
+                *before = total;
+            }
+        }
+        r.settle(now + 1000.0);
+    }
+
+    #[test]
+    fn the_order_of_a_sample_changes_nothing(cpus in prop::collection::vec(0u64..50, 2..9), turn in 1usize..8) {
+        let run = |turned: bool| {
+            let mut r = Room::new(1, fixed(50.0), None);
+            for s in [0.0, 10.0] {
+                r.power("pdu0", s, 333.333);
+            }
+            let list = |scale: f64| {
+                let mut v: Vec<_> = cpus.iter().enumerate()
+                    .map(|(i, c)| vm(&format!("a-{i}"), 1, Some(*c as f64 * scale), 1 + i as u32 % 3, 2)).collect();
+                if turned { let n = v.len(); v.rotate_left(turn % n); }
+                v
+            };
+            r.sample(0, usage(0.0, None, list(0.0)));
+            r.sample(0, usage(10.0, None, list(0.1)));
+            r.settle(10.0);
+            (0..cpus.len()).map(|i| r.joules(0, &format!("a-{i}"))).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(run(false), run(true));
+    }
+}

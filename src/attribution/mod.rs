@@ -1,0 +1,11 @@
+//! Attribution: whose joules. [`split`] holds the pure models, [`ledger`] the exact account that applies them to every
+//! host and interval.
+
+pub mod host;
+pub mod idle;
+pub mod ledger;
+pub mod pricing;
+pub mod split;
+pub mod workload;
+
+pub use ledger::Ledger;

@@ -1,0 +1,252 @@
+//! The account of one workload on one host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{ByMethod, Method};
+use super::split::{Claim, Share};
+use crate::model::{DatacenterId, HostId, Joules, LabelSet, Microjoules, Moment, ProjectId, Watts};
+use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo};
+
+/// What a workload holds of its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// vCPUs.
+    pub vcpus: u32,
+    /// Memory, KiB.
+    pub memory_kib: u64,
+}
+
+/// A CPU counter as last read.
+#[derive(Debug, Clone, Copy)]
+struct CpuMark {
+    at: Moment,
+    run: u32,
+    cpu: CpuNanos,
+}
+
+/// One workload's account.
+#[derive(Debug)]
+pub struct WorkloadAccount {
+    info: Arc<WorkloadInfo>,
+    project: ProjectId,
+    labels: LabelSet,
+    info_labels: LabelSet,
+    energy: ByMethod<Share>,
+    power: Option<Watts>,
+    state: Option<State>,
+    held: Held,
+    cpu: Option<CpuMark>,
+    cpu_total: CpuNanos,
+    seen: Option<Moment>,
+}
+
+impl WorkloadAccount {
+    /// An account without energy, for a workload of `project` on `host`.
+    #[must_use]
+    pub fn new(
+        info: Arc<WorkloadInfo>,
+        project: ProjectId,
+        project_name: &str,
+        datacenter: &DatacenterId,
+        host: &HostId,
+    ) -> Self {
+        let labels = LabelSet::new(&[
+            ("datacenter", datacenter.as_str()),
+            ("host", host.as_str()),
+            ("kind", info.kind.name()),
+            ("workload", info.id.as_str()),
+            ("project_id", project.as_str()),
+        ]);
+        let info_labels = info_labels(&info, &project, project_name, datacenter, host);
+        Self {
+            info,
+            project,
+            labels,
+            info_labels,
+            energy: ByMethod::default(),
+            power: None,
+            state: None,
+            held: Held::default(),
+            cpu: None,
+            cpu_total: CpuNanos::default(),
+            seen: None,
+        }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn project(&self) -> &ProjectId {
+        &self.project
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn info(&self) -> &Arc<WorkloadInfo> {
+        &self.info
+    }
+
+    /// `datacenter`, `host`, `kind`, `workload`, `project_id`, rendered.
+    #[must_use]
+    pub const fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// The info series' labels, rendered.
+    #[must_use]
+    pub const fn info_labels(&self) -> &LabelSet {
+        &self.info_labels
+    }
+
+    /// Its energy so far.
+    #[must_use]
+    pub const fn energy(&self) -> &ByMethod<Share> {
+        &self.energy
+    }
+
+    /// All of its energy, by whatever method.
+    #[must_use]
+    pub fn total(&self) -> Microjoules {
+        Method::ALL.iter().map(|m| self.energy.get(*m)).map(|s| s.idle + s.dynamic).sum()
+    }
+
+    /// Its mean power over the last settled interval; none where that is not known.
+    #[must_use]
+    pub const fn power(&self) -> Option<Watts> {
+        self.power
+    }
+
+    /// Its state; none when it could not be asked.
+    #[must_use]
+    pub const fn state(&self) -> Option<State> {
+        self.state
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn held(&self) -> Held {
+        self.held
+    }
+
+    /// CPU time it was seen to use; none before its counter was first read.
+    #[must_use]
+    pub fn cpu_total(&self) -> Option<CpuNanos> {
+        self.cpu.map(|_| self.cpu_total)
+    }
+
+    /// When it was last seen on the host; none before the first time.
+    #[must_use]
+    pub const fn seen(&self) -> Option<Moment> {
+        self.seen
+    }
+
+    /// Takes the info of the latest sample.
+    pub(super) fn refresh(
+        &mut self,
+        info: &Arc<WorkloadInfo>,
+        project_name: &str,
+        datacenter: &DatacenterId,
+        host: &HostId,
+    ) {
+        if !Arc::ptr_eq(&self.info, info) {
+            self.info = Arc::clone(info);
+            self.info_labels = info_labels(info, &self.project, project_name, datacenter, host);
+        }
+    }
+
+    /// Takes a sample at `until` and gives what the workload claims of the interval since `from`.
+    ///
+    /// A counter last read before `from` is scaled to the interval. What started inside the interval (`is_new`: the host
+    /// was sampled at `from` and this was not there) claims all its CPU time and half of what it now holds.
+    pub(super) fn claim(&mut self, sample: &Workload, from: Moment, until: Moment, is_new: bool) -> Claim {
+        let before = self.held;
+        self.state = sample.state;
+        self.seen = Some(until);
+        self.held = match sample.state {
+            Some(state) if state.holds_resources() => {
+                Held { vcpus: sample.vcpus, memory_kib: sample.memory_bytes / 1024 }
+            }
+            Some(_) => Held::default(),
+            // It could not be asked, but it is there: it holds what it held.
+            None => before,
+        };
+        let cpu_nanos = sample.cpu.map_or(0, |cpu| self.used(sample.run, cpu, from, until, is_new));
+        held_over(before, self.held, until.since(from), cpu_nanos)
+    }
+
+    /// Takes note that a sample no longer lists it; gives its claim of the interval in which it left.
+    pub(super) fn leave(&mut self, from: Moment, until: Moment) -> Claim {
+        let before = std::mem::take(&mut self.held);
+        self.state = None;
+        held_over(before, self.held, until.since(from), 0)
+    }
+
+    /// CPU time used in the interval, ns.
+    fn used(&mut self, run: u32, cpu: CpuNanos, from: Moment, until: Moment, is_new: bool) -> u64 {
+        let mark = self.cpu.replace(CpuMark { at: until, run, cpu });
+        let Some(mark) = mark else {
+            self.cpu_total = cpu;
+            return if is_new { cpu.0 } else { 0 };
+        };
+        let same_run = mark.run == run;
+        let gained = if same_run { cpu.0.saturating_sub(mark.cpu.0) } else { cpu.0 };
+        self.cpu_total = CpuNanos(self.cpu_total.0.saturating_add(gained));
+        if is_new && !same_run {
+            return gained;
+        }
+        scale(gained, until.since(from), until.since(mark.at))
+    }
+
+    /// Books a share of an interval of `time`.
+    pub(super) fn book(&mut self, method: Method, share: Share, time: Duration) {
+        let booked = self.energy.get_mut(method);
+        booked.idle += share.idle;
+        booked.dynamic += share.dynamic;
+        self.power = Joules::new((share.idle + share.dynamic).joules()).ok().and_then(|j| j.per(time));
+    }
+
+    /// Forgets the power of an interval that nobody can price.
+    pub(super) const fn unknown_power(&mut self) {
+        self.power = None;
+    }
+}
+
+/// `gained` over `span`, as it falls on `part` of it.
+pub(super) fn scale(gained: u64, part: Duration, span: Duration) -> u64 {
+    if span <= part {
+        return gained;
+    }
+    let share = u128::from(gained) * part.as_nanos() / span.as_nanos().max(1);
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// A reservation that changed inside an interval counts half with its old and half with its new size.
+fn held_over(before: Held, after: Held, time: Duration, cpu_nanos: u64) -> Claim {
+    let nanos = time.as_nanos();
+    Claim {
+        cpu_nanos,
+        vcpu_nanos: (u128::from(before.vcpus) + u128::from(after.vcpus)) * nanos / 2,
+        memory_kib_nanos: (u128::from(before.memory_kib) + u128::from(after.memory_kib)) * nanos / 2,
+    }
+}
+
+fn info_labels(
+    info: &WorkloadInfo,
+    project: &ProjectId,
+    project_name: &str,
+    datacenter: &DatacenterId,
+    host: &HostId,
+) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", datacenter.as_str()),
+        ("host", host.as_str()),
+        ("kind", info.kind.name()),
+        ("workload", info.id.as_str()),
+        ("name", &info.name),
+        ("domain", &info.domain),
+        ("project_id", project.as_str()),
+        ("project_name", project_name),
+        ("user", &info.user),
+        ("flavor", &info.flavor),
+    ])
+}
