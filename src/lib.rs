@@ -30,5 +30,6 @@ pub mod attribution;
 pub mod drivers;
 pub mod inventory;
 pub mod model;
+pub mod poller;
 pub mod store;
 pub mod workloads;

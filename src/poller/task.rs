@@ -1,0 +1,264 @@
+//! One device's task, and the supervisor over it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::schedule::Schedule;
+use super::{Stats, Target, Timing};
+use crate::model::{Clock, ErrorKind, Moment, PollError};
+
+/// The longest a device may take to give a session back.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// The pause before a driver that died is started anew; each death in a row doubles it.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const MAX_RESTART_PAUSE: Duration = Duration::from_secs(300);
+
+/// A device as the poller sees it.
+pub struct Device {
+    /// Name, for logs and the schedule's phase.
+    pub name: String,
+    /// Value of the `driver` label.
+    pub driver: &'static str,
+    /// Where it is reached, for logs.
+    pub address: String,
+    /// When and how long.
+    pub timing: Timing,
+    /// Makes the target anew: at the start and after a death.
+    pub open: Box<dyn Fn() -> Result<Box<dyn Target>, PollError> + Send + Sync>,
+    /// Where a failed poll is told.
+    pub failed: Box<dyn Fn(&PollError) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Device")
+            .field("name", &self.name)
+            .field("driver", &self.driver)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Polls a device until `shutdown`, then closes it. A driver that dies is counted and started anew; the other devices
+/// notice nothing.
+pub async fn supervise(
+    device: Arc<Device>,
+    clock: Arc<dyn Clock>,
+    stats: Arc<Stats>,
+    shutdown: CancellationToken,
+) {
+    let mut pause = RESTART_PAUSE;
+    while !shutdown.is_cancelled() {
+        let begun = clock.now();
+        let life =
+            tokio::spawn(live(Arc::clone(&device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
+        match life.await {
+            Ok(()) => return,
+            Err(died) => {
+                let error = PollError::new(
+                    ErrorKind::Protocol,
+                    "its driver died and is started anew",
+                    "this is a bug: please report it with the log",
+                );
+                (device.failed)(&error);
+                tracing::error!(device = device.name, driver = device.driver, %died, "driver died");
+                if let Some(s) = stats.driver(device.driver) {
+                    s.restarted();
+                }
+            }
+        }
+        if clock.now().since(begun) > MAX_RESTART_PAUSE {
+            pause = RESTART_PAUSE;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(pause) => pause = (pause * 2).min(MAX_RESTART_PAUSE),
+        }
+    }
+}
+
+/// One life of a driver: until shutdown, or its death.
+async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shutdown: CancellationToken) {
+    let mut schedule = Schedule::new(&device.name, device.timing, clock.now());
+    let mut target: Option<Box<dyn Target>> = None;
+    let mut last: Option<ErrorKind> = None;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = wait_until(schedule.next(), clock.as_ref()) => {}
+        }
+        let begun = clock.now();
+        let result = tokio::select! {
+            () = shutdown.cancelled() => break,
+            result = poll(&device, &mut target) => result,
+        };
+        let now = clock.now();
+        let outcome = result.as_ref().map(|()| ()).map_err(|e| e.kind);
+        if let Some(s) = stats.driver(device.driver) {
+            s.polled(outcome, now.since(begun));
+        }
+        if let Err(error) = &result {
+            (device.failed)(error);
+        }
+        tell(&device, result.as_ref().err(), last);
+        last = outcome.err();
+        schedule.after(outcome, now);
+    }
+    if let Some(mut target) = target {
+        // What cannot be given back in time is left to the device's own timeout.
+        if timeout(CLOSE_DEADLINE, target.close()).await.is_err() {
+            tracing::warn!(device = device.name, "did not close in time");
+        }
+    }
+}
+
+async fn wait_until(due: Moment, clock: &dyn Clock) {
+    sleep(due.since(clock.now())).await;
+}
+
+/// Opens the target if need be and polls it once under the deadline.
+async fn poll(device: &Device, target: &mut Option<Box<dyn Target>>) -> Result<(), PollError> {
+    let target = match target {
+        Some(open) => open,
+        none => none.insert((device.open)()?),
+    };
+    let deadline = device.timing.deadline;
+    timeout(deadline, target.poll()).await.unwrap_or_else(|_| {
+        Err(PollError::new(
+            ErrorKind::Timeout,
+            format!("no complete answer within {}", humantime::format_duration(deadline)),
+            "check that the device is up and reachable, or give it a longer `timeout`",
+        ))
+    })
+}
+
+/// Logs changes of fortune, not every failure: a dead rack must not fill the disk.
+fn tell(device: &Device, error: Option<&PollError>, last: Option<ErrorKind>) {
+    match (error, last) {
+        (Some(e), before) if before != Some(e.kind) => {
+            tracing::warn!("{} ({} {}): {e}", device.name, device.driver, device.address);
+        }
+        (None, Some(_)) => {
+            tracing::info!("{} ({} {}): answers again", device.name, device.driver, device.address)
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::model::{BoxFuture, SystemClock};
+
+    /// What the scripted device does at each poll.
+    #[derive(Clone, Copy)]
+    enum Act {
+        Answer,
+        Hang,
+        Die,
+    }
+
+    struct Scripted {
+        script: Arc<Vec<Act>>,
+        polls: Arc<AtomicUsize>,
+        closes: Arc<AtomicUsize>,
+    }
+
+    impl Target for Scripted {
+        fn poll(&mut self) -> BoxFuture<'_, Result<(), PollError>> {
+            let act = self.script[self.polls.fetch_add(1, Ordering::SeqCst).min(self.script.len() - 1)];
+            Box::pin(async move {
+                match act {
+                    Act::Answer => Ok(()),
+                    Act::Hang => std::future::pending().await,
+                    Act::Die => panic!("a driver's bug"),
+                }
+            })
+        }
+
+        fn close(&mut self) -> BoxFuture<'_, ()> {
+            self.closes.fetch_add(1, Ordering::SeqCst);
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    struct Run {
+        stats: Arc<Stats>,
+        polls: Arc<AtomicUsize>,
+        closes: Arc<AtomicUsize>,
+        failed: Arc<AtomicUsize>,
+    }
+
+    async fn run(script: Vec<Act>, time: Duration) -> Run {
+        let r = Run {
+            stats: Arc::new(Stats::new(&["snmp"])),
+            polls: Arc::default(),
+            closes: Arc::default(),
+            failed: Arc::default(),
+        };
+        let (polls, closes, failed) = (Arc::clone(&r.polls), Arc::clone(&r.closes), Arc::clone(&r.failed));
+        let script = Arc::new(script);
+        let device = Device {
+            name: "pdu-1".into(),
+            driver: "snmp",
+            address: "127.0.0.1:161".into(),
+            timing: Timing { interval: Duration::from_secs(10), deadline: Duration::from_secs(5) },
+            open: Box::new(move || {
+                Ok(Box::new(Scripted {
+                    script: Arc::clone(&script),
+                    polls: Arc::clone(&polls),
+                    closes: Arc::clone(&closes),
+                }))
+            }),
+            failed: Box::new(move |_| {
+                failed.fetch_add(1, Ordering::SeqCst);
+            }),
+        };
+        let shutdown = CancellationToken::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let task = tokio::spawn(supervise(Arc::new(device), clock, Arc::clone(&r.stats), shutdown.clone()));
+        sleep(time).await;
+        shutdown.cancel();
+        task.await.unwrap();
+        r
+    }
+
+    fn count(run: &Run, result: &str) -> u64 {
+        run.stats.driver("snmp").unwrap().results().find(|(r, _)| *r == result).unwrap().1
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_device_is_polled_on_its_grid_and_closed_once() {
+        let r = run(vec![Act::Answer], Duration::from_secs(100)).await;
+        assert_eq!(r.polls.load(Ordering::SeqCst), 10);
+        assert_eq!(count(&r, "ok"), 10);
+        assert_eq!(r.closes.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hanging_device_meets_its_deadline_and_recovers() {
+        let r = run(vec![Act::Hang, Act::Hang, Act::Answer], Duration::from_secs(100)).await;
+        assert_eq!(count(&r, "timeout"), 2);
+        assert_eq!(r.failed.load(Ordering::SeqCst), 2);
+        assert_eq!(count(&r, "ok"), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_that_dies_is_counted_and_started_anew() {
+        let r = run(vec![Act::Answer, Act::Die, Act::Answer], Duration::from_secs(100)).await;
+        assert_eq!(r.stats.driver("snmp").unwrap().restarts(), 1);
+        assert!(count(&r, "ok") >= 7);
+        assert_eq!(r.closes.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hanging_device_does_not_hold_the_shutdown_up() {
+        let r = run(vec![Act::Hang], Duration::from_secs(12)).await;
+        assert_eq!(r.closes.load(Ordering::SeqCst), 1);
+    }
+}
