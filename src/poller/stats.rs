@@ -16,8 +16,7 @@ pub struct DriverStats {
     good: AtomicU64,
     failed: [AtomicU64; ErrorKind::ALL.len()],
     restarts: AtomicU64,
-    buckets: [AtomicU64; BUCKETS.len()],
-    count: AtomicU64,
+    buckets: [AtomicU64; BUCKETS.len() + 1],
     nanos: AtomicU64,
 }
 
@@ -29,7 +28,6 @@ impl DriverStats {
             failed: Default::default(),
             restarts: AtomicU64::default(),
             buckets: Default::default(),
-            count: AtomicU64::default(),
             nanos: AtomicU64::default(),
         }
     }
@@ -42,10 +40,10 @@ impl DriverStats {
         }
         .fetch_add(1, Ordering::Relaxed);
         let seconds = took.as_secs_f64();
-        if let Some((_, bucket)) = BUCKETS.iter().zip(&self.buckets).find(|(bound, _)| seconds <= **bound) {
+        let bounds = BUCKETS.iter().copied().chain([f64::INFINITY]);
+        if let Some((_, bucket)) = bounds.zip(&self.buckets).find(|(bound, _)| seconds <= *bound) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -66,16 +64,11 @@ impl DriverStats {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// The histogram: polls within each bound, cumulative; then all polls, and their seconds.
+    /// The histogram: polls in each bucket, not cumulated, the last beyond every bound; then their seconds.
     #[must_use]
-    pub fn durations(&self) -> ([u64; BUCKETS.len()], u64, f64) {
-        let mut sum = 0;
-        let cumulative = std::array::from_fn(|i| {
-            sum += self.buckets.get(i).map_or(0, |b| b.load(Ordering::Relaxed));
-            sum
-        });
-        let seconds = Duration::from_nanos(self.nanos.load(Ordering::Relaxed)).as_secs_f64();
-        (cumulative, self.count.load(Ordering::Relaxed).max(sum), seconds)
+    pub fn durations(&self) -> ([u64; BUCKETS.len() + 1], f64) {
+        let counts = std::array::from_fn(|i| self.buckets.get(i).map_or(0, |b| b.load(Ordering::Relaxed)));
+        (counts, Duration::from_nanos(self.nanos.load(Ordering::Relaxed)).as_secs_f64())
     }
 
     const fn failures(&self, kind: ErrorKind) -> &AtomicU64 {
@@ -132,8 +125,8 @@ mod tests {
             snmp.polled(Err(kind), Duration::from_secs(20));
         }
         assert!(snmp.results().all(|(_, n)| n == 1));
-        let (buckets, count, seconds) = snmp.durations();
-        assert_eq!((buckets[0], buckets[1], buckets[10], count), (0, 1, 1, 8));
+        let (buckets, seconds) = snmp.durations();
+        assert_eq!((buckets[0], buckets[1], buckets[11], buckets.iter().sum::<u64>()), (0, 1, 7, 8));
         assert!((seconds - 140.003).abs() < 1e-9);
     }
 }

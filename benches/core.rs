@@ -1,0 +1,165 @@
+//! What a reading costs from poll to store, and a tick of the ledger. Run: `cargo bench --bench core`.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use wattribute::attribution::Ledger;
+use wattribute::inventory::{Component, Feed, Host, Idle, Inventory};
+use wattribute::model::{
+    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment, ProjectId,
+    Ratio, Reading, Watts, WorkloadId,
+};
+use wattribute::store::{MeterSettings, Store};
+use wattribute::workloads::{
+    CpuNanos, Node, SourceIndex, State, Usage, UsageLog, Workload, WorkloadInfo, WorkloadKind,
+};
+
+fn main() {
+    divan::main();
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::from_nanos(seconds * 1_000_000_000)
+}
+
+fn meter(n: usize) -> MeterSettings {
+    MeterSettings {
+        id: MeterId::new(&format!("meter-{n}")).unwrap(),
+        datacenter: DatacenterId::new("dc1").unwrap(),
+        driver: "snmp",
+        address: String::new(),
+        stale_after: Duration::from_secs(30),
+        max_gap: Duration::from_secs(30),
+    }
+}
+
+/// A PDU of 48 outlets with power and energy each, applied to the store: the cost is per reading.
+#[divan::bench]
+fn poll_to_store_per_reading(bencher: Bencher<'_, '_>) {
+    let store = Store::new(vec![meter(0)]);
+    let index = store.find(&meter(0).id).unwrap();
+    let channels: Vec<_> = (1..=48).map(|n| ChannelId::new(&format!("outlet/{n}")).unwrap()).collect();
+    let mut second = 0;
+    bencher
+        .counter(ItemsCount::new(channels.len() * 2))
+        .with_inputs(|| {
+            second += 1;
+            let energy = EnergyCounter {
+                total: Joules::new(100.0 * second as f64).unwrap(),
+                quantum: Joules::new(3600.0).unwrap(),
+                modulus: None,
+            };
+            let readings = channels.iter().flat_map(|c| {
+                [
+                    Reading::measured(c.clone(), Measure::Power(Watts::new(100.0).unwrap())),
+                    Reading::measured(c.clone(), Measure::Energy(energy)),
+                ]
+            });
+            (Batch { readings: readings.collect(), identity: None }, at(second))
+        })
+        .bench_local_refs(|(batch, now)| store.apply(index, black_box(batch), *now));
+}
+
+struct Fleet {
+    store: Store,
+    usage: UsageLog,
+    ledger: Ledger,
+    infos: Vec<Vec<Arc<WorkloadInfo>>>,
+    second: u64,
+}
+
+impl Fleet {
+    fn new(hosts: usize, vms: usize) -> Self {
+        let channel = ChannelId::new("input").unwrap();
+        let host = |n: usize| Host {
+            id: HostId::new(&format!("host-{n}")).unwrap(),
+            datacenter: DatacenterId::new("dc1").unwrap(),
+            component: Component::Compute,
+            cluster: String::new(),
+            rack: String::new(),
+            feeds: vec![Feed::Channels(vec![(meter(n).id, channel.clone())])],
+            idle: Idle::Learned,
+            cpu_overcommit: Ratio::new(1.0).unwrap(),
+            memory_overcommit: Ratio::new(1.0).unwrap(),
+            has_workloads: true,
+        };
+        let info = |h: usize, v: usize| {
+            Arc::new(WorkloadInfo {
+                id: WorkloadId::new(&format!("11111111-1111-4111-{h:04}-{v:012}")).unwrap(),
+                kind: WorkloadKind::Vm,
+                domain: format!("instance-{v:08x}"),
+                name: format!("vm-{v}"),
+                project_id: ProjectId::new(&format!("project-{}", v % 50)).ok(),
+                project_name: String::new(),
+                user: String::new(),
+                flavor: String::new(),
+            })
+        };
+        let inventory = Inventory { hosts: (0..hosts).map(host).collect(), ..Inventory::default() };
+        let store = Store::new((0..hosts).map(meter).collect());
+        let sources: Vec<_> = (0..hosts).map(|n| Some(SourceIndex(n))).collect();
+        Self {
+            ledger: Ledger::new(&inventory, &sources, &store, at(0)),
+            usage: UsageLog::new(hosts),
+            infos: (0..hosts).map(|h| (0..vms).map(|v| info(h, v)).collect()).collect(),
+            store,
+            second: 0,
+        }
+    }
+
+    /// Five seconds pass: every meter is read and every hypervisor sampled.
+    fn poll(&mut self) -> Moment {
+        self.second += 5;
+        let now = at(self.second);
+        let power = Measure::Power(Watts::new(200.0 + (self.second % 50) as f64).unwrap());
+        let batch = Batch {
+            readings: vec![Reading::measured(ChannelId::new("input").unwrap(), power)],
+            identity: None,
+        };
+        for (h, infos) in self.infos.iter().enumerate() {
+            self.store.apply(self.store.find(&meter(h).id).unwrap(), &batch, now);
+            let vm = |(v, info): (usize, &Arc<WorkloadInfo>)| Workload {
+                info: Arc::clone(info),
+                run: 1,
+                state: Some(State::Running),
+                cpu: Some(CpuNanos(self.second * (1 + v as u64 % 7) * 100_000_000)),
+                vcpus: 2,
+                memory_bytes: 4 << 30,
+            };
+            let node = Node {
+                cpus: 256,
+                mhz: None,
+                memory_bytes: 1 << 40,
+                free_memory_bytes: None,
+                busy: Some(CpuNanos(self.second * 200_000_000_000)),
+            };
+            let workloads = infos.iter().enumerate().map(vm).collect();
+            self.usage.push(SourceIndex(h), Usage { at: now, node: Some(node), workloads });
+        }
+        now
+    }
+}
+
+/// One tick in which every host has a new interval to settle. Hosts, VMs on each.
+#[divan::bench(args = [(1, 1000), (1000, 20)], sample_count = 20, sample_size = 1)]
+fn ledger_tick(bencher: Bencher<'_, '_>, (hosts, vms): (usize, usize)) {
+    let fleet = std::cell::RefCell::new(Fleet::new(hosts, vms));
+    for _ in 0..2 {
+        let mut f = fleet.borrow_mut();
+        let now = f.poll();
+        let Fleet { store, usage, ledger, .. } = &mut *f;
+        ledger.settle(store, usage, now);
+    }
+    bencher
+        .counter(ItemsCount::new(hosts * vms))
+        .with_inputs(|| fleet.borrow_mut().poll())
+        .bench_local_values(|now| {
+            let mut f = fleet.borrow_mut();
+            let Fleet { store, usage, ledger, .. } = &mut *f;
+            ledger.settle(store, usage, now);
+        });
+}
