@@ -27,5 +27,7 @@
 //! - A value that is not there is absent, never 0; measured and estimated never share a series.
 
 pub mod drivers;
+pub mod exposition;
+pub mod http;
 pub mod model;
 pub mod workloads;
