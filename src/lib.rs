@@ -28,6 +28,8 @@
 
 pub mod attribution;
 pub mod drivers;
+pub mod exposition;
+pub mod http;
 pub mod inventory;
 pub mod model;
 pub mod poller;

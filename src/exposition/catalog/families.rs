@@ -1,0 +1,176 @@
+//! The list. Identity labels only on series that change often; what merely describes stands on `_info` series to join.
+
+use super::{Family, Kind, Label, Unit};
+
+/// A label constant.
+const fn label(name: &'static str, about: &'static str) -> Label {
+    Label { name, about }
+}
+
+const DATACENTER: Label = label("datacenter", "building with its own facility meters, grid zone and prices");
+const METER: Label = label("meter", "device that reports readings, as named in the configuration");
+const CHANNEL: Label =
+    label("channel", "measured point of the meter: `input`, `outlet/7`, `phase/L1`, `psu/1`");
+const DRIVER: Label = label("driver", "driver that reads the device");
+const HOST: Label = label("host", "physical server, storage node, switch or manager");
+const COMPONENT: Label = label("component", "`compute`, `storage`, `network` or `management`");
+const KIND: Label = label("kind", "kind of workload: `vm`");
+const WORKLOAD: Label = label("workload", "lasting identity of the workload; of a VM its UUID");
+const PROJECT_ID: Label =
+    label("project_id", "tenant: OpenStack project id or a name from the configuration");
+const PROJECT_NAME: Label = label("project_name", "name of the tenant");
+const POINT: Label = label(
+    "point",
+    "place in the building's supply: `utility`, `generator`, `ups_in`, `ups_out`, `it`, `cooling`, `lighting`, \
+     `building`, `renewable`, `reused`",
+);
+
+const OF_CHANNEL: &[Label] = &[DATACENTER, METER, CHANNEL];
+const OF_HOST: &[Label] = &[DATACENTER, COMPONENT, HOST];
+const OF_NODE: &[Label] = &[DATACENTER, HOST];
+const OF_VM: &[Label] = &[DATACENTER, HOST, WORKLOAD, PROJECT_ID];
+
+/// Declares every family as a static of its own and lists them all, so that none can be left out of the list.
+macro_rules! families {
+    ($($section:literal: {
+        $($id:ident: $kind:ident $unit:ident $name:literal, $help:literal, $labels:expr;)*
+    })*) => {
+        $($(
+            #[doc = concat!("`", $name, "`: ", $help, ".")]
+            pub static $id: Family = Family {
+                name: $name, kind: Kind::$kind, unit: Unit::$unit, help: $help, labels: $labels, section: $section,
+            };
+        )*)*
+
+        /// Every family, in order of exposition and documentation.
+        pub static ALL: &[&Family] = &[$($(&$id,)*)*];
+    };
+}
+
+families! {
+    "Meters": {
+        METER_POWER_WATTS: Gauge Watts "wattribute_meter_power_watts",
+            "Real power at a channel of a meter; absent once the reading is stale", OF_CHANNEL;
+        METER_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_meter_energy_joules_total",
+            "Energy that passed a channel of a meter since the exporter first saw it",
+            &[DATACENTER, METER, CHANNEL,
+                label("origin", "`device` from the meter's own counter, `integrated` from its power readings")];
+        METER_VOLTAGE_VOLTS: Gauge Volts "wattribute_meter_voltage_volts", "Voltage at a channel", OF_CHANNEL;
+        METER_CURRENT_AMPERES: Gauge Amperes "wattribute_meter_current_amperes", "Current at a channel", OF_CHANNEL;
+        METER_POWER_FACTOR_RATIO: Gauge Ratio "wattribute_meter_power_factor_ratio",
+            "Real power by apparent power at a channel, 0 to 1", OF_CHANNEL;
+        METER_APPARENT_POWER_VOLTAMPERES: Gauge VoltAmperes "wattribute_meter_apparent_power_voltamperes",
+            "Apparent power at a channel", OF_CHANNEL;
+        METER_FREQUENCY_HERTZ: Gauge Hertz "wattribute_meter_frequency_hertz",
+            "Frequency of the supply at a channel", OF_CHANNEL;
+        METER_TEMPERATURE_CELSIUS: Gauge Celsius "wattribute_meter_temperature_celsius",
+            "Temperature that a channel reports", OF_CHANNEL;
+        METER_READING_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_meter_reading_timestamp_seconds",
+            "When the latest reading of a channel was taken, Unix time", OF_CHANNEL;
+        METER_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_meter_unmeasured_seconds_total",
+            "Time in which a channel gave no reading that energy could be counted from", OF_CHANNEL;
+        METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings", &[METER];
+        METER_INFO: Info None "wattribute_meter_info", "Who a meter says it is", &[
+            METER, DRIVER,
+            label("vendor", "maker of the device"),
+            label("model", "model of the device"),
+            label("serial", "serial number"),
+            label("firmware", "firmware version"),
+            label("profile", "device profile or quirk set that reads it"),
+        ];
+    }
+    "Hosts": {
+        HOST_POWER_WATTS: Gauge Watts "wattribute_host_power_watts",
+            "Power that a host draws over all its feeds; absent while unknown", OF_HOST;
+        HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
+            "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
+            &[DATACENTER, COMPONENT, HOST,
+                label("method", "`measured` by a meter, `rated` from a configured rating")];
+        HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
+            "Power of a host without load, configured or learned", OF_HOST;
+        HOST_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_host_unmeasured_seconds_total",
+            "Time in which the power of a host was not known", OF_HOST;
+        HOST_OVERHEAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_overhead_energy_joules_total",
+            "Energy of a host that belongs to no workload",
+            &[DATACENTER, HOST,
+                label("part", "`hypervisor` for its own CPU time, `unallocated` for idle power that nobody reserved")];
+        HOST_INFO: Info None "wattribute_host_info", "Where a host stands", &[
+            DATACENTER, HOST, COMPONENT,
+            label("cluster", "cluster or aggregate the host belongs to"),
+            label("rack", "rack the host stands in"),
+        ];
+        NODE_CPUS: Gauge None "wattribute_node_cpus", "Logical CPUs of a host", OF_NODE;
+        NODE_CPU_HERTZ: Gauge Hertz "wattribute_node_cpu_hertz", "Nominal clock of a host's CPUs", OF_NODE;
+        NODE_MEMORY_BYTES: Gauge Bytes "wattribute_node_memory_bytes", "Memory of a host", OF_NODE;
+        NODE_FREE_MEMORY_BYTES: Gauge Bytes "wattribute_node_free_memory_bytes", "Free memory of a host", OF_NODE;
+    }
+    "Workloads": {
+        WORKLOAD_POWER_WATTS: Gauge Watts "wattribute_workload_power_watts",
+            "Mean power given to a workload in the latest settled interval",
+            &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID];
+        WORKLOAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_workload_energy_joules_total",
+            "Energy given to a workload on a host",
+            &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID,
+                label("part", "`idle` by reserved vCPUs and memory, `dynamic` by CPU time")];
+        WORKLOAD_INFO: Info None "wattribute_workload_info", "What a workload is called, and whose it is", &[
+            WORKLOAD,
+            label("name", "name its owner gave the workload"),
+            PROJECT_ID, PROJECT_NAME,
+            label("user", "who created the workload"),
+            label("flavor", "size it was created with"),
+            label("domain", "the hypervisor's own name for it"),
+        ];
+        VM_STATE: Gauge None "wattribute_vm_state", "1 for the state that a VM is in; its other states have no series",
+            &[DATACENTER, HOST, WORKLOAD, PROJECT_ID,
+                label("state", "`running`, `blocked`, `paused`, `shutdown`, `shutoff`, `crashed`, `pmsuspended`, `nostate`")];
+        VM_VCPUS: Gauge None "wattribute_vm_vcpus", "Virtual CPUs that a VM holds", OF_VM;
+        VM_CPU_SECONDS_TOTAL: Counter Seconds "wattribute_vm_cpu_seconds_total",
+            "CPU time of a VM in its present run", OF_VM;
+        VM_MEMORY_BYTES: Gauge Bytes "wattribute_vm_memory_bytes", "Memory that a VM holds", OF_VM;
+    }
+    "Tenants": {
+        TENANT_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_tenant_energy_joules_total",
+            "Energy given to all workloads of a tenant, ended ones included", &[DATACENTER, PROJECT_ID];
+        TENANT_INFO: Info None "wattribute_tenant_info", "What a tenant is called", &[PROJECT_ID, PROJECT_NAME];
+    }
+    "Buildings": {
+        FACILITY_POWER_WATTS: Gauge Watts "wattribute_facility_power_watts",
+            "Power at a point of the building's supply", &[DATACENTER, POINT];
+        FACILITY_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_facility_energy_joules_total",
+            "Energy that passed a point of the building's supply", &[DATACENTER, POINT];
+        EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR: Gauge GramsPerKilowattHour
+            "wattribute_emission_factor_grams_per_kilowatt_hour",
+            "CO2e emitted for a kilowatt-hour of the building's electricity", &[
+                DATACENTER,
+                label("basis", "`location` for the grid, `market` for the contract"),
+                label("source", "who published the factor"),
+                label("tier", "how near the factor is to the place and hour"),
+            ];
+        ENERGY_PRICE_PER_KILOWATT_HOUR: Gauge None "wattribute_energy_price_per_kilowatt_hour",
+            "Price of a kilowatt-hour", &[DATACENTER, label("currency", "ISO 4217 code")];
+    }
+    "The exporter itself": {
+        POLL_DURATION_SECONDS: Histogram Seconds "wattribute_poll_duration_seconds",
+            "Time that polls of devices took, failed ones included", &[DRIVER];
+        POLLS_TOTAL: Counter None "wattribute_polls_total", "Polls of devices by outcome", &[
+            DRIVER,
+            label("result", "`ok`, or the kind of failure: `timeout`, `unreachable`, `auth`, `tls`, `protocol`, \
+                `no_reading`, `busy`"),
+        ];
+        DRIVER_RESTARTS_TOTAL: Counter None "wattribute_driver_restarts_total",
+            "Times that the task of a device died and was started again", &[DRIVER];
+        HYPERVISOR_UP: Gauge None "wattribute_hypervisor_up",
+            "Whether the latest sample of a hypervisor was complete enough to use", &[HOST];
+        BUILD_INFO: Info None "wattribute_build_info", "Which build of the exporter runs", &[
+            label("version", "release"),
+            label("revision", "commit it was built from"),
+        ];
+        PROCESS_START_TIME_SECONDS: Gauge Seconds "wattribute_process_start_time_seconds",
+            "When the exporter started, Unix time", &[];
+        PROCESS_CPU_SECONDS_TOTAL: Counter Seconds "wattribute_process_cpu_seconds_total",
+            "CPU time of the exporter, user and system", &[];
+        PROCESS_RESIDENT_MEMORY_BYTES: Gauge Bytes "wattribute_process_resident_memory_bytes",
+            "Resident memory of the exporter", &[];
+        PROCESS_OPEN_FDS: Gauge None "wattribute_process_open_fds", "File descriptors that the exporter holds", &[];
+    }
+}

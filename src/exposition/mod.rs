@@ -1,0 +1,15 @@
+//! Exposition: from numbers in memory to the bytes of a `/metrics` page.
+//!
+//! Lives here: the one list of metrics ([`catalog`]), the two text formats ([`encode`]), which of them a client asked
+//! for ([`negotiate`]), and the cache that renders a page once per snapshot ([`page`]). Does not live here: HTTP, or
+//! any number that is made for the page: a value is there in memory already, or its sample is absent.
+
+pub mod catalog;
+pub mod encode;
+pub mod negotiate;
+pub mod page;
+pub mod process;
+
+pub use encode::{Encoder, FamilyEncoder, HistogramView, Value};
+pub use negotiate::Format;
+pub use page::PageCache;

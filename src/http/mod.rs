@@ -1,0 +1,61 @@
+//! The HTTP server: `/metrics`, health, and a page for people.
+//!
+//! Lives here: routes, limits and the accept loop. Does not live here: what the pages say. [`Pages`] is all that this
+//! layer knows of the rest; it never sees the store or the ledger. Plain HTTP/1 on a socket that the caller has bound.
+
+use bytes::Bytes;
+
+use crate::exposition::Format;
+
+mod deadline;
+mod landing;
+mod path;
+mod routes;
+mod serve;
+
+pub use path::{MetricsPath, PathError};
+pub use routes::router;
+pub use serve::{Limits, serve};
+
+/// Where the pages come from. Both pages may block for as long as rendering takes (they are called where that is
+/// allowed), but never on a device.
+pub trait Pages: Send + Sync {
+    /// The metrics page, compressed if `gzip`.
+    fn metrics(&self, format: Format, gzip: bool) -> Bytes;
+    /// What the page for people shows.
+    fn status(&self) -> Status;
+    /// Whether the first energy has been settled, so that a scrape finds what it should. Must not block.
+    fn ready(&self) -> bool;
+}
+
+/// The exporter as a person wants to see it at a glance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Release of the running build.
+    pub version: String,
+    /// Commit of the running build; empty if unknown.
+    pub revision: String,
+    /// Time since it started, seconds.
+    pub uptime_seconds: f64,
+    /// Every meter.
+    pub devices: Vec<DeviceStatus>,
+    /// Every hypervisor.
+    pub hypervisors: Vec<DeviceStatus>,
+}
+
+/// One meter or hypervisor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The driver or source that reads it.
+    pub driver: String,
+    /// Where it is, without credentials.
+    pub address: String,
+    /// Whether its latest poll brought readings.
+    pub up: bool,
+    /// Age of its latest reading, seconds; none if there was never one.
+    pub age_seconds: Option<f64>,
+    /// Its latest error with the fix, without secrets.
+    pub error: Option<String>,
+}
