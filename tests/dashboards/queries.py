@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from . import layout, series
+from . import series
 
 HOURS = 26
 SUBSTITUTES = {"__rate_interval": "5m", "__range": "6h", "__interval": "1m", "datacenter": ".+"}
@@ -16,8 +16,8 @@ def queries_of(board):
         for target in panel.get("targets", []):
             yield f'{panel["title"]} {target["refId"]}', substituted(target["expr"])
     for variable in board["templating"]["list"]:
-        found = re.fullmatch(r"label_values\((.+), *(\w+)\)", variable.get("definition", ""))
-        if found:
+        if variable["type"] == "query":
+            found = re.fullmatch(r"label_values\((.+), *(\w+)\)", variable["query"]["query"])
             yield f'variable {variable["name"]}', f'count by ({found[2]}) ({found[1]}{{{found[2]}!=""}})'
 
 
@@ -29,7 +29,7 @@ def substituted(expression):
 
 
 def without_data(queries, rule_files, groups, folder):
-    """Those of `queries` that give nothing after 26 hours, with promtool's words. All of them if promtool refuses."""
+    """Those of `queries` that give nothing after 26 hours, and what promtool says if it fails for another reason."""
     tests = {f"count({q}) > bool 0": where for where, q in queries}
     case = {
         "rule_files": [str(f) for f in rule_files],
@@ -47,11 +47,9 @@ def without_data(queries, rule_files, groups, folder):
     path.write_text(json.dumps(case), encoding="utf-8")
     run = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, timeout=300, check=False)
     if run.returncode == 0:
-        return {}
+        return {}, []
     said = run.stdout + run.stderr
-    failed = {where: "no data" for e, where in tests.items() if f"expr: {json.dumps(e, ensure_ascii=False)}" in said}
-    # promtool names a query that does not parse in other words than one that finds nothing.
-    for expression, where in tests.items():
-        if where not in failed and expression in said:
-            failed[where] = "is refused"
-    return failed or {where: said.strip() for where, _ in queries}
+    failed = {
+        where: "no data, or refused" for e, where in tests.items() if f"expr: {json.dumps(e, ensure_ascii=False)}" in said
+    }
+    return failed, [] if failed else [said.strip()]
