@@ -15,7 +15,7 @@ use wattribute::model::{
 };
 use wattribute::store::{MeterSettings, Store};
 use wattribute::workloads::{
-    CpuNanos, Node, SourceIndex, State, Usage, UsageLog, Workload, WorkloadInfo, WorkloadKind,
+    CpuNanos, Node, SourceIndex, SourceSettings, State, Usage, UsageLog, Workload, WorkloadInfo, WorkloadKind,
 };
 
 fn main() {
@@ -64,6 +64,16 @@ fn poll_to_store_per_reading(bencher: Bencher<'_, '_>) {
         .bench_local_refs(|(batch, now)| store.apply(index, black_box(batch), *now));
 }
 
+fn source(n: usize) -> SourceSettings {
+    SourceSettings {
+        host: HostId::new(&format!("host-{n}")).unwrap(),
+        datacenter: DatacenterId::new("dc1").unwrap(),
+        driver: "libvirt",
+        address: String::new(),
+        stale_after: Duration::from_secs(30),
+    }
+}
+
 struct Fleet {
     store: Store,
     usage: UsageLog,
@@ -104,7 +114,7 @@ impl Fleet {
         let sources: Vec<_> = (0..hosts).map(|n| Some(SourceIndex(n))).collect();
         Self {
             ledger: Ledger::new(&inventory, &sources, &store, at(0)),
-            usage: UsageLog::new(hosts),
+            usage: UsageLog::new((0..hosts).map(source).collect()),
             infos: (0..hosts).map(|h| (0..vms).map(|v| info(h, v)).collect()).collect(),
             store,
             second: 0,

@@ -37,6 +37,7 @@ pub struct Overhead {
 pub struct HostAccount {
     host: Host,
     labels: LabelSet,
+    place: LabelSet,
     info: LabelSet,
     supplies: Vec<Supply>,
     source: Option<SourceIndex>,
@@ -68,6 +69,7 @@ impl HostAccount {
             ("component", host.component.name()),
             ("host", host.id.as_str()),
         ]);
+        let place = LabelSet::new(&[("datacenter", host.datacenter.as_str()), ("host", host.id.as_str())]);
         let info = LabelSet::new(&[
             ("datacenter", host.datacenter.as_str()),
             ("component", host.component.name()),
@@ -78,6 +80,7 @@ impl HostAccount {
         Self {
             supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
             labels,
+            place,
             info,
             source,
             opened: now,
@@ -106,6 +109,12 @@ impl HostAccount {
     #[must_use]
     pub const fn labels(&self) -> &LabelSet {
         &self.labels
+    }
+
+    /// `datacenter`, `host`, rendered.
+    #[must_use]
+    pub const fn place(&self) -> &LabelSet {
+        &self.place
     }
 
     /// The info series' labels, rendered.
@@ -142,6 +151,16 @@ impl HostAccount {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.settled.is_some()
+    }
+
+    /// The methods by which it has been or may be known.
+    pub fn methods(&self) -> impl Iterator<Item = Method> {
+        let metered = self.supplies.iter().any(|s| matches!(s, Supply::Channels(_)));
+        let rated = self.energy.rated > Microjoules::ZERO || !metered;
+        Method::ALL.into_iter().filter(move |m| match m {
+            Method::Measured => metered,
+            Method::Rated => rated,
+        })
     }
 
     /// Its workloads' accounts, by id.

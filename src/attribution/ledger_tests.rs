@@ -9,7 +9,7 @@ use super::*;
 use crate::inventory::{Component, Feed, Host, Idle, Point, Tenant};
 use crate::model::{Batch, ChannelId, HostId, Measure, MeterId, Ratio, Reading, WorkloadId};
 use crate::store::MeterSettings;
-use crate::workloads::{CpuNanos, Node, State, Usage, Workload, WorkloadInfo, WorkloadKind};
+use crate::workloads::{CpuNanos, Node, SourceSettings, State, Usage, Workload, WorkloadInfo, WorkloadKind};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -46,6 +46,16 @@ fn usage(seconds: f64, busy_seconds: Option<f64>, workloads: Vec<Workload>) -> U
     let busy = busy_seconds.map(|s| CpuNanos((s * 1e9) as u64));
     let node = Node { cpus: 10, mhz: None, memory_bytes: 40 << 30, free_memory_bytes: None, busy };
     Usage { at: at(seconds), node: Some(node), workloads }
+}
+
+fn source(n: usize) -> SourceSettings {
+    SourceSettings {
+        host: HostId::new(&format!("h{n}")).unwrap(),
+        datacenter: datacenter(),
+        driver: "libvirt",
+        address: String::new(),
+        stale_after: Duration::from_secs(30),
+    }
 }
 
 /// Hosts `h0`, `h1` ..., each with meters `pdu<n>` (preferred) and `bmc<n>` of one channel `input`, and a source.
@@ -102,7 +112,7 @@ impl Room {
         let store = Store::new(meters);
         let sources: Vec<_> = (0..hosts).map(|n| Some(SourceIndex(n))).collect();
         let ledger = Ledger::new(&inventory, &sources, &store, at(0.0));
-        Self { store, usage: UsageLog::new(hosts), ledger }
+        Self { store, usage: UsageLog::new((0..hosts).map(source).collect()), ledger }
     }
 
     fn power(&self, meter: &str, seconds: f64, watts: f64) {

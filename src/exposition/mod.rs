@@ -5,6 +5,7 @@
 //! any number that is made for the page: a value is there in memory already, or its sample is absent.
 
 pub mod catalog;
+pub mod collect;
 pub mod encode;
 pub mod negotiate;
 pub mod page;
@@ -13,3 +14,12 @@ pub mod process;
 pub use encode::{Encoder, FamilyEncoder, HistogramView, Value};
 pub use negotiate::Format;
 pub use page::PageCache;
+
+/// Release of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Commit of this build; empty if it was not told at build time by `WATTRIBUTE_REVISION`.
+pub const REVISION: &str = match option_env!("WATTRIBUTE_REVISION") {
+    Some(revision) => revision,
+    None => "",
+};

@@ -59,6 +59,12 @@ impl Channel {
         self.latest.get(slot(quantity))?.as_ref()
     }
 
+    /// When it was last read, whatever the quantity.
+    #[must_use]
+    pub fn last_read(&self) -> Option<Moment> {
+        self.latest.iter().flatten().map(|l| l.at).max()
+    }
+
     /// Energy by integration of its power; none if it has had no power reading.
     #[must_use]
     pub fn integrated(&self) -> Option<Microjoules> {

@@ -1,9 +1,12 @@
-//! The usage log: where samples wait between the task that took them and the tick that settles them.
+//! The usage log: where samples wait between the task that took them and the tick that settles them, and how each source
+//! fares.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Usage;
+use crate::model::{DatacenterId, HostId, LabelSet, Moment, PollError};
 
 /// Samples kept for one source: a ledger that is not served forgets the oldest.
 const MAX_SAMPLES: usize = 600;
@@ -12,39 +15,125 @@ const MAX_SAMPLES: usize = 600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourceIndex(pub usize);
 
-/// The samples of all sources that are not settled yet.
+/// What the log needs to know of a source.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// Whose workloads it tells.
+    pub host: HostId,
+    /// Where that host stands.
+    pub datacenter: DatacenterId,
+    /// Which kind of source: `libvirt`.
+    pub driver: &'static str,
+    /// Where it is reached, for people.
+    pub address: String,
+    /// A source that has told nothing for longer is down.
+    pub stale_after: Duration,
+}
+
+/// One source: its samples that are not settled yet, and how it fares.
+#[derive(Debug)]
+pub struct SourceState {
+    settings: SourceSettings,
+    labels: LabelSet,
+    queue: VecDeque<Usage>,
+    last_good: Option<Moment>,
+    error: Option<PollError>,
+}
+
+impl SourceState {
+    /// What the configuration says of it.
+    #[must_use]
+    pub const fn settings(&self) -> &SourceSettings {
+        &self.settings
+    }
+
+    /// `datacenter`, `host`, rendered.
+    #[must_use]
+    pub const fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// When the last good sample was taken; none before the first.
+    #[must_use]
+    pub const fn last_good(&self) -> Option<Moment> {
+        self.last_good
+    }
+
+    /// The error of the last sample, none if it was good.
+    #[must_use]
+    pub const fn error(&self) -> Option<&PollError> {
+        self.error.as_ref()
+    }
+
+    /// Whether the last sample was good and is recent at `now`.
+    #[must_use]
+    pub fn is_up(&self, now: Moment) -> bool {
+        self.error.is_none() && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
+    }
+}
+
+/// All sources.
 #[derive(Debug)]
 pub struct UsageLog {
-    sources: Vec<Mutex<VecDeque<Usage>>>,
+    sources: Vec<Mutex<SourceState>>,
 }
 
 impl UsageLog {
-    /// A log for `sources` sources.
+    /// A log for these sources.
     #[must_use]
-    pub fn new(sources: usize) -> Self {
-        Self { sources: (0..sources).map(|_| Mutex::default()).collect() }
+    pub fn new(sources: Vec<SourceSettings>) -> Self {
+        let state = |settings: SourceSettings| SourceState {
+            labels: LabelSet::new(&[
+                ("datacenter", settings.datacenter.as_str()),
+                ("host", settings.host.as_str()),
+            ]),
+            settings,
+            queue: VecDeque::new(),
+            last_good: None,
+            error: None,
+        };
+        Self { sources: sources.into_iter().map(|s| Mutex::new(state(s))).collect() }
     }
 
     /// Adds a sample. One that is not later than the last is dropped.
     pub fn push(&self, source: SourceIndex, usage: Usage) {
-        let Some(queue) = self.sources.get(source.0) else { return };
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.back().is_some_and(|last| last.at >= usage.at) {
+        let Some(mut state) = self.lock(source) else { return };
+        state.error = None;
+        if state.last_good.is_some_and(|last| last >= usage.at) {
             return;
         }
-        if queue.len() == MAX_SAMPLES {
-            queue.pop_front();
+        state.last_good = Some(usage.at);
+        if state.queue.len() == MAX_SAMPLES {
+            state.queue.pop_front();
         }
-        queue.push_back(usage);
+        state.queue.push_back(usage);
+    }
+
+    /// Takes note that a source could not be asked.
+    pub fn fail(&self, source: SourceIndex, error: &PollError) {
+        if let Some(mut state) = self.lock(source) {
+            state.error = Some(error.clone());
+        }
     }
 
     /// Takes all samples of a source, oldest first.
     pub fn take(&self, source: SourceIndex, into: &mut VecDeque<Usage>) {
-        if let Some(queue) = self.sources.get(source.0) {
-            into.append(&mut queue.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(mut state) = self.lock(source) {
+            into.append(&mut state.queue);
         }
         while into.len() > MAX_SAMPLES {
             into.pop_front();
         }
+    }
+
+    /// Every source in turn, in configuration order.
+    pub fn each(&self, mut visit: impl FnMut(&SourceState)) {
+        for source in &self.sources {
+            visit(&source.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn lock(&self, source: SourceIndex) -> Option<MutexGuard<'_, SourceState>> {
+        Some(self.sources.get(source.0)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{BoxFuture, Moment, PollError, ProjectId, WorkloadId};
 pub mod libvirt;
 pub mod log;
 
-pub use log::{SourceIndex, UsageLog};
+pub use log::{SourceIndex, SourceSettings, UsageLog};
 
 /// A hypervisor or host that says what runs on it. One task owns it.
 pub trait Source: Send {

@@ -27,8 +27,9 @@ const POINT: Label = label(
 
 const OF_CHANNEL: &[Label] = &[DATACENTER, METER, CHANNEL];
 const OF_HOST: &[Label] = &[DATACENTER, COMPONENT, HOST];
+const METHOD: Label = label("method", "`measured` by a meter, `rated` from a configured rating");
 const OF_NODE: &[Label] = &[DATACENTER, HOST];
-const OF_VM: &[Label] = &[DATACENTER, HOST, WORKLOAD, PROJECT_ID];
+const OF_VM: &[Label] = &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID];
 
 /// Declares every family as a static of its own and lists them all, so that none can be left out of the list.
 macro_rules! families {
@@ -69,9 +70,10 @@ families! {
             "When the latest reading of a channel was taken, Unix time", OF_CHANNEL;
         METER_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_meter_unmeasured_seconds_total",
             "Time in which a channel gave no reading that energy could be counted from", OF_CHANNEL;
-        METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings", &[METER];
+        METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings",
+            &[DATACENTER, METER, DRIVER];
         METER_INFO: Info None "wattribute_meter_info", "Who a meter says it is", &[
-            METER, DRIVER,
+            DATACENTER, METER, DRIVER,
             label("vendor", "maker of the device"),
             label("model", "model of the device"),
             label("serial", "serial number"),
@@ -84,15 +86,14 @@ families! {
             "Power that a host draws over all its feeds; absent while unknown", OF_HOST;
         HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
             "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
-            &[DATACENTER, COMPONENT, HOST,
-                label("method", "`measured` by a meter, `rated` from a configured rating")];
+            &[DATACENTER, COMPONENT, HOST, METHOD];
         HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
             "Power of a host without load, configured or learned", OF_HOST;
         HOST_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_host_unmeasured_seconds_total",
             "Time in which the power of a host was not known", OF_HOST;
         HOST_OVERHEAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_overhead_energy_joules_total",
             "Energy of a host that belongs to no workload",
-            &[DATACENTER, HOST,
+            &[DATACENTER, HOST, METHOD,
                 label("part", "`hypervisor` for its own CPU time, `unallocated` for idle power that nobody reserved")];
         HOST_INFO: Info None "wattribute_host_info", "Where a host stands", &[
             DATACENTER, HOST, COMPONENT,
@@ -110,10 +111,10 @@ families! {
             &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID];
         WORKLOAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_workload_energy_joules_total",
             "Energy given to a workload on a host",
-            &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID,
+            &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID, METHOD,
                 label("part", "`idle` by reserved vCPUs and memory, `dynamic` by CPU time")];
         WORKLOAD_INFO: Info None "wattribute_workload_info", "What a workload is called, and whose it is", &[
-            WORKLOAD,
+            DATACENTER, HOST, KIND, WORKLOAD,
             label("name", "name its owner gave the workload"),
             PROJECT_ID, PROJECT_NAME,
             label("user", "who created the workload"),
@@ -121,16 +122,16 @@ families! {
             label("domain", "the hypervisor's own name for it"),
         ];
         VM_STATE: Gauge None "wattribute_vm_state", "1 for the state that a VM is in; its other states have no series",
-            &[DATACENTER, HOST, WORKLOAD, PROJECT_ID,
+            &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID,
                 label("state", "`running`, `blocked`, `paused`, `shutdown`, `shutoff`, `crashed`, `pmsuspended`, `nostate`")];
         VM_VCPUS: Gauge None "wattribute_vm_vcpus", "Virtual CPUs that a VM holds", OF_VM;
         VM_CPU_SECONDS_TOTAL: Counter Seconds "wattribute_vm_cpu_seconds_total",
-            "CPU time of a VM in its present run", OF_VM;
+            "CPU time that a VM was seen to use on a host", OF_VM;
         VM_MEMORY_BYTES: Gauge Bytes "wattribute_vm_memory_bytes", "Memory that a VM holds", OF_VM;
     }
     "Tenants": {
         TENANT_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_tenant_energy_joules_total",
-            "Energy given to all workloads of a tenant, ended ones included", &[DATACENTER, PROJECT_ID];
+            "Energy given to all workloads of a tenant, ended ones included", &[DATACENTER, PROJECT_ID, METHOD];
         TENANT_INFO: Info None "wattribute_tenant_info", "What a tenant is called", &[PROJECT_ID, PROJECT_NAME];
     }
     "Buildings": {
@@ -160,7 +161,7 @@ families! {
         DRIVER_RESTARTS_TOTAL: Counter None "wattribute_driver_restarts_total",
             "Times that the task of a device died and was started again", &[DRIVER];
         HYPERVISOR_UP: Gauge None "wattribute_hypervisor_up",
-            "Whether the latest sample of a hypervisor was complete enough to use", &[HOST];
+            "Whether the latest sample of a hypervisor was complete enough to use", OF_NODE;
         BUILD_INFO: Info None "wattribute_build_info", "Which build of the exporter runs", &[
             label("version", "release"),
             label("revision", "commit it was built from"),

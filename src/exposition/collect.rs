@@ -1,0 +1,335 @@
+//! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
+//! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::catalog;
+use super::encode::{Encoder, HistogramView};
+use super::process::Process;
+use crate::attribution::host::HostAccount;
+use crate::attribution::ledger::{Ledger, Method};
+use crate::attribution::workload::WorkloadAccount;
+use crate::inventory::Inventory;
+use crate::model::{Clock, LabelSet, Moment, Quantity};
+use crate::poller::{Stats, stats::BUCKETS};
+use crate::store::{Channel, Meter, Store};
+use crate::workloads::{State, UsageLog};
+
+/// A workload that left is still shown for this long, so that its last joules are scraped.
+const SHOW_DEPARTED: Duration = Duration::from_secs(300);
+
+/// Reads everything there is to show.
+pub struct Collector {
+    store: Arc<Store>,
+    ledger: Arc<Mutex<Ledger>>,
+    usage: Arc<UsageLog>,
+    stats: Arc<Stats>,
+    clock: Arc<dyn Clock>,
+    /// Labels of figures per driver, in the order of [`Stats::drivers`]: plain, and by result.
+    drivers: Vec<(LabelSet, Vec<LabelSet>)>,
+    factors: Vec<(LabelSet, f64)>,
+    prices: Vec<(LabelSet, f64)>,
+    build: LabelSet,
+}
+
+impl std::fmt::Debug for Collector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Collector").finish_non_exhaustive()
+    }
+}
+
+impl Collector {
+    /// A collector over these parts.
+    #[must_use]
+    pub fn new(
+        inventory: &Inventory,
+        store: Arc<Store>,
+        ledger: Arc<Mutex<Ledger>>,
+        usage: Arc<UsageLog>,
+        stats: Arc<Stats>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let drivers = stats
+            .drivers()
+            .iter()
+            .map(|d| {
+                let by_result =
+                    d.results().map(|(r, _)| LabelSet::new(&[("driver", d.driver), ("result", r)]));
+                (LabelSet::new(&[("driver", d.driver)]), by_result.collect())
+            })
+            .collect();
+        let factors = inventory.factors.iter().map(|f| {
+            let labels = LabelSet::new(&[
+                ("datacenter", f.datacenter.as_str()),
+                ("basis", f.basis.name()),
+                ("source", &f.source),
+                ("tier", &f.tier),
+            ]);
+            (labels, f.value.get())
+        });
+        let prices = inventory.prices.iter().map(|p| {
+            let labels = LabelSet::new(&[("datacenter", p.datacenter.as_str()), ("currency", &p.currency)]);
+            (labels, p.per_kilowatt_hour)
+        });
+        Self {
+            factors: factors.collect(),
+            prices: prices.collect(),
+            build: LabelSet::new(&[
+                ("version", crate::exposition::VERSION),
+                ("revision", crate::exposition::REVISION),
+            ]),
+            store,
+            ledger,
+            usage,
+            stats,
+            clock,
+            drivers,
+        }
+    }
+
+    /// Writes the whole page.
+    pub fn render(&self, page: &mut Encoder) {
+        let now = self.clock.now();
+        self.meters(page, now);
+        let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        self.hosts(page, &ledger, now);
+        workloads(page, &ledger, now);
+        tenants(page, &ledger);
+        self.buildings(page, &ledger, now);
+        drop(ledger);
+        self.itself(page, now);
+    }
+
+    fn meters(&self, page: &mut Encoder, now: Moment) {
+        for (family, quantity) in [
+            (&catalog::METER_POWER_WATTS, Quantity::Power),
+            (&catalog::METER_APPARENT_POWER_VOLTAMPERES, Quantity::ApparentPower),
+            (&catalog::METER_VOLTAGE_VOLTS, Quantity::Voltage),
+            (&catalog::METER_CURRENT_AMPERES, Quantity::Current),
+            (&catalog::METER_POWER_FACTOR_RATIO, Quantity::PowerFactor),
+            (&catalog::METER_FREQUENCY_HERTZ, Quantity::Frequency),
+            (&catalog::METER_TEMPERATURE_CELSIUS, Quantity::Temperature),
+        ] {
+            let mut family = page.family(family);
+            self.each_channel(|meter, channel| {
+                if let Some(value) = meter.fresh(channel, quantity, now) {
+                    family.sample(channel.labels(), value);
+                }
+            });
+        }
+        let mut energy = page.family(&catalog::METER_ENERGY_JOULES_TOTAL);
+        self.each_channel(|_, channel| {
+            if let Some(counted) = channel.counted() {
+                energy.sample_with(channel.labels(), "origin=\"device\"", counted);
+            }
+            if let Some(integrated) = channel.integrated() {
+                energy.sample_with(channel.labels(), "origin=\"integrated\"", integrated);
+            }
+        });
+        let mut unmeasured = page.family(&catalog::METER_UNMEASURED_SECONDS_TOTAL);
+        self.each_channel(|meter, channel| {
+            if let Some(time) = meter.unmeasured(channel, now) {
+                unmeasured.sample(channel.labels(), time);
+            }
+        });
+        let wall = self.clock.unix_seconds();
+        let mut read = page.family(&catalog::METER_READING_TIMESTAMP_SECONDS);
+        self.each_channel(|_, channel| {
+            if let Some(at) = channel.last_read() {
+                let seconds = wall - now.since(at).as_secs_f64();
+                read.sample(channel.labels(), (seconds * 1000.0).round() / 1000.0);
+            }
+        });
+        let mut up = page.family(&catalog::METER_UP);
+        self.store.each(|meter| up.sample(meter.labels(), meter.is_up(now)));
+        let mut info = page.family(&catalog::METER_INFO);
+        self.store.each(|meter| info.info(meter.info()));
+    }
+
+    fn each_channel(&self, mut visit: impl FnMut(&Meter, &Channel)) {
+        self.store.each(|meter| meter.channels().iter().for_each(|channel| visit(meter, channel)));
+    }
+
+    fn hosts(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
+        let mut power = page.family(&catalog::HOST_POWER_WATTS);
+        for host in ledger.hosts() {
+            if let Some(watts) = host.power(&self.store, now) {
+                power.sample(host.labels(), watts.get());
+            }
+        }
+        let open = || ledger.hosts().iter().filter(|h| h.is_open());
+        let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
+        for host in open() {
+            for method in host.methods() {
+                energy.sample_with(host.labels(), method_label(method), *host.energy().get(method));
+            }
+        }
+        let mut idle = page.family(&catalog::HOST_IDLE_POWER_WATTS);
+        for host in open() {
+            if let Some(watts) = host.idle_power() {
+                idle.sample(host.labels(), watts.get());
+            }
+        }
+        let mut unmeasured = page.family(&catalog::HOST_UNMEASURED_SECONDS_TOTAL);
+        open().for_each(|host| unmeasured.sample(host.labels(), host.unmeasured()));
+        let mut overhead = page.family(&catalog::HOST_OVERHEAD_ENERGY_JOULES_TOTAL);
+        for host in open() {
+            for method in host.methods() {
+                let parts = host.overhead().get(method);
+                let [hypervisor, unallocated] = overhead_labels(method);
+                overhead.sample_with(host.place(), hypervisor, parts.hypervisor);
+                overhead.sample_with(host.place(), unallocated, parts.unallocated);
+            }
+        }
+        let mut info = page.family(&catalog::HOST_INFO);
+        ledger.hosts().iter().for_each(|host| info.info(host.info()));
+        nodes(page, ledger);
+    }
+
+    fn buildings(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
+        let mut power = page.family(&catalog::FACILITY_POWER_WATTS);
+        for point in ledger.facility() {
+            if let Some(watts) = point.power(&self.store, now) {
+                power.sample(&point.labels, watts.get());
+            }
+        }
+        let mut energy = page.family(&catalog::FACILITY_ENERGY_JOULES_TOTAL);
+        for point in ledger.facility() {
+            if let Some(total) = point.energy() {
+                energy.sample(&point.labels, total);
+            }
+        }
+        let mut factor = page.family(&catalog::EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR);
+        self.factors.iter().for_each(|(labels, value)| factor.sample(labels, *value));
+        let mut price = page.family(&catalog::ENERGY_PRICE_PER_KILOWATT_HOUR);
+        self.prices.iter().for_each(|(labels, value)| price.sample(labels, *value));
+    }
+
+    fn itself(&self, page: &mut Encoder, now: Moment) {
+        let drivers = || self.stats.drivers().iter().zip(&self.drivers);
+        let mut duration = page.family(&catalog::POLL_DURATION_SECONDS);
+        for (driver, (labels, _)) in drivers() {
+            let (counts, sum) = driver.durations();
+            duration.histogram(labels, &HistogramView { bounds: &BUCKETS, counts: &counts, sum });
+        }
+        let mut polls = page.family(&catalog::POLLS_TOTAL);
+        for (driver, (_, by_result)) in drivers() {
+            driver.results().zip(by_result).for_each(|((_, count), labels)| polls.sample(labels, count));
+        }
+        let mut restarts = page.family(&catalog::DRIVER_RESTARTS_TOTAL);
+        drivers().for_each(|(driver, (labels, _))| restarts.sample(labels, driver.restarts()));
+        let mut hypervisor = page.family(&catalog::HYPERVISOR_UP);
+        self.usage.each(|source| hypervisor.sample(source.labels(), source.is_up(now)));
+        page.family(&catalog::BUILD_INFO).info(&self.build);
+        Process::read().render(page);
+    }
+}
+
+fn nodes(page: &mut Encoder, ledger: &Ledger) {
+    let nodes = || ledger.hosts().iter().filter_map(|h| Some((h.place(), h.node()?)));
+    let mut cpus = page.family(&catalog::NODE_CPUS);
+    nodes().for_each(|(place, node)| cpus.sample(place, node.cpus));
+    let mut clock = page.family(&catalog::NODE_CPU_HERTZ);
+    for (place, mhz) in nodes().filter_map(|(p, n)| Some((p, n.mhz?))) {
+        clock.sample(place, u64::from(mhz) * 1_000_000);
+    }
+    let mut memory = page.family(&catalog::NODE_MEMORY_BYTES);
+    nodes().for_each(|(place, node)| memory.sample(place, node.memory_bytes));
+    let mut free = page.family(&catalog::NODE_FREE_MEMORY_BYTES);
+    for (place, bytes) in nodes().filter_map(|(p, n)| Some((p, n.free_memory_bytes?))) {
+        free.sample(place, bytes);
+    }
+}
+
+/// Every workload that is to be shown, with its host.
+fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &WorkloadAccount)> {
+    ledger.hosts().iter().flat_map(move |host| {
+        host.workloads()
+            .filter(move |w| {
+                host.is_present(w) || w.seen().is_some_and(|seen| now.since(seen) <= SHOW_DEPARTED)
+            })
+            .map(move |w| (host, w))
+    })
+}
+
+fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
+    let present = || shown(ledger, now).filter(|(host, w)| host.is_present(w)).map(|(_, w)| w);
+    let mut power = page.family(&catalog::WORKLOAD_POWER_WATTS);
+    for (workload, watts) in present().filter_map(|w| Some((w, w.power()?))) {
+        power.sample(workload.labels(), watts.get());
+    }
+    let mut energy = page.family(&catalog::WORKLOAD_ENERGY_JOULES_TOTAL);
+    for (host, workload) in shown(ledger, now) {
+        for method in host.methods() {
+            let share = workload.energy().get(method);
+            let [idle, dynamic] = share_labels(method);
+            energy.sample_with(workload.labels(), idle, share.idle);
+            energy.sample_with(workload.labels(), dynamic, share.dynamic);
+        }
+    }
+    let mut info = page.family(&catalog::WORKLOAD_INFO);
+    shown(ledger, now).for_each(|(_, workload)| info.info(workload.info_labels()));
+    let mut state = page.family(&catalog::VM_STATE);
+    for (workload, is) in present().filter_map(|w| Some((w, w.state()?))) {
+        state.sample_with(workload.labels(), state_label(is), 1u32);
+    }
+    let mut vcpus = page.family(&catalog::VM_VCPUS);
+    present().for_each(|w| vcpus.sample(w.labels(), w.held().vcpus));
+    let mut cpu = page.family(&catalog::VM_CPU_SECONDS_TOTAL);
+    for (workload, nanos) in shown(ledger, now).filter_map(|(_, w)| Some((w, w.cpu_total()?))) {
+        cpu.sample(workload.labels(), Duration::from_nanos(nanos.0));
+    }
+    let mut memory = page.family(&catalog::VM_MEMORY_BYTES);
+    present().for_each(|w| memory.sample(w.labels(), w.held().memory_kib.saturating_mul(1024)));
+}
+
+fn tenants(page: &mut Encoder, ledger: &Ledger) {
+    let mut energy = page.family(&catalog::TENANT_ENERGY_JOULES_TOTAL);
+    for tenant in ledger.tenants().values() {
+        for method in Method::ALL.into_iter().filter(|m| tenant.energy.get(*m).0 > 0) {
+            energy.sample_with(&tenant.labels, method_label(method), *tenant.energy.get(method));
+        }
+    }
+    let mut info = page.family(&catalog::TENANT_INFO);
+    let mut told: Vec<&LabelSet> = ledger.tenants().values().map(|t| &t.info).collect();
+    told.sort_unstable();
+    told.dedup();
+    told.into_iter().for_each(|labels| info.info(labels));
+}
+
+const fn method_label(method: Method) -> &'static str {
+    match method {
+        Method::Measured => "method=\"measured\"",
+        Method::Rated => "method=\"rated\"",
+    }
+}
+
+const fn overhead_labels(method: Method) -> [&'static str; 2] {
+    match method {
+        Method::Measured => {
+            ["method=\"measured\",part=\"hypervisor\"", "method=\"measured\",part=\"unallocated\""]
+        }
+        Method::Rated => ["method=\"rated\",part=\"hypervisor\"", "method=\"rated\",part=\"unallocated\""],
+    }
+}
+
+const fn share_labels(method: Method) -> [&'static str; 2] {
+    match method {
+        Method::Measured => ["method=\"measured\",part=\"idle\"", "method=\"measured\",part=\"dynamic\""],
+        Method::Rated => ["method=\"rated\",part=\"idle\"", "method=\"rated\",part=\"dynamic\""],
+    }
+}
+
+const fn state_label(state: State) -> &'static str {
+    match state {
+        State::NoState => "state=\"nostate\"",
+        State::Running => "state=\"running\"",
+        State::Blocked => "state=\"blocked\"",
+        State::Paused => "state=\"paused\"",
+        State::ShuttingDown => "state=\"shutdown\"",
+        State::ShutOff => "state=\"shutoff\"",
+        State::Crashed => "state=\"crashed\"",
+        State::Suspended => "state=\"pmsuspended\"",
+    }
+}
