@@ -46,19 +46,13 @@ impl Fleet {
     fn of_uuids() -> Self {
         Self::new(|i| {
             let mut state = u64::from(i) + 1;
-            let uuid =
-                format!("{:032x}", u128::from(random(&mut state)) << 64 | u128::from(random(&mut state)));
-            let uuid = format!(
-                "{}-{}-{}-{}-{}",
-                &uuid[..8],
-                &uuid[8..12],
-                &uuid[12..16],
-                &uuid[16..20],
-                &uuid[20..]
-            );
-            let mut project = u64::from(i % 400) + 1_000_000;
-            let project = u128::from(random(&mut project)) << 64 | u128::from(random(&mut project));
-            (uuid, format!("{project:032x}"), f64::from(i % 977) * 1.37 / 3.0 + 0.25)
+            let (high, low) = (random(&mut state), random(&mut state));
+            let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+            let (d, e) = (low >> 48, low & 0xffff_ffff_ffff);
+            let uuid = format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}");
+            let mut state = u64::from(i % 400) << 32;
+            let project = format!("{:016x}{:016x}", random(&mut state), random(&mut state));
+            (uuid, project, f64::from(i % 977) * 1.37 / 3.0 + 0.25)
         })
     }
 

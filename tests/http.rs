@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -340,4 +341,65 @@ async fn a_client_that_hangs_does_not_keep_a_stopped_server_alive() {
     hanging.read_exact(&mut answer).await.unwrap();
     server.stop.cancel();
     timeout(SOON, server.task).await.expect("serve ends").unwrap();
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts Prometheus on a free port to scrape `target` often; gives its address.
+fn prometheus(folder: &std::path::Path, target: SocketAddr) -> (Running, SocketAddr) {
+    let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = format!(
+        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
+         scrape_configs: [{{job_name: wattribute, static_configs: [{{targets: ['{target}']}}]}}]\n"
+    );
+    let file = folder.join("prometheus.yml");
+    std::fs::write(&file, config).unwrap();
+    let child = Command::new("prometheus")
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+        .arg(format!("--web.listen-address={own}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("prometheus is missing; `make test` installs it");
+    (Running(child), own)
+}
+
+/// The first value of an instant query, once there is one.
+async fn query(prometheus: SocketAddr, expression: &str) -> String {
+    let request =
+        format!("GET /api/v1/query?query={expression} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let ask = async || {
+        let mut stream = TcpStream::connect(prometheus).await.ok()?;
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok()?;
+        let body = take(&mut answer, true).body;
+        let json: serde_json::Value = serde_json::from_slice(&body).ok()?;
+        Some(json["data"]["result"][0]["value"][1].as_str()?.to_owned())
+    };
+    loop {
+        if let Some(value) = ask().await {
+            return value;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_real_prometheus_takes_the_page() {
+    let server = start(Limits::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (_running, address) = prometheus(folder.path(), server.address);
+    let value = timeout(SOON * 3, query(address, "wattribute_process_open_fds")).await.expect("a sample");
+    assert_eq!(value, "7");
+    assert_eq!(timeout(SOON, query(address, "up")).await.expect("a target"), "1");
 }

@@ -9,7 +9,7 @@ use flate2::{Compression, write::GzEncoder};
 use super::encode::Encoder;
 use super::negotiate::Format;
 
-/// Level 1: higher ones cost four times the CPU for a tenth fewer bytes.
+/// Level 1: on a page of 100,000 series level 6 costs two to five times the CPU for a third fewer bytes.
 const GZIP_LEVEL: u32 = 1;
 
 /// Keeps the newest page of each format and coding.
