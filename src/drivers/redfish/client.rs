@@ -15,7 +15,7 @@ use crate::model::{ErrorKind, PollError};
 pub(super) enum Failure {
     /// The BMC has no such resource (any more): 404 or 410.
     Gone,
-    /// The BMC answered for this resource alone with some other error status.
+    /// The BMC answered for this resource alone with some other error status, or not in JSON.
     Refused(PollError),
     /// The exchange failed, so that nothing more is to be expected of this poll.
     Broken(PollError),
@@ -127,9 +127,9 @@ impl Client {
         match status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Failure::Gone),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(Failure::Broken(self.not_allowed(status, path)));
-            }
+            StatusCode::UNAUTHORIZED => return Err(Failure::Broken(self.not_allowed(status, path))),
+            // Known to the BMC, but not allowed to read this one: the other resources may well be readable.
+            StatusCode::FORBIDDEN => return Err(Failure::Refused(self.not_allowed(status, path))),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 let fix = "wait: the BMC is restarting or overloaded; if it stays so, restart the BMC";
                 return Err(Failure::Broken(answered(ErrorKind::Busy, fix)));
@@ -140,7 +140,9 @@ impl Client {
             }
         }
         let Some(document) = resources::object(body) else {
-            return Err(self.broken(protocol(path, "is not a JSON object")));
+            // Complete, but not what was asked for: a fault of this resource, on a connection that is not to be trusted.
+            self.renew();
+            return Err(Failure::Refused(protocol(path, "is not a JSON object")));
         };
         let named = resources::read::<Link>(&document).id.and_then(|id| self.wire.origin().resolve(&id));
         if let (Some(named), Some(previous)) = (named, previous)
@@ -164,14 +166,18 @@ impl Client {
         }
     }
 
-    /// After a broken exchange nothing that is still under way on the old connection may reach a later request.
     fn broken(&mut self, error: PollError) -> Failure {
+        self.renew();
+        Failure::Broken(error)
+    }
+
+    /// After a broken exchange nothing that is still under way on the old connection may reach a later request.
+    fn renew(&mut self) {
         let (origin, limit) = (self.wire.origin().clone(), self.wire.limit());
         if let Ok(wire) = Wire::new(origin, self.tls.clone(), limit) {
             self.wire = wire;
         }
         self.last = None;
-        Failure::Broken(error)
     }
 }
 

@@ -76,8 +76,8 @@ pub(super) struct Draft {
     pub(super) chassis: Vec<ChassisDraft>,
     pub(super) systems: Vec<(ResourcePath, System)>,
     pub(super) firmware: Option<String>,
-    /// Something answered badly and was left out.
-    pub(super) incomplete: bool,
+    /// Why the first of the resources that were left out was.
+    pub(super) left_out: Option<PollError>,
 }
 
 /// A discovery under way.
@@ -109,7 +109,7 @@ impl Discovery {
     /// What there is to poll.
     ///
     /// # Errors
-    /// `NoReading` when no chassis has anything to read.
+    /// As [`Site::from_draft`].
     pub(super) fn finish(self, origin: &Origin) -> Result<Site, PollError> {
         Site::from_draft(self.draft, origin)
     }
@@ -144,7 +144,7 @@ impl Discovery {
             self.todo.push_back(task);
         } else {
             tracing::debug!(resource = task.path.as_str(), %error, "left out of the discovery");
-            self.draft.incomplete = true;
+            self.draft.left_out.get_or_insert(error);
         }
         Ok(())
     }

@@ -52,9 +52,9 @@ impl Site {
     /// Makes the plan.
     ///
     /// # Errors
-    /// `NoReading` when no chassis has anything to read.
+    /// `NoReading` when no chassis has anything to read, or why a resource that might have was left out.
     pub(super) fn from_draft(draft: Draft, origin: &Origin) -> Result<Self, PollError> {
-        let Draft { root, chassis, systems, firmware, incomplete } = draft;
+        let Draft { root, chassis, systems, firmware, left_out } = draft;
         let powered: Vec<_> = chassis.into_iter().filter(ChassisDraft::has_power).collect();
         let servers: Vec<usize> = (0..powered.len())
             .filter(|at| powered.get(*at).is_some_and(|c| c.is_server(&systems, origin)))
@@ -65,11 +65,7 @@ impl Site {
             (_, _none_or_several) => None,
         };
         let Some(first) = powered.get(main.unwrap_or(0)) else {
-            return Err(PollError::new(
-                ErrorKind::NoReading,
-                "no chassis offers power readings",
-                "check that the BMC measures power (a licence may be needed), or meter this host at its PDU outlet",
-            ));
+            return Err(left_out.unwrap_or_else(no_power));
         };
         let system = systems_of(first, &systems, origin).first().map(|(_, system)| *system);
         let said = |texts: [Option<&String>; 3]| {
@@ -96,7 +92,7 @@ impl Site {
                 ChassisPlan::new(draft, prefix, &systems, origin)
             })
             .collect();
-        Ok(Self { chassis, identity, incomplete })
+        Ok(Self { chassis, identity, incomplete: left_out.is_some() })
     }
 
     /// Every channel that has a counter of its own, to forget those of channels that are gone.
@@ -169,6 +165,14 @@ impl ChassisDraft {
     }
 }
 
+fn no_power() -> PollError {
+    PollError::new(
+        ErrorKind::NoReading,
+        "no chassis offers power readings",
+        "check that the BMC measures power (a licence may be needed), or meter this host at its PDU outlet",
+    )
+}
+
 /// The systems in `chassis`: either side may hold the link.
 fn systems_of<'a>(
     chassis: &ChassisDraft,
@@ -221,3 +225,6 @@ fn clean(text: &str) -> String {
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_IDENTITY_CHARS).collect();
     line.trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

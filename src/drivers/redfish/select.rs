@@ -10,9 +10,9 @@ use super::resources::{
 };
 use crate::model::{Amperes, Celsius, ChannelId, Hertz, Measure, Ratio, Reading, VoltAmperes, Volts, Watts};
 
-/// A supply that claims to take in this many times its capacity shows its rating, not a measurement.
-const SUPPLY_MARGIN: f64 = 1.1;
-/// The same for a domain of `PowerControl`, whose capacity is that of the supplies behind it.
+/// A supply that claims to take in this many tenths of its capacity shows its rating, not a measurement.
+const SUPPLY_LIMIT_TENTHS: f64 = 11.0;
+/// A domain of `PowerControl` cannot consume more than this many times its capacity.
 const CONTROL_MARGIN: f64 = 1.5;
 
 /// What one poll read of one chassis.
@@ -75,7 +75,7 @@ impl Supply {
     fn input(&self) -> Option<Watts> {
         let watts = self.watts.filter(|w| *w > 0.0 || self.is_dead())?;
         let rated = self.capacity_watts.filter(|capacity| *capacity > 0.0);
-        if rated.is_some_and(|capacity| watts >= capacity * SUPPLY_MARGIN) {
+        if rated.is_some_and(|capacity| watts * 10.0 >= capacity * SUPPLY_LIMIT_TENTHS) {
             tracing::debug!(
                 channel = self.channel.as_ref().map(ChannelId::as_str),
                 watts,
@@ -265,3 +265,6 @@ fn old_supplies(plan: &ChassisPlan, seen: &Seen) -> Vec<Supply> {
     };
     found.iter().zip(names).map(supply).collect()
 }
+
+#[cfg(test)]
+mod tests;
