@@ -168,7 +168,7 @@ impl Reader<'_> {
         {
             seen.power = self.get(path).await?.map(|document| read(&document));
         }
-        if select::shows_zero(&seen) {
+        if select::state_matters(plan, &seen) {
             // Chassis and systems say this in the same property.
             let state = self.get(&plan.state).await?.map(|document| read::<System>(&document).power_state);
             seen.state = state.unwrap_or(PowerState::Unsaid);
@@ -201,3 +201,6 @@ fn nothing() -> PollError {
         "check that the server has power and its BMC measures it; it is looked through again at the next poll",
     )
 }
+
+#[cfg(test)]
+mod tests;

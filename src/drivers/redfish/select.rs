@@ -92,16 +92,12 @@ pub(super) fn lacks_total(seen: &Seen) -> bool {
     seen.environment.as_ref().and_then(environment_watts).is_none_or(|watts| watts <= 0.0)
 }
 
-/// Whether a zero stands where a total should, so that it matters whether the server is on.
-pub(super) fn shows_zero(seen: &Seen) -> bool {
+/// Whether a zero stands where a total or part should, and hangs on the server being off.
+pub(super) fn state_matters(plan: &ChassisPlan, seen: &Seen) -> bool {
     let controls =
         seen.power.iter().flat_map(|power| &power.controls).filter_map(|control| control.consumed_watts);
-    seen.environment
-        .as_ref()
-        .and_then(environment_watts)
-        .into_iter()
-        .chain(controls)
-        .any(|watts| watts == 0.0)
+    let mut watts = seen.environment.as_ref().and_then(environment_watts).into_iter().chain(controls);
+    watts.any(|watts| watts == 0.0) && !any_is_on(&supplies(plan, seen))
 }
 
 /// Adds the readings of one chassis to `into`, and says where its total came from.
@@ -128,6 +124,10 @@ pub(super) fn readings(
         add_supply(supply, counters, into);
     }
     total.map(|(_, source)| source)
+}
+
+fn any_is_on(supplies: &[Supply]) -> bool {
+    supplies.iter().any(|supply| supply.presence == Presence::Enabled)
 }
 
 fn environment_watts(environment: &Environment) -> Option<f64> {

@@ -81,7 +81,7 @@ pub(super) struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (SHA-256 fingerprint {})", self.reason, self.fingerprint)
+        write!(f, "{} (fingerprint sha256:{})", self.reason, self.fingerprint)
     }
 }
 
