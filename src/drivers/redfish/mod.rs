@@ -1,12 +1,45 @@
 //! Redfish over HTTPS: BMCs of servers.
+//!
+//! # Channels
+//!
+//! | channel | what |
+//! | --- | --- |
+//! | `input` | what the server takes in; see [`select::Source`] for where the total comes from |
+//! | `psu/<Id>` | one power supply's input; `MemberId` in the older `Power` resource |
+//! | `control/<name>` | a part of the server that `PowerControl` lists beside the whole: processors, memory ... |
+//! | `chassis/<Id>/...` | the same for each further chassis with power of its own |
+//!
+//! If a BMC shows several chassis with power, the only one that holds a computer system is the server; if there are
+//! several of those, or none, each is `chassis/<Id>/...` and there is no `input`. Names keep letters, digits, `.` and
+//! `_`; anything else is `-`. Where ids or names are missing or not unique, the last part of the resource's path stands
+//! in, then the place in the list.
+//!
+//! # One poll
+//!
+//! [`client`] (session, statuses) over [`wire`] (one exchange, limits) over [`tls`] reads resources; [`discover`] and
+//! [`plan`] decide once in a while which; [`resources`] are their shapes; [`select`] and [`energy`] make readings of
+//! them. Polls write nothing but the session.
+
+mod client;
+mod discover;
+mod energy;
+mod origin;
+mod plan;
+mod poll;
+mod resources;
+mod select;
+mod session;
+mod tls;
+mod wire;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::{Driver, Kind};
-use crate::model::PollError;
+use crate::model::{PollError, SystemClock};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
@@ -51,8 +84,7 @@ pub struct Settings {
 /// Builds the driver; reads the CA file, opens no connection.
 ///
 /// # Errors
-/// `Tls` when the CA file cannot be read or used.
+/// `Tls` when the CA file cannot be read or used, `Unreachable` when the URL is not one of https.
 pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
-    let _ = settings;
-    todo!()
+    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?))
 }

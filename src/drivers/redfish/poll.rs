@@ -1,0 +1,206 @@
+//! The driver: when to look for resources anew, and which to read in one poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Settings;
+use super::client::{Client, Failure};
+use super::discover::Discovery;
+use super::energy::Counters;
+use super::origin::ResourcePath;
+use super::plan::{ChassisPlan, Site};
+use super::resources::{PowerState, System, read};
+use super::select::{self, Collector, Seen};
+use crate::drivers::Driver;
+use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, PollError};
+
+/// How often a BMC is looked through again: supplies are added, firmware is updated.
+const REFRESH: Duration = Duration::from_secs(2 * 3600);
+/// How soon, if something answered badly the last time.
+const REFRESH_INCOMPLETE: Duration = Duration::from_secs(300);
+/// How many resources of a later look one poll asks for, so that no poll takes much longer than the others.
+const REFRESH_STEPS: usize = 2;
+
+/// One BMC.
+pub(super) struct Redfish {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    site: Option<Site>,
+    /// A look under way; a poll that is dropped leaves it where it stands.
+    discovery: Option<Discovery>,
+    next_look: Moment,
+    counters: Counters,
+    /// The identity is known and was not handed over yet.
+    identity_due: bool,
+}
+
+impl Redfish {
+    /// One that has sent nothing yet.
+    ///
+    /// # Errors
+    /// As [`super::open`].
+    pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, PollError> {
+        Ok(Self {
+            client: Client::new(settings)?,
+            clock,
+            site: None,
+            discovery: None,
+            next_look: Moment::ZERO,
+            counters: Counters::default(),
+            identity_due: false,
+        })
+    }
+
+    async fn poll_once(&mut self) -> Result<Batch, PollError> {
+        self.look().await?;
+        let Self { client, site: Some(site), counters, .. } = self else {
+            return Err(nothing());
+        };
+        let mut reader = Reader { client, gone: false, refused: None };
+        let mut found = Vec::new();
+        for plan in &site.chassis {
+            found.push((plan, reader.chassis(plan).await?));
+        }
+        let Reader { gone, refused, .. } = reader;
+        // No await from here on: a poll that is dropped has changed nothing below.
+        let mut collector = Collector::default();
+        for (plan, seen) in &found {
+            let source = select::readings(plan, seen, counters, &mut collector);
+            tracing::trace!(chassis = plan.prefix, ?source, "total");
+        }
+        let identity = self.identity_due.then(|| site.identity.clone());
+        if gone {
+            self.site = None;
+        }
+        if collector.readings.is_empty() {
+            return Err(refused.unwrap_or_else(nothing));
+        }
+        self.identity_due = false;
+        Ok(Batch { readings: collector.readings, identity })
+    }
+
+    /// Finds out what to read, wholly at first, a little with each poll later on.
+    async fn look(&mut self) -> Result<(), PollError> {
+        let now = self.clock.now();
+        if self.discovery.is_none() && (self.site.is_none() || now >= self.next_look) {
+            self.discovery = Some(Discovery::new());
+        }
+        let mut steps = if self.site.is_some() { REFRESH_STEPS } else { usize::MAX };
+        while let Some(discovery) = &mut self.discovery {
+            let Some(path) = discovery.next().cloned() else {
+                return self.finish(now);
+            };
+            if steps == 0 {
+                return Ok(());
+            }
+            steps -= 1;
+            let failed = match self.client.get(&path).await {
+                Ok(document) => {
+                    discovery.answer(&document, self.client.origin());
+                    self.client.learn(discovery.root());
+                    continue;
+                }
+                Err(Failure::Gone) => discovery.absent(),
+                Err(Failure::Refused(error)) => discovery.failed(error),
+                Err(Failure::Broken(error)) => return Err(error),
+            };
+            if failed.is_err() {
+                self.discovery = None;
+                self.next_look = now + REFRESH_INCOMPLETE;
+            }
+            failed?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, now: Moment) -> Result<(), PollError> {
+        let Some(discovery) = self.discovery.take() else { return Ok(()) };
+        match discovery.finish(self.client.origin()) {
+            Ok(site) => {
+                self.next_look = now + if site.incomplete { REFRESH_INCOMPLETE } else { REFRESH };
+                self.counters.keep_only(&site.counter_channels());
+                self.site = Some(site);
+                self.identity_due = true;
+                Ok(())
+            }
+            // A BMC that restarts may show empty collections for a while: what was known before stays known.
+            Err(_) if self.site.is_some() => {
+                self.next_look = now + REFRESH_INCOMPLETE;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Driver for Redfish {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Batch, PollError>> {
+        Box::pin(self.poll_once())
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.client.close())
+    }
+}
+
+/// Reads the resources of one poll.
+struct Reader<'a> {
+    client: &'a mut Client,
+    /// Something that was there is not any more.
+    gone: bool,
+    /// The first resource that was answered with an error.
+    refused: Option<PollError>,
+}
+
+impl Reader<'_> {
+    async fn chassis(&mut self, plan: &ChassisPlan) -> Result<Seen, PollError> {
+        let mut seen = Seen::default();
+        if let Some(path) = &plan.environment {
+            seen.environment = self.get(path).await?.map(|document| read(&document));
+        }
+        for supply in &plan.supplies {
+            seen.supplies.push(self.get(&supply.metrics).await?.map(|document| read(&document)));
+        }
+        if let Some(path) = &plan.power
+            && (plan.power_adds || select::lacks_total(&seen))
+        {
+            seen.power = self.get(path).await?.map(|document| read(&document));
+        }
+        if select::state_matters(plan, &seen) {
+            // Chassis and systems say this in the same property.
+            let state = self.get(&plan.state).await?.map(|document| read::<System>(&document).power_state);
+            seen.state = state.unwrap_or(PowerState::Unsaid);
+        }
+        Ok(seen)
+    }
+
+    /// One resource; none if the BMC has it no more or answers with an error for it alone.
+    async fn get(&mut self, path: &ResourcePath) -> Result<Option<Value>, PollError> {
+        match self.client.get(path).await {
+            Ok(document) => Ok(Some(document)),
+            Err(Failure::Gone) => {
+                self.gone = true;
+                Ok(None)
+            }
+            Err(Failure::Refused(error)) => {
+                tracing::debug!(%error, "resource not read");
+                self.refused.get_or_insert(error);
+                Ok(None)
+            }
+            Err(Failure::Broken(error)) => Err(error),
+        }
+    }
+}
+
+fn nothing() -> PollError {
+    PollError::new(
+        ErrorKind::NoReading,
+        "the BMC gives no reading at the moment",
+        "check that the server has power and its BMC measures it; it is looked through again at the next poll",
+    )
+}
+
+#[cfg(test)]
+mod tests;
