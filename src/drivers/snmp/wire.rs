@@ -122,6 +122,9 @@ impl UdpSession {
             .max_oids_per_request(max_oids)
             // A reply from another address never counts, although a device with several may send one.
             .strict_source(true)
+            // Agents cannot sign "unknown user" or "wrong digest". Without this the library drops such reports, and a
+            // wrong password would look like silence. Values still count only at the full security level.
+            .allow_unauthenticated_v3_time_correction(true)
             .build_with(&lease.transport)
             .await
             .map_err(|e| errors::map(&e, settings))?;
