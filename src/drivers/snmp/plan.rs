@@ -222,3 +222,105 @@ fn word(var: &Var, index: &[u32], found: &Found) -> Option<String> {
         None => Some(number.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drivers::snmp::profile::Profiles;
+    use crate::drivers::snmp::read;
+    use crate::model::{Measure, Reading};
+
+    fn oid(text: &str) -> Oid {
+        Oid::parse(text).unwrap()
+    }
+
+    /// Rows as a walk of every column of the Eaton profile would find them.
+    fn eaton(rows: &[(&str, i64)]) -> (Found, Vec<Row>) {
+        let rows: Vec<Row> = rows
+            .iter()
+            .map(|(end, n)| (oid(&format!("1.3.6.1.4.1.534.6.6.7.{end}")), Value::Number(*n)))
+            .collect();
+        let mut found = Found::default();
+        for column in columns(&profile()) {
+            found.column(
+                &column,
+                rows.iter().filter(|(oid, _)| oid.after(&column).is_some()).cloned().collect(),
+            );
+        }
+        (found, rows)
+    }
+
+    fn profile() -> Profile {
+        (**Profiles::load(None).unwrap().named("eaton-epdu").unwrap()).clone()
+    }
+
+    fn input(readings: &[Reading], quantity: Quantity) -> Option<f64> {
+        let hit = readings.iter().find(|r| r.channel.as_str() == "input" && r.measure.quantity() == quantity);
+        hit.map(|r| r.measure.value())
+    }
+
+    const TOTAL_ROW: [(&str, i64); 3] =
+        [("3.4.1.2.0.1.4", 4), ("3.4.1.4.0.1.4", 500), ("3.4.1.5.0.1.4", 100)];
+    const TOTAL_TABLE: [(&str, i64); 2] = [("3.5.1.4.0.1", 490), ("3.5.1.5.0.1", 90)];
+
+    #[test]
+    fn the_first_place_that_has_a_value_is_read() {
+        let (found, rows) = eaton(&TOTAL_ROW);
+        let power = |plan: &Plan, rows: &[Row]| input(&read::read(plan, rows).readings, Quantity::Power);
+        assert_eq!(power(&plan(&profile(), &found, None), &rows), Some(500.0));
+        let (found, rows) = eaton(&[&TOTAL_ROW[..], &TOTAL_TABLE].concat());
+        assert_eq!(power(&plan(&profile(), &found, None), &rows), Some(490.0));
+        let (found, rows) = eaton(&[&TOTAL_ROW[..], &[("3.5.1.4.0.1", -1)]].concat());
+        assert_eq!(power(&plan(&profile(), &found, None), &rows), Some(500.0));
+    }
+
+    #[test]
+    fn an_energy_counter_stays_the_same_one_although_a_better_place_appears() {
+        let (found, _) = eaton(&TOTAL_ROW);
+        let before = plan(&profile(), &found, None);
+        let (found, rows) = eaton(&[&TOTAL_ROW[..], &TOTAL_TABLE].concat());
+        let readings = read::read(&plan(&profile(), &found, Some(&before)), &rows).readings;
+        // 100 Wh of the total row, not 90 Wh of the total table; power moves to the better place.
+        assert_eq!(input(&readings, Quantity::Energy), Some(360_000.0));
+        assert_eq!(input(&readings, Quantity::Power), Some(490.0));
+        let readings = read::read(&plan(&profile(), &found, None), &rows).readings;
+        assert_eq!(input(&readings, Quantity::Energy), Some(90.0 * 3600.0));
+    }
+
+    #[test]
+    fn a_sum_with_a_missing_part_is_no_reading() {
+        let phases =
+            [("3.4.1.2.0.1.1", 1), ("3.4.1.4.0.1.1", 300), ("3.4.1.2.0.1.2", 2), ("3.4.1.4.0.1.2", 200)];
+        let (found, mut rows) = eaton(&phases);
+        let plan = plan(&profile(), &found, None);
+        assert_eq!(input(&read::read(&plan, &rows).readings, Quantity::Power), Some(500.0));
+        for hole in [Value::Absent, Value::Number(-1), Value::Unusable, Value::Number(0xFFFF_FFFF)] {
+            rows[3].1 = hole.clone();
+            let outcome = read::read(&plan, &rows);
+            assert_eq!(input(&outcome.readings, Quantity::Power), None, "{hole:?}");
+            assert_eq!(outcome.vanished, hole == Value::Absent);
+        }
+    }
+
+    #[test]
+    fn sentinels_and_impossible_numbers_leave_no_sample() {
+        let (found, mut rows) = eaton(&[("6.5.1.3.0.1", 80), ("6.5.1.4.0.1", 7)]);
+        let plan = plan(&profile(), &found, None);
+        for (number, expected) in [(80, 1), (0, 1), (-1, 0), (-2_147_483_648, 0), (4_294_967_295, 0)] {
+            rows[0].1 = Value::Number(number);
+            let powers = read::read(&plan, &rows).readings;
+            let powers = powers.iter().filter(|r| matches!(r.measure, Measure::Power(_))).count();
+            assert_eq!(powers, expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_number_of_rows_is_cut_off() {
+        let mut found = Found::default();
+        for column in columns(&profile()) {
+            let rows = (0..2000u32).map(|n| (column.row(&[0, n]).unwrap(), Value::Number(1))).collect();
+            found.column(&column, rows);
+        }
+        assert!(plan(&profile(), &found, None).points.len() <= MAX_POINTS);
+    }
+}

@@ -133,3 +133,118 @@ fn read_dir(dir: &Path) -> Result<Vec<(String, String)>, ProfileError> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "name: own\nabout: a meter\nmatch: {sys_object_ids: [1.3.6.1.4.1.318.1.3.4]}\nchannels:\n\
+                        - {channel: input, values: [{quantity: power, scalar: 1.3.6.1.9.0}]}\n";
+
+    fn oid(text: &str) -> Oid {
+        Oid::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_embedded_profiles_are_right_and_the_longest_prefix_wins() {
+        let mut profiles = Profiles::load(None).unwrap();
+        assert_eq!(profiles.names(), "apc-rpdu2, eaton-epdu, ups-mib");
+        let name =
+            |profiles: &Profiles, id: &str| profiles.for_sys_object_id(&oid(id)).map(|p| p.name.clone());
+        assert_eq!(name(&profiles, "1.3.6.1.4.1.318.1.3.4.6").as_deref(), Some("apc-rpdu2"));
+        assert_eq!(name(&profiles, "1.3.6.1.4.1.534.6.6.7.1").as_deref(), Some("eaton-epdu"));
+        assert_eq!(name(&profiles, "1.3.6.1.4.1.318.1.3.4.60"), None);
+        profiles.add(parse("own.yaml", GOOD).unwrap());
+        assert_eq!(name(&profiles, "1.3.6.1.4.1.318.1.3.4.60").as_deref(), Some("own"));
+        assert_eq!(name(&profiles, "1.3.6.1.4.1.318.1.3.4.6").as_deref(), Some("apc-rpdu2"));
+    }
+
+    #[test]
+    fn no_embedded_profile_files_apparent_power_as_power() {
+        // The columns of VA in the three MIBs.
+        let va =
+            ["26.4.3.1.16", "26.6.3.1.8", "12.1.18.0", "7.3.4.1.3", "7.3.5.1.3", "7.5.5.1.2", "7.6.5.1.2"];
+        let mut seen = 0;
+        for value in
+            Profiles::load(None).unwrap().iter().flat_map(|p| p.groups.clone()).flat_map(|g| g.values)
+        {
+            let (super::super::Place::Column(oid) | super::super::Place::Scalar(oid)) = &value.place;
+            let is_va = va.iter().any(|end| oid.to_string().ends_with(&format!(".{end}")));
+            seen += usize::from(is_va);
+            assert_eq!(is_va, value.quantity == crate::model::Quantity::ApparentPower, "{oid}");
+        }
+        assert_eq!(seen, 8);
+    }
+
+    #[test]
+    fn every_mistake_names_its_file_and_row() {
+        let with = |values: &str| GOOD.replace("[{quantity: power, scalar: 1.3.6.1.9.0}]", values);
+        for (text, expected) in [
+            (GOOD.replace("own", "My Own"), "name \"My Own\": use lower-case letters, digits and `-`"),
+            (
+                GOOD.replace("318.1.3.4", "x"),
+                "match.sys_object_ids: \"1.3.6.1.4.1.x\" is not an object identifier",
+            ),
+            (GOOD.replace("input", "\"outlet/{n}\""), "channels entry 1 (outlet/{n}): {n} is not in `vars`"),
+            (GOOD.replace("input", "\"unit/{unit}\""), "leave {unit} out"),
+            (with("[]"), "channels entry 1 (input): `values` is empty"),
+            (
+                with("[{quantity: watts, scalar: 1.3.6}]"),
+                "value 1 (watts): is not a quantity; use one of power, apparent",
+            ),
+            (with("[{quantity: power}]"), "value 1 (power): give either `column` or `scalar`"),
+            (
+                with("[{quantity: power, scalar: 1.3.6, scale: 0}]"),
+                "value 1 (power): scale 0 must be above 0",
+            ),
+            (with("[{quantity: power, scalar: 1.3.6, scale: .nan}]"), "scale NaN must be above 0"),
+            (with("[{quantity: energy, scalar: 1.3.6}]"), "energy needs `scale`, the joules of one step"),
+            (
+                with("[{quantity: power, scalar: 1.3.6, wraps_at_bits: 32}]"),
+                "wraps_at_bits is for energy only",
+            ),
+            (
+                with("[{quantity: energy, scale: 1, scalar: 1.3.6, wraps_at_bits: 65}]"),
+                "wraps_at_bits must be 1 to 64",
+            ),
+            (with("[{quantity: power, scalar: 1.3.6}], vars: {n: {part: 0}}"), "a `scalar` has no rows"),
+            (
+                with("[{quantity: power, column: 1.3.6}], vars: {n: {}}"),
+                "vars.n: give either `column` or `part`",
+            ),
+            (with("[{quantity: power, column: 1.3.6}], vars: {n: {part: 0, map: {}}}"), "`map` is empty"),
+            (with("[{quantity: power, scalar: 1.3.6, unit: W}]"), "unknown field"),
+            (GOOD.replace("channels:", "channels: []\nother:"), "other"),
+            ("name: [".into(), "own.yaml: "),
+            (String::new(), "own.yaml: "),
+        ] {
+            let error = parse("own.yaml", &text).unwrap_err().to_string();
+            assert!(
+                error.starts_with("own.yaml: ") && error.contains(expected),
+                "{text}\n{error}\n{expected}"
+            );
+        }
+        // All mistakes at once.
+        let error = parse("own.yaml", &with("[{quantity: a, scalar: b}, {quantity: power}]"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("value 1 (a)") && error.contains("value 2 (power)"), "{error}");
+    }
+
+    #[test]
+    fn an_operators_profile_takes_the_place_of_an_embedded_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("mine.yaml"), GOOD.replace("own", "ups-mib")).unwrap();
+        std::fs::write(dir.path().join("notes.txt"), "not a profile").unwrap();
+        let profiles = Profiles::load(Some(dir.path())).unwrap();
+        assert_eq!(profiles.names(), "apc-rpdu2, eaton-epdu, ups-mib");
+        assert_eq!(profiles.named("ups-mib").unwrap().about, "a meter");
+        // Two files of the operator's with one name are a mistake, in whatever order they are read.
+        std::fs::write(dir.path().join("twin.yaml"), GOOD.replace("own", "ups-mib")).unwrap();
+        let error = Profiles::load(Some(dir.path())).unwrap_err().to_string();
+        assert!(error.contains("twin.yaml: the name ups-mib is already taken by"), "{error}");
+        assert!(
+            Profiles::load(Some(&dir.path().join("none"))).unwrap_err().problem.starts_with("cannot be read")
+        );
+    }
+}
