@@ -27,7 +27,6 @@ pub struct Request {
     pub id: i64,
     pub max_repetitions: i64,
     pub oids: Vec<Vec<u32>>,
-    pub from: SocketAddr,
 }
 
 pub const GET: u8 = 0xA0;
@@ -74,7 +73,7 @@ impl Agent {
             let mut held: VecDeque<(Vec<u8>, SocketAddr)> = VecDeque::new();
             loop {
                 let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-                let request = decode(&buffer[..length], from);
+                let request = decode(&buffer[..length]);
                 let (act, right) = {
                     let tree = its_tree.lock().unwrap();
                     let act = its_behaviour.lock().unwrap()(&request, &tree);
@@ -195,7 +194,7 @@ fn oid_bytes(oid: &[u32]) -> Vec<u8> {
     out
 }
 
-fn decode(datagram: &[u8], from: SocketAddr) -> Request {
+fn decode(datagram: &[u8]) -> Request {
     let (_, message, _) = read(datagram);
     let (_, _, rest) = read(message);
     let (_, _, rest) = read(rest);
@@ -221,7 +220,7 @@ fn decode(datagram: &[u8], from: SocketAddr) -> Request {
         rows = tail;
     }
     let number = |bytes: &[u8]| bytes.iter().fold(0, |n, b| (n << 8) | i64::from(*b));
-    Request { pdu, id: number(id), max_repetitions: number(repetitions), oids, from }
+    Request { pdu, id: number(id), max_repetitions: number(repetitions), oids }
 }
 
 /// Tag, content, and what follows.

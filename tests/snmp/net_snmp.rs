@@ -155,3 +155,38 @@ fn pdu_conf() -> String {
      override 1.3.6.1.4.1.318.1.1.26.4.3.1.5.1 integer 77\n"
         .to_owned()
 }
+
+#[tokio::test]
+async fn a_name_is_tried_at_each_of_its_addresses() {
+    let pdu = pdu();
+    let shared = shared();
+    up(&settings(&pdu.address, v2c("open")), &shared).await;
+    // The agent listens on 127.0.0.1 only; `localhost` may mean ::1 first.
+    let name = pdu.address.replace("127.0.0.1", "localhost");
+    let brief =
+        Settings { request_timeout: std::time::Duration::from_millis(300), ..settings(&name, v2c("open")) };
+    let mut driver = open(brief, &shared);
+    let tries = async { while driver.poll().await.is_err() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), tries)
+        .await
+        .expect("no address of the name was right");
+}
+
+#[tokio::test]
+async fn what_cannot_be_an_address_or_a_profile_is_said_at_once() {
+    let shared = shared();
+    let refused = |settings: Settings| {
+        wattribute::drivers::snmp::open(settings, std::sync::Arc::clone(&shared)).err().unwrap()
+    };
+    for address in ["pdu-1", "pdu-1:x", ":161", "pdu-1:70000"] {
+        assert_eq!(refused(settings(address, v2c("open"))).kind, ErrorKind::Unreachable, "{address}");
+    }
+    let unknown = Settings { profile: Some("apc".into()), ..settings("pdu-1:161", v2c("open")) };
+    assert_eq!(
+        refused(unknown).to_string(),
+        "there is no profile \"apc\"; use one of apc-rpdu2, eaton-epdu, ups-mib, or write it as docs/profiles.md shows"
+    );
+    let error = open(settings("no-such-host.invalid:161", v2c("open")), &shared).poll().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    assert!(error.cause.starts_with("no-such-host.invalid:161 cannot be resolved"), "{error}");
+}

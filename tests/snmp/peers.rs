@@ -39,8 +39,12 @@ pub fn snmpsim(recordings: &Path) -> Peer {
     // Walks of a whole table need a longer queue than snmpsim's own.
     let program = "from snmpsim.datafile import DataFile; DataFile.max_queue_entries = 100000\n\
                    from snmpsim.commands.responder import main; main()";
+    // As root it insists on being told whom to run as; otherwise it must not be told.
+    let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
+    let user: &[&str] = if root { &["--process-user=root", "--process-group=root"] } else { &[] };
     let child = Command::new(python)
-        .args(["-c", program, "--process-user=root", "--process-group=root", "--logging-method=null"])
+        .args(["-c", program, "--logging-method=null"])
+        .args(user)
         .args([
             "--v3-engine-id=auto",
             "--v3-user=simulator",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wattribute::model::{Quality, Quantity};
+use wattribute::model::{ErrorKind, Quality, Quantity};
 
 use super::peers::{first_poll, settings, shared, snmpsim, v2c};
 use super::{lines, reading, value};
@@ -106,4 +106,19 @@ fn same(oid: &str) -> Option<(String, Quantity, f64)> {
     let outlet = |prefix: &str| oid.strip_prefix(prefix).map(|n| format!("outlet/{n}"));
     let power = outlet("1.3.6.1.4.1.534.6.6.7.6.5.1.3.0.").map(|c| (c, Quantity::Power, 1.0));
     power.or_else(|| outlet("1.3.6.1.4.1.534.6.6.7.6.4.1.3.0.").map(|c| (c, Quantity::Current, 1.0)))
+}
+
+/// Devices that no profile of ours knows, among them an APC UPS with one lone variable of the UPS-MIB.
+#[tokio::test]
+async fn a_device_of_another_make_is_not_read_by_a_wrong_profile() {
+    let Some(dir) = recordings() else { return };
+    let sim = snmpsim(&dir);
+    let shared = shared();
+    for name in
+        ["apc_smx750", "cyberpower_pdu81005", "gude-epc_1202", "raritan-pdu_px2", "sentry4", "dell-rpdu"]
+    {
+        let error = first_poll(&settings(&sim.address, v2c(name)), &shared).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NoReading, "{name}: {error}");
+        assert!(error.cause.starts_with("no profile reads this device"), "{name}: {error}");
+    }
 }

@@ -126,7 +126,7 @@ pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, 
     let credentials = Credentials::new(&settings.auth)?;
     let device = Device::new(shared.profiles.clone(), Arc::clone(&shared.clock), fixed);
     let number = shared.devices.fetch_add(1, Ordering::Relaxed);
-    Ok(Box::new(Snmp { settings, credentials, shared, number, session: None, device }))
+    Ok(Box::new(Snmp { settings, credentials, shared, number, tries: 0, session: None, device }))
 }
 
 /// What all SNMP devices share: the sockets, the profiles and the clock.
@@ -156,22 +156,28 @@ struct Snmp {
     credentials: Credentials,
     shared: Arc<Shared>,
     number: usize,
+    tries: usize,
     session: Option<UdpSession>,
     device: Device,
 }
 
 impl Snmp {
-    async fn connect(&self) -> Result<UdpSession, PollError> {
+    async fn connect(&mut self) -> Result<UdpSession, PollError> {
+        let address = self.settings.address.clone();
         let unknown = |why: String| {
             PollError::new(
                 ErrorKind::Unreachable,
-                format!("{} cannot be resolved: {why}", self.settings.address),
+                format!("{address} cannot be resolved: {why}"),
                 "check the name and this machine's DNS",
             )
         };
-        let mut found =
+        let found =
             tokio::net::lookup_host(&self.settings.address).await.map_err(|e| unknown(e.to_string()))?;
-        let peer: SocketAddr = found.next().ok_or_else(|| unknown("it has no address".to_owned()))?;
+        // A name with several addresses may answer at one of them only: each new try takes the next.
+        let found: Vec<SocketAddr> = found.collect();
+        let peer = self.tries.checked_rem(found.len()).and_then(|place| found.get(place).copied());
+        let peer = peer.ok_or_else(|| unknown("it has no address".to_owned()))?;
+        self.tries = self.tries.wrapping_add(1);
         let lease = self.shared.sockets.lease(self.number, peer).await?;
         UdpSession::connect(&self.settings, &self.credentials, lease, peer).await
     }
