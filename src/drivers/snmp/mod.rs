@@ -1,12 +1,35 @@
 //! SNMP v1, v2c and v3: PDUs, UPSes and meters, by profiles (device knowledge as YAML in `profiles/snmp/`).
+//!
+//! - `profile/`: what a profile says, checked; `discover`, `plan`, `read`: from a profile to a device's readings;
+//! - `device`: one agent over time, on a [`session::Session`];
+//! - `wire`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
 
+use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use self::device::Device;
+use self::sockets::Sockets;
+use self::wire::{Credentials, UdpSession};
 use super::{Driver, Kind};
-use crate::model::PollError;
+use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError};
+
+mod device;
+mod discover;
+mod errors;
+pub mod oid;
+pub mod plan;
+pub mod profile;
+pub mod read;
+pub mod session;
+mod sockets;
+mod wire;
+
+pub use profile::{ProfileError, Profiles};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "snmp", about: "PDUs, UPSes and meters over SNMP v1, v2c and v3" };
@@ -48,7 +71,7 @@ pub enum AuthProtocol {
     Sha512,
 }
 
-/// SNMPv3 privacy protocols. DES is not among them: the library's does not work.
+/// SNMPv3 privacy protocols. DES is not among them: the library's does not work, and it protects nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrivacyProtocol {
     /// AES-128.
@@ -76,15 +99,161 @@ pub struct Settings {
     pub max_oids: usize,
 }
 
-/// Builds the driver; sends nothing yet. UDP sockets are shared by all SNMP devices through `Shared`.
+/// Builds the driver; sends nothing yet. UDP sockets are shared by all SNMP devices through `Shared`. A name is
+/// resolved at the first poll and again after each failure, so that a device may move and DNS may be late.
 ///
 /// # Errors
-/// If the address cannot be resolved or the profile is not known.
+/// If the address is not `host:port`, the credentials are what SNMPv3 forbids, or the profile is not known.
 pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, PollError> {
-    let _ = (settings, shared);
-    todo!()
+    let port = settings.address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+        return Err(PollError::new(
+            ErrorKind::Unreachable,
+            format!("{:?} is not an address", settings.address),
+            "write host:port, an IPv6 address in brackets",
+        ));
+    }
+    let fixed = match &settings.profile {
+        None => None,
+        Some(name) => Some(Arc::clone(shared.profiles.named(name).ok_or_else(|| {
+            PollError::new(
+                ErrorKind::NoReading,
+                format!("there is no profile {name:?}"),
+                format!("use one of {}, or write it as docs/profiles.md shows", shared.profiles.names()),
+            )
+        })?)),
+    };
+    let credentials = Credentials::new(&settings.auth)?;
+    let device = Device::new(shared.profiles.clone(), Arc::clone(&shared.clock), fixed);
+    let number = shared.devices.fetch_add(1, Ordering::Relaxed);
+    Ok(Box::new(Snmp { settings, credentials, shared, number, tries: 0, session: None, device }))
 }
 
-/// What all SNMP devices share: the sockets and the profiles.
-#[derive(Debug, Default)]
-pub struct Shared {}
+/// What all SNMP devices share: the sockets, the profiles and the clock.
+pub struct Shared {
+    profiles: Profiles,
+    clock: Arc<dyn Clock>,
+    sockets: Sockets,
+    devices: AtomicUsize,
+}
+
+impl Shared {
+    /// With these profiles; opens no socket yet.
+    #[must_use]
+    pub fn new(profiles: Profiles, clock: Arc<dyn Clock>) -> Self {
+        Self { profiles, clock, sockets: Sockets::default(), devices: AtomicUsize::new(0) }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("profiles", &self.profiles.names()).finish_non_exhaustive()
+    }
+}
+
+struct Snmp {
+    settings: Settings,
+    credentials: Credentials,
+    shared: Arc<Shared>,
+    number: usize,
+    tries: usize,
+    session: Option<UdpSession>,
+    device: Device,
+}
+
+impl Snmp {
+    async fn connect(&mut self) -> Result<UdpSession, PollError> {
+        let address = self.settings.address.clone();
+        let unknown = |why: String| {
+            PollError::new(
+                ErrorKind::Unreachable,
+                format!("{address} cannot be resolved: {why}"),
+                "check the name and this machine's DNS",
+            )
+        };
+        let found =
+            tokio::net::lookup_host(&self.settings.address).await.map_err(|e| unknown(e.to_string()))?;
+        // A name with several addresses may answer at one of them only: each new try takes the next.
+        let found: Vec<SocketAddr> = found.collect();
+        let peer = self.tries.checked_rem(found.len()).and_then(|place| found.get(place).copied());
+        let peer = peer.ok_or_else(|| unknown("it has no address".to_owned()))?;
+        self.tries = self.tries.wrapping_add(1);
+        let lease = self.shared.sockets.lease(self.number, peer).await?;
+        UdpSession::connect(&self.settings, &self.credentials, lease, peer).await
+    }
+}
+
+impl Driver for Snmp {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Batch, PollError>> {
+        Box::pin(async move {
+            // Taken out, so that a poll that fails or is dropped leaves no half-spent session: the next one resolves
+            // the name anew and forgets what it believed of the SNMPv3 engine.
+            let session = match self.session.take() {
+                Some(session) => session,
+                None => self.connect().await?,
+            };
+            let batch = self.device.poll(&session).await?;
+            self.session = Some(session);
+            Ok(batch)
+        })
+    }
+}
+
+/// Why a word names no protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ProtocolError(String);
+
+impl FromStr for AuthProtocol {
+    type Err = ProtocolError;
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        Ok(match text.to_ascii_lowercase().replace('-', "").as_str() {
+            "md5" => Self::Md5,
+            "sha" | "sha1" => Self::Sha,
+            "sha224" => Self::Sha224,
+            "sha256" => Self::Sha256,
+            "sha384" => Self::Sha384,
+            "sha512" => Self::Sha512,
+            _ => {
+                let list = "md5, sha, sha224, sha256, sha384, sha512";
+                return Err(ProtocolError(format!(
+                    "{text:?} is not an authentication protocol; use one of {list}"
+                )));
+            }
+        })
+    }
+}
+
+impl FromStr for PrivacyProtocol {
+    type Err = ProtocolError;
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
+        Ok(match text.to_ascii_lowercase().replace('-', "").as_str() {
+            "aes" | "aes128" => Self::Aes128,
+            "aes192" => Self::Aes192,
+            "aes256" => Self::Aes256,
+            "des" | "3des" => {
+                return Err(ProtocolError(format!(
+                    "{text:?} is not supported, since it protects nothing any more; set the device's user to AES"
+                )));
+            }
+            _ => {
+                return Err(ProtocolError(format!(
+                    "{text:?} is not a privacy protocol; use one of aes128, aes192, aes256"
+                )));
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn des_is_refused_with_its_reason() {
+        assert_eq!("AES".parse(), Ok(PrivacyProtocol::Aes128));
+        assert_eq!("SHA-256".parse(), Ok(AuthProtocol::Sha256));
+        let error = "DES".parse::<PrivacyProtocol>().unwrap_err().to_string();
+        assert!(error.contains("set the device's user to AES"), "{error}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Channel names with holes: `outlet/{n}`.
+
+/// A checked template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Hole(String),
+}
+
+impl Template {
+    /// Reads `text`.
+    ///
+    /// # Errors
+    /// If a brace stands alone, or a hole has no name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, tail)) = after.split_once('}') else {
+                return Err(format!("{text:?} has a `{{` without its `}}`"));
+            };
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase()) {
+                return Err(format!("{text:?}: a name in braces has lower-case letters only, such as {{n}}"));
+            }
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.to_owned()));
+            }
+            pieces.push(Piece::Hole(name.to_owned()));
+            rest = tail;
+        }
+        if rest.contains('}') {
+            return Err(format!("{text:?} has a `}}` without its `{{`"));
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// The names of the holes.
+    pub fn holes(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Hole(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The text with every hole filled; none if `fill` has nothing for one.
+    #[must_use]
+    pub fn fill<'a>(&self, fill: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+        self.0
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => Some(text.as_str()),
+                Piece::Hole(name) => fill(name),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_are_filled_and_braces_must_pair() {
+        let template = Template::parse("{input}phase/L{n}").unwrap();
+        assert_eq!(template.holes().collect::<Vec<_>>(), ["input", "n"]);
+        assert_eq!(template.fill(|name| Some(if name == "n" { "2" } else { "" })).unwrap(), "phase/L2");
+        assert_eq!(template.fill(|_| None), None);
+        for bad in ["a{n", "a}n", "{}", "{N}", "{a b}"] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
