@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, where, and what to do: [`Problem`], the sorted list of them that
 //! [`load`](super::load) returns, and the collector that the reader and the checks share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -139,6 +139,8 @@ impl From<&str> for Fault {
 pub(super) struct Problems {
     files: Vec<PathBuf>,
     errors: Vec<(Mark, Fault)>,
+    /// The places of the errors.
+    marked: HashSet<Mark>,
     warnings: Vec<(Mark, Fault)>,
     /// Where each entry of a list starts, and its name; a place belongs to the last start before it.
     owners: BTreeMap<Mark, Option<String>>,
@@ -152,10 +154,11 @@ impl Problems {
     }
 
     pub(super) fn error(&mut self, at: Mark, what: impl Into<String>, fix: impl Into<String>) {
-        self.errors.push((at, Fault::new(what, fix)));
+        self.fault(at, Fault::new(what, fix));
     }
 
     pub(super) fn fault(&mut self, at: Mark, fault: Fault) {
+        self.marked.insert(at);
         self.errors.push((at, fault));
     }
 
@@ -165,7 +168,7 @@ impl Problems {
 
     /// Whether an error already stands exactly here: what follows from it need not be told as well.
     pub(super) fn stands_at(&self, at: Mark) -> bool {
-        self.errors.iter().any(|(mark, _)| *mark == at)
+        self.marked.contains(&at)
     }
 
     /// Says that what follows `at` belongs to `device`, up to the next such place.

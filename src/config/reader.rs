@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
             Value::Number(text) => text
                 .parse()
                 .map_err(|_| Fault::new(format!("is `{}`", text.chars().take(40).collect::<String>()), fix)),
-            Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
+            Value::Null | Value::Bool | Value::Text(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
         }
     }
 
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
     fn text(&self, fix: &str) -> Result<&'a str, Fault> {
         match &self.node.value {
             Value::Text(text) | Value::Number(text) => Ok(text),
-            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
+            Value::Null | Value::Bool | Value::List(_) | Value::Map(_) => self.wrong(fix),
         }
     }
 
@@ -146,7 +146,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::List(items) => visitor.visit_seq(Items { parent: self, items: items.iter() }),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Map(_) => {
+            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) | Value::Map(_) => {
                 self.wrong("write a list, each item on a line of its own after `- `")
             }
         }
@@ -163,7 +163,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 let entries = self.known_entries(entries, fields).into_iter();
                 visitor.visit_map(Entries { parent: self, entries, value: None })
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
+            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) | Value::List(_) => {
                 self.wrong(&format!("write keys under it; known are {}", fields.join(", ")))
             }
         }
@@ -213,7 +213,7 @@ impl<'de> EnumAccess<'de> for Reader<'_> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
         let kind = match &self.node.value {
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => "text",
+            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) => "text",
             Value::List(_) => "list",
             Value::Map(_) => "map",
         };

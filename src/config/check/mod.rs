@@ -1,7 +1,7 @@
 //! What the values mean together: names are unique, references lead somewhere, secrets can be read, defaults filled in.
 //! Turns the documents into a [`Config`]; an entry with an error is left out of it, and the error is reported.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +29,8 @@ struct Check<'a> {
     datacenters: BTreeMap<DatacenterId, Mark>,
     /// Names of meters, broken ones included, and where they stand.
     meters: BTreeMap<MeterId, (Mark, Option<DatacenterId>)>,
+    /// How many more wrong names get a suggestion.
+    hints: Cell<u32>,
 }
 
 /// Checks everything. With errors reported, the result is only what is left.
@@ -39,6 +41,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         files: Files::default(),
         datacenters: BTreeMap::new(),
         meters: BTreeMap::new(),
+        hints: Cell::new(100),
     };
     let defaults = meters::defaults(&check, &documents.poll);
     check.collect_datacenters(documents);
@@ -120,7 +123,10 @@ impl Check<'_> {
     /// Checks that a channel's meter exists and stands in the same data centre as who refers to it.
     fn channel(&self, channel: &ChannelRef, at: Mark, datacenter: Option<&DatacenterId>) -> bool {
         let Some((_, place)) = self.meters.get(&channel.meter) else {
-            let known = self.meters.keys().map(MeterId::as_str);
+            // Comparing with every name is slow: past some wrong ones the same mistake is behind them all.
+            let hints = self.hints.get();
+            self.hints.set(hints.saturating_sub(1));
+            let known = self.meters.keys().map(MeterId::as_str).take(if hints > 0 { usize::MAX } else { 0 });
             let fix = nearest(channel.meter.as_str(), known).map_or_else(
                 || "define it under `meters`, or correct the name".to_owned(),
                 |near| format!("did you mean `{near}/{}`?", channel.channel),
