@@ -93,19 +93,13 @@ fn read_small(path: &Path) -> Result<Checked<Vec<u8>>, Fault> {
     Ok(Checked { value, exposed: metadata.permissions().mode() & 0o004 != 0 })
 }
 
-/// The text of a configuration file.
-pub(super) fn read_config(path: &Path) -> Result<String, Fault> {
-    let bytes = read_bounded(path, MAX_CONFIG_BYTES).map_err(|error| {
+/// The bytes of a configuration file.
+pub(super) fn read_config(path: &Path) -> Result<Vec<u8>, Fault> {
+    read_bounded(path, MAX_CONFIG_BYTES).map_err(|error| {
         Fault::new(
             format!("the file cannot be read ({})", reason(&error)),
             "check the path and who may read it",
         )
-    })?;
-    String::from_utf8(bytes).map_err(|error| {
-        let line =
-            error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count()
-                + 1;
-        Fault::new(format!("line {line} is not UTF-8"), "save the file as UTF-8")
     })
 }
 

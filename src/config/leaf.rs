@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::problem::{Fault, nearest};
+use super::problem::{Fault, nearest, shown};
 use super::types::{ChannelRef, Idle, PrivacyProtocol};
 use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, UnitError, Watts};
 
@@ -75,11 +75,6 @@ leaf!(/// A pattern over domain names: `*` and `?` and `[abc]`.
     Glob(glob::Pattern), domain_glob, {"type": "string", "minLength": 1, "examples": ["web-*"]});
 leaf!(/// ISO 4217 currency code.
     Currency(String), currency, {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]});
-
-/// What a message may show of a value: short, and nothing that could disturb a terminal.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
-}
 
 fn span(text: &str) -> Result<Duration, Fault> {
     const FIX: &str = "write a number and a unit, such as `10s` or `500ms`";

@@ -40,7 +40,7 @@ pub(super) struct Part {
 
 /// Reads the main file and its includes.
 pub(super) fn documents(path: &Path, problems: &RefCell<Problems>) -> Documents {
-    let Some(file) = read::<File>(path, problems) else { return Documents::default() };
+    let Some(file) = read::<File>(path, None, problems) else { return Documents::default() };
     let folder = folder(path);
     let included = included(path, &folder, &file.include, problems);
     let File { poll, include: _, datacenters, meters, hosts, tenants } = file;
@@ -76,7 +76,7 @@ fn included(main: &Path, base: &Path, patterns: &List<FilePath>, problems: &RefC
                 problems.borrow_mut().error(at, what, "put several meters into one file");
                 return parts;
             }
-            let Some(file) = read::<Included>(&path, problems) else { continue };
+            let Some(file) = read::<Included>(&path, Some(at), problems) else { continue };
             let Included { datacenters, meters, hosts, tenants } = file;
             parts.push(Part { folder: folder(&path), datacenters, meters, hosts, tenants });
         }
@@ -84,14 +84,21 @@ fn included(main: &Path, base: &Path, patterns: &List<FilePath>, problems: &RefC
     parts
 }
 
-/// Reads one file as `T`, and checks the limits of its values.
+/// Reads one file as `T`, and checks the limits of its values. `named_at` is where it is included.
 fn read<T: DeserializeOwned + Validate<Context = ()>>(
     path: &Path,
+    named_at: Option<Mark>,
     problems: &RefCell<Problems>,
 ) -> Option<T> {
-    let file = problems.borrow_mut().add_file(path);
     let report = |at: Mark, fault: Fault| problems.borrow_mut().fault(at, fault);
-    let text = files::read_config(path).map_err(|fault| report(Mark::whole(file), fault)).ok()?;
+    let file = problems.borrow_mut().add_file(path);
+    let bytes = files::read_config(path)
+        .map_err(|Fault { what, fix }| match named_at {
+            Some(at) => report(at, Fault::new(format!("`include` names {}: {what}", path.display()), fix)),
+            None => report(Mark::whole(file), Fault::new(what, fix)),
+        })
+        .ok()?;
+    let text = String::from_utf8(bytes).map_err(|error| report(bad_byte(file, &error), not_text())).ok()?;
     let node = node::parse(&text, file).map_err(|(at, fault)| report(at, fault)).ok()?;
     if matches!(node.value, Value::Null) {
         report(
@@ -111,6 +118,19 @@ fn read<T: DeserializeOwned + Validate<Context = ()>>(
         }
     }
     Some(value)
+}
+
+fn not_text() -> Fault {
+    Fault::new("this byte is not UTF-8", "save the file as UTF-8")
+}
+
+/// The place of the first byte that is not UTF-8.
+fn bad_byte(file: u16, error: &std::string::FromUtf8Error) -> Mark {
+    let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+    let good = String::from_utf8_lossy(good);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+    let column = good.rsplit('\n').next().unwrap_or_default().chars().count();
+    Mark::new(file, number(good.matches('\n').count()), number(column))
 }
 
 /// garde's own messages say what, but not what to do.

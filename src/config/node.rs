@@ -222,6 +222,9 @@ fn syntax(error: &Error) -> Fault {
         Error::Budget { .. } if text.contains("Documents") => {
             ("a second document starts here".into(), "keep one document a file; put others under `include`")
         }
+        Error::Budget { .. } if text.contains("Depth") => {
+            (format!("lists and maps are nested more than {MAX_DEPTH} levels deep"), "check the indentation")
+        }
         Error::Budget { .. } => {
             (format!("the file is larger than allowed ({text})"), "split it and use `include`")
         }

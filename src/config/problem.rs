@@ -141,6 +141,8 @@ pub(super) struct Problems {
     errors: Vec<(Mark, Fault)>,
     /// The places of the errors.
     marked: HashSet<Mark>,
+    /// Keys that a wrong key was taken for, with the map they belong to: they are not missing as well.
+    meant: HashSet<(Mark, String)>,
     warnings: Vec<(Mark, Fault)>,
     /// Where each entry of a list starts, and its name; a place belongs to the last start before it.
     owners: BTreeMap<Mark, Option<String>>,
@@ -169,6 +171,16 @@ impl Problems {
     /// Whether an error already stands exactly here: what follows from it need not be told as well.
     pub(super) fn stands_at(&self, at: Mark) -> bool {
         self.marked.contains(&at)
+    }
+
+    /// Says that the map at `map` holds a wrong key that was meant as `key`.
+    pub(super) fn means(&mut self, map: Mark, key: &str) {
+        self.meant.insert((map, key.to_owned()));
+    }
+
+    /// Whether a wrong key in this map was meant as `key`.
+    pub(super) fn was_meant(&self, map: Mark, key: &str) -> bool {
+        self.meant.contains(&(map, key.to_owned()))
     }
 
     /// Says that what follows `at` belongs to `device`, up to the next such place.
@@ -226,4 +238,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// What a message may show of a value: short, and nothing that could disturb a terminal.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
 }

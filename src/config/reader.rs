@@ -13,7 +13,7 @@ use serde::forward_to_deserialize_any;
 
 use super::field::FIELD;
 use super::node::{Key, Node, Value};
-use super::problem::{Fault, Mark, Problems, nearest};
+use super::problem::{Fault, Mark, Problems, nearest, shown};
 
 /// The name of enums whose variant is the kind of the value: `text`, `list` or `map`.
 pub(super) const KIND: &str = "$kind";
@@ -31,8 +31,9 @@ impl de::Error for Fault {
 
 /// Reads `node` as `T`. What is wrong goes to `problems`; nothing comes back only if the node is no `T` at all.
 pub(super) fn read<'de, T: Deserialize<'de>>(node: &Node, problems: &RefCell<Problems>) -> Option<T> {
-    let reader = Reader { node, key: "file", problems };
-    T::deserialize(reader).map_err(|fault| reader.report(fault)).ok()
+    let report =
+        |fault: Fault| problems.borrow_mut().error(node.at, format!("the file {}", fault.what), fault.fix);
+    T::deserialize(Reader { node, key: "", item: false, problems }).map_err(report).ok()
 }
 
 /// One node, the key it stands under, and where errors go.
@@ -40,12 +41,15 @@ pub(super) fn read<'de, T: Deserialize<'de>>(node: &Node, problems: &RefCell<Pro
 pub(super) struct Reader<'a> {
     node: &'a Node,
     key: &'a str,
+    /// Whether the node is an item of the list under the key.
+    item: bool,
     problems: &'a RefCell<Problems>,
 }
 
 impl<'a> Reader<'a> {
     fn report(&self, fault: Fault) {
-        let what = format!("`{}` {}", self.key, fault.what);
+        let entry = if self.item { "an entry of " } else { "" };
+        let what = format!("{entry}`{}` {}", self.key, fault.what);
         self.problems.borrow_mut().error(self.node.at, what, fault.fix);
     }
 
@@ -55,9 +59,7 @@ impl<'a> Reader<'a> {
 
     fn number<T: std::str::FromStr>(&self, fix: &str) -> Result<T, Fault> {
         match &self.node.value {
-            Value::Number(text) => text
-                .parse()
-                .map_err(|_| Fault::new(format!("is `{}`", text.chars().take(40).collect::<String>()), fix)),
+            Value::Number(text) => text.parse().map_err(|_| Fault::new(format!("is `{}`", shown(text)), fix)),
             Value::Null | Value::Bool | Value::Text(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
         }
     }
@@ -70,8 +72,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn under(&self, key: &'a str, node: &'a Node) -> Self {
-        Self { node, key, problems: self.problems }
+    fn unknown_key(&self, key: &Key, fields: &[&'static str]) {
+        let mut problems = self.problems.borrow_mut();
+        let name = &key.name;
+        let (file, variable) = (format!("{name}_file"), format!("{name}_env"));
+        if fields.contains(&file.as_str()) && fields.contains(&variable.as_str()) {
+            let fix = format!(
+                "put the secret into a file named by `{file}`, or into a variable named by `{variable}`"
+            );
+            problems.error(key.at, format!("`{name}` stands in the configuration itself"), fix);
+            problems.means(self.node.at, &file);
+            return;
+        }
+        let fix = match nearest(name, fields.iter().copied()) {
+            Some(near) => {
+                problems.means(self.node.at, near);
+                format!("did you mean `{near}`?")
+            }
+            None => format!("known here are {}", fields.join(", ")),
+        };
+        problems.error(key.at, format!("`{}` is not a known key", shown(name)), fix);
     }
 
     /// The entries whose key is in `fields`, each once; the others are reported.
@@ -83,8 +103,7 @@ impl<'a> Reader<'a> {
         let mut known: Vec<(&Key, &Node)> = Vec::with_capacity(entries.len());
         for (key, node) in entries {
             if !fields.contains(&key.name.as_str()) {
-                let Fault { what, fix } = unknown_key(&key.name, fields);
-                self.problems.borrow_mut().error(key.at, what, fix);
+                self.unknown_key(key, fields);
             } else if let Some((first, _)) = known.iter().find(|(other, _)| other.name == key.name) {
                 let what = format!("`{}` stands twice, first on {}", key.name, first.at.line());
                 self.problems.borrow_mut().error(key.at, what, "remove one of the two");
@@ -94,23 +113,6 @@ impl<'a> Reader<'a> {
         }
         known
     }
-}
-
-fn unknown_key(key: &str, fields: &[&str]) -> Fault {
-    let file = format!("{key}_file");
-    let variable = format!("{key}_env");
-    if fields.contains(&file.as_str()) && fields.contains(&variable.as_str()) {
-        return Fault::new(
-            format!("`{key}` stands in the configuration itself"),
-            format!("put the secret into a file named by `{file}`, or into a variable named by `{variable}`"),
-        );
-    }
-    let shown: String = key.chars().filter(|c| !c.is_control()).take(60).collect();
-    let fix = nearest(key, fields.iter().copied()).map_or_else(
-        || format!("known here are {}", fields.join(", ")),
-        |near| format!("did you mean `{near}`?"),
-    );
-    Fault::new(format!("`{shown}` is not a known key"), fix)
 }
 
 macro_rules! numbers {
@@ -195,8 +197,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         if variants.contains(&text) {
             visitor.visit_enum(text.into_deserializer())
         } else {
-            let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-            Err(Fault::new(format!("is `{shown}`"), choice))
+            Err(Fault::new(format!("is `{}`", shown(text)), choice))
         }
     }
 
@@ -253,7 +254,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Fault;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        self.items.next().map(|node| seed.deserialize(self.parent.under(self.parent.key, node))).transpose()
+        self.items.next().map(|node| seed.deserialize(Reader { node, item: true, ..self.parent })).transpose()
     }
 }
 
@@ -268,7 +269,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         let Some((key, node)) = self.entries.next() else { return Ok(None) };
-        self.value = Some(self.parent.under(&key.name, node));
+        self.value = Some(Reader { node, key: &key.name, item: false, ..self.parent });
         let name: StrDeserializer<'_, Fault> = key.name.as_str().into_deserializer();
         seed.deserialize(name).map(Some)
     }

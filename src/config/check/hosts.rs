@@ -57,7 +57,7 @@ impl Check<'_> {
         let Name(name) = self.need(&raw.name, at, "name", "give the host a name")?;
         let id = HostId::new(name).ok()?;
         if let Some(first) = names.get(&id) {
-            self.twice(raw.name.located().map_or(at, |(_, at)| at), "host", name, *first);
+            self.twice(raw.name.located().map_or(at, |(_, at)| at), name, *first);
             return None;
         }
         names.insert(id.clone(), raw.name.located().map_or(at, |(_, at)| at));
@@ -153,7 +153,7 @@ impl Check<'_> {
             | (Field::Absent, Field::Bad, Field::Absent)
             | (Field::Absent, Field::Absent, Field::Bad) => None,
             _ => {
-                self.error(at, "more than one of `socket`, `tcp` and `tls`", "keep one of them");
+                self.error(at, "more than one of `socket`, `tcp` and `tls` is given", "keep one of them");
                 None
             }
         }

@@ -68,7 +68,7 @@ impl Check<'_> {
             let Some((Name(name), at)) = raw.name.located() else { continue };
             let Ok(id) = MeterId::new(name) else { continue };
             match self.meters.get(&id) {
-                Some((first, _)) => self.twice(at, "meter", name, *first),
+                Some((first, _)) => self.twice(at, name, *first),
                 None => {
                     self.meters.insert(id, (at, datacenter));
                 }
@@ -102,7 +102,7 @@ impl Check<'_> {
         let (interval, interval_at) = own.unwrap_or((defaults.interval, at));
         let timeout = match self.span(times.timeout) {
             Some((timeout, at)) => {
-                self.at_most(("timeout", timeout, at), ("interval", interval));
+                self.at_most(("timeout", timeout, at), ("`interval`", interval));
                 timeout
             }
             None => defaults.timeout.min(interval),
@@ -151,7 +151,7 @@ impl Check<'_> {
     fn device(&mut self, raw: &schema::Meter, at: Mark, folder: &Path, timeout: Duration) -> Option<Device> {
         match (&raw.redfish, &raw.snmp) {
             (Field::Absent, Field::Absent) => {
-                self.error(at, "no protocol", "add one of `redfish`, `snmp`");
+                self.error(at, "no protocol is given", "add one of `redfish`, `snmp`");
                 None
             }
             (Field::Is(redfish, at), Field::Absent) => {
@@ -160,7 +160,11 @@ impl Check<'_> {
             (Field::Absent, Field::Is(snmp, at)) => self.snmp(snmp, *at, folder, timeout).map(Device::Snmp),
             (Field::Bad, Field::Absent) | (Field::Absent, Field::Bad) => None,
             (Field::Is(..) | Field::Bad, Field::Is(..) | Field::Bad) => {
-                self.error(at, "both `redfish` and `snmp`", "keep one; define a second meter for the other");
+                self.error(
+                    at,
+                    "both `redfish` and `snmp` are given",
+                    "keep one; define a second meter for the other",
+                );
                 None
             }
         }
@@ -212,7 +216,7 @@ impl Check<'_> {
             }
             (Field::Absent, Field::Is(Fingerprint(digest), _)) => Some(Trust::Fingerprint(*digest)),
             (Field::Is(_, at), Field::Is(..) | Field::Bad) => {
-                self.error(*at, "both `ca_file` and `fingerprint`", "keep one of the two");
+                self.error(*at, "both `ca_file` and `fingerprint` are given", "keep one of the two");
                 None
             }
             (Field::Bad, _) | (_, Field::Bad) => None,

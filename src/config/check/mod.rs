@@ -66,7 +66,7 @@ impl Check<'_> {
 
     /// The value of a key that must be there.
     fn need<'f, T>(&self, field: &'f Field<T>, at: Mark, key: &str, fix: &str) -> Option<&'f T> {
-        if field.is_absent() {
+        if field.is_absent() && !self.problems.borrow().was_meant(at, key) {
             self.error(at, format!("`{key}` is missing"), fix);
         }
         field.get()
@@ -81,11 +81,11 @@ impl Check<'_> {
     }
 
     /// Says that a name was taken before.
-    fn twice(&self, at: Mark, noun: &str, name: &str, first: Mark) {
+    fn twice(&self, at: Mark, name: &str, first: Mark) {
         let place = self.problems.borrow().describe(first, at);
         self.error(
             at,
-            format!("{noun} `{name}` is defined twice, first {place}"),
+            format!("`{name}` is defined twice, first {place}"),
             "rename or remove one of the two",
         );
     }
@@ -99,10 +99,9 @@ impl Check<'_> {
                 if self.datacenters.contains_key(&id) {
                     return Some(id);
                 }
-                let fix = nearest(name, known()).map_or_else(
-                    || format!("known are {}", known().take(10).collect::<Vec<_>>().join(", ")),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let or = nearest(name, known())
+                    .map_or_else(String::new, |near| format!(", or did you mean `{near}`?"));
+                let fix = format!("define it under `datacenters`{or}");
                 self.error(*place, format!("`datacenter` names `{name}`, which is not defined"), fix);
                 None
             }
@@ -127,10 +126,11 @@ impl Check<'_> {
             let hints = self.hints.get();
             self.hints.set(hints.saturating_sub(1));
             let known = self.meters.keys().map(MeterId::as_str).take(if hints > 0 { usize::MAX } else { 0 });
-            let fix = nearest(channel.meter.as_str(), known).map_or_else(
-                || "define it under `meters`, or correct the name".to_owned(),
-                |near| format!("did you mean `{near}/{}`?", channel.channel),
+            let or = nearest(channel.meter.as_str(), known).map_or_else(
+                || ", or correct the name".to_owned(),
+                |near| format!(", or did you mean `{near}/{}`?", channel.channel),
             );
+            let fix = format!("define it under `meters`{or}");
             self.error(
                 at,
                 format!("`{channel}` refers to meter `{}`, which is not defined", channel.meter),
@@ -195,9 +195,9 @@ impl Check<'_> {
         (file, variable): (&Field<FilePath>, &Field<EnvName>),
         at: Mark,
     ) -> Option<Secret> {
-        if file.is_absent() && variable.is_absent() {
-            let what = format!("`{key}_file` is missing");
-            self.error(at, what, format!("name a file that holds it, or a variable with `{key}_env`"));
+        if variable.is_absent() {
+            let fix = format!("name a file that holds it, or a variable with `{key}_env`");
+            self.need(file, at, &format!("{key}_file"), &fix);
         }
         self.secret(folder, key, file, variable)
     }
@@ -243,7 +243,7 @@ impl Check<'_> {
             let Some((Name(name), at)) = datacenter.name.located() else { continue };
             let Ok(id) = DatacenterId::new(name) else { continue };
             match self.datacenters.get(&id) {
-                Some(first) => self.twice(at, "data centre", name, *first),
+                Some(first) => self.twice(at, name, *first),
                 None => {
                     self.datacenters.insert(id, at);
                 }

@@ -32,7 +32,7 @@ impl Check<'_> {
             let Some((Name(id), at)) = raw.project_id.located() else { continue };
             let Ok(project_id) = ProjectId::new(id) else { continue };
             if let Some(first) = projects.insert(project_id.clone(), at) {
-                self.twice(at, "project", id, first);
+                self.twice(at, id, first);
             }
             let name = raw.name.get().map_or_else(|| id.clone(), |Label(name)| name.clone());
             tenants.push(Tenant { project_id, name, domains });
