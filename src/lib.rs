@@ -27,6 +27,7 @@
 //! - A value that is not there is absent, never 0; measured and estimated never share a series.
 
 pub mod attribution;
+pub mod config;
 pub mod drivers;
 pub mod exposition;
 pub mod http;

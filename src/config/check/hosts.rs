@@ -1,0 +1,202 @@
+//! Hosts: feeds that exist and feed nobody else, and a hypervisor reached in one way.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::datacenters::label;
+use super::meters::Defaults;
+use super::{Check, entries};
+use crate::config::field::Field;
+use crate::config::files::Pem;
+use crate::config::leaf::{Channel, Endpoint, FilePath, IdlePower, Label, Name, Power};
+use crate::config::load::Documents;
+use crate::config::problem::Mark;
+use crate::config::schema;
+use crate::config::types::{ChannelRef, Feed, Host, Idle, Libvirt, LibvirtAddress, Overcommit};
+use crate::model::{DatacenterId, HostId, Ratio};
+
+const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_URI: &str = "qemu:///system";
+const DEFAULT_SOCKET: &str = "/run/libvirt/libvirt-sock-ro";
+const DEFAULT_TCP_PORT: u16 = 16509;
+const DEFAULT_TLS_PORT: u16 = 16514;
+
+/// Whom a channel feeds already.
+type Fed = HashMap<ChannelRef, (String, Mark)>;
+
+impl Check<'_> {
+    /// Checks the hosts of all files.
+    pub(super) fn all_hosts(&mut self, documents: &Documents, defaults: &Defaults) -> Vec<Host> {
+        let mut names: BTreeMap<HostId, Mark> = BTreeMap::new();
+        let mut fed = Fed::new();
+        let mut hosts = Vec::new();
+        for (raw, at, folder) in entries(documents, |part| &part.hosts) {
+            let id = self.host_name(raw, at, &mut names);
+            let datacenter = self.datacenter_of(&raw.datacenter, at);
+            let feeds = self.feeds(raw, at, datacenter.as_ref(), &mut fed);
+            let hypervisor =
+                raw.hypervisor.located().map(|(one, at)| self.hypervisor(one, at, folder, defaults));
+            let (Some(id), Some(datacenter)) = (id, datacenter) else { continue };
+            hosts.push(Host {
+                id,
+                datacenter,
+                component: raw.component.get().copied().unwrap_or_default(),
+                rack: label(&raw.rack),
+                cluster: label(&raw.cluster),
+                feeds,
+                idle: raw.idle_power.get().map_or(Idle::Learned, |IdlePower(idle)| *idle),
+                overcommit: overcommit(&raw.overcommit),
+                hypervisor: hypervisor.flatten(),
+            });
+        }
+        hosts
+    }
+
+    fn host_name(&self, raw: &schema::Host, at: Mark, names: &mut BTreeMap<HostId, Mark>) -> Option<HostId> {
+        let Name(name) = self.need(&raw.name, at, "name", "give the host a name")?;
+        let id = HostId::new(name).ok()?;
+        if let Some(first) = names.get(&id) {
+            self.twice(raw.name.located().map_or(at, |(_, at)| at), name, *first);
+            return None;
+        }
+        names.insert(id.clone(), raw.name.located().map_or(at, |(_, at)| at));
+        Some(id)
+    }
+
+    fn feeds(&self, raw: &schema::Host, at: Mark, ours: Option<&DatacenterId>, fed: &mut Fed) -> Vec<Feed> {
+        self.need(
+            &raw.feeds,
+            at,
+            "feeds",
+            "name a channel, such as `- pdu-a/outlet/1`, or write `- rated: 500 W`",
+        );
+        let host = raw.name.get().map_or_else(|| "another host".to_owned(), |Name(name)| name.clone());
+        let feeds = raw.feeds.items().filter_map(|(feed, at)| match feed {
+            schema::Feed::Text(channel) => self.sum(&[(channel, at)], ours, &host, fed),
+            schema::Feed::List(list) if list.is_empty() => {
+                self.error(at, "a feed without channels", "name at least one, or remove the entry");
+                None
+            }
+            schema::Feed::List(list) => {
+                let channels: Vec<_> = list.iter().filter_map(Field::located).collect();
+                self.sum(&channels, ours, &host, fed)
+            }
+            schema::Feed::Map(rated) => self.rated(rated, at),
+        });
+        feeds.collect()
+    }
+
+    /// Channels that add up, each of which feeds nothing else.
+    fn sum(
+        &self,
+        channels: &[(&Channel, Mark)],
+        ours: Option<&DatacenterId>,
+        host: &str,
+        fed: &mut Fed,
+    ) -> Option<Feed> {
+        let mut good = Vec::new();
+        for (Channel(channel), at) in channels {
+            if let Some((other, first)) = fed.get(channel) {
+                let place = self.problems.borrow().describe(*first, *at);
+                let what = if other == host {
+                    format!("`{channel}` stands in this host's feeds already, {place}")
+                } else {
+                    format!("`{channel}` already feeds host {other}, {place}")
+                };
+                self.error(*at, what, "let each channel feed one host, once");
+                continue;
+            }
+            fed.insert(channel.clone(), (host.to_owned(), *at));
+            if self.channel(channel, *at, ours) {
+                good.push(channel.clone());
+            }
+        }
+        (!good.is_empty()).then_some(Feed::Measured(good))
+    }
+
+    fn rated(&self, raw: &schema::Rated, at: Mark) -> Option<Feed> {
+        let Power(power) =
+            self.need(&raw.rated, at, "rated", "write the rated power, such as `rated: 500 W`")?;
+        Some(Feed::Rated(power.scaled(ratio(&raw.power_factor))))
+    }
+
+    fn hypervisor(
+        &mut self,
+        raw: &schema::Hypervisor,
+        at: Mark,
+        folder: &Path,
+        defaults: &Defaults,
+    ) -> Option<Libvirt> {
+        self.need(&raw.libvirt, at, "libvirt", "write `libvirt: {}` for the local daemon");
+        let (raw, at) = raw.libvirt.located()?;
+        let interval = self.span(&raw.interval).map_or(defaults.interval, |(interval, _)| interval);
+        let call_timeout = self.deadline(&raw.timeout, DEFAULT_CALL_TIMEOUT, ("`interval`", interval));
+        let uri = raw.uri.get().map_or_else(|| DEFAULT_URI.to_owned(), |Label(uri)| uri.clone());
+        let address = self.libvirt_address(raw, at, folder)?;
+        Some(Libvirt { uri, address, interval, call_timeout })
+    }
+
+    fn libvirt_address(&mut self, raw: &schema::Libvirt, at: Mark, folder: &Path) -> Option<LibvirtAddress> {
+        match (&raw.socket, &raw.tcp, &raw.tls) {
+            (Field::Absent, Field::Absent, Field::Absent) => {
+                Some(LibvirtAddress::Unix(PathBuf::from(DEFAULT_SOCKET)))
+            }
+            (Field::Is(FilePath(path), _), Field::Absent, Field::Absent) => {
+                Some(LibvirtAddress::Unix(folder.join(path)))
+            }
+            (Field::Absent, Field::Is(endpoint, _), Field::Absent) => {
+                Some(LibvirtAddress::Tcp(with_port(endpoint, DEFAULT_TCP_PORT)))
+            }
+            (Field::Absent, Field::Absent, Field::Is(tls, at)) => self.libvirt_tls(tls, *at, folder),
+            (Field::Bad, Field::Absent, Field::Absent)
+            | (Field::Absent, Field::Bad, Field::Absent)
+            | (Field::Absent, Field::Absent, Field::Bad) => None,
+            _ => {
+                self.error(at, "more than one of `socket`, `tcp` and `tls` is given", "keep one of them");
+                None
+            }
+        }
+    }
+
+    fn libvirt_tls(&mut self, raw: &schema::LibvirtTls, at: Mark, folder: &Path) -> Option<LibvirtAddress> {
+        let endpoint = self.need(&raw.endpoint, at, "endpoint", "write HOST or HOST:PORT of the daemon");
+        self.need(
+            &raw.ca_file,
+            at,
+            "ca_file",
+            "name the PEM file of the authority that signed its certificate",
+        );
+        let ca_file = raw
+            .ca_file
+            .located()
+            .and_then(|(path, at)| self.pem(folder, "ca_file", path, at, Pem::Certificates));
+        let certificate = raw
+            .cert_file
+            .located()
+            .and_then(|(path, at)| self.pem(folder, "cert_file", path, at, Pem::Certificates));
+        let key =
+            raw.key_file.located().and_then(|(path, at)| self.pem(folder, "key_file", path, at, Pem::Key));
+        if raw.cert_file.is_absent() != raw.key_file.is_absent() {
+            self.error(at, "`cert_file` and `key_file` belong together", "give both or neither");
+        }
+        let endpoint = with_port(endpoint?, DEFAULT_TLS_PORT);
+        Some(LibvirtAddress::Tls { endpoint, ca_file: ca_file?, identity: certificate.zip(key) })
+    }
+}
+
+fn with_port(Endpoint((host, port)): &Endpoint, default: u16) -> String {
+    format!("{host}:{}", port.unwrap_or(default))
+}
+
+/// A number that its limits have checked; 1 where there is none.
+fn ratio(field: &Field<f64>) -> Ratio {
+    let one = Ratio::ZERO;
+    field.get().and_then(|value| Ratio::new(*value).ok()).or_else(|| Ratio::new(1.0).ok()).unwrap_or(one)
+}
+
+fn overcommit(field: &Field<schema::Overcommit>) -> Overcommit {
+    let absent = schema::Overcommit::default();
+    let raw = field.get().unwrap_or(&absent);
+    Overcommit { cpu: ratio(&raw.cpu), memory: ratio(&raw.memory) }
+}

@@ -1,0 +1,54 @@
+//! The configuration: YAML files in, a checked [`Config`] out, or every error at once with its place and remedy.
+//!
+//! ```text
+//! text --node--> tree with places --reader, schema--> what the file says --check--> Config: what may run
+//! ```
+//!
+//! Lives here: the schema, its JSON Schema, includes, secrets. Does not live here: what drivers do with it; `app::plan`
+//! maps one to the other. Nothing here stops at the first error except text that is not YAML.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+mod bounds;
+mod check;
+mod field;
+mod files;
+mod leaf;
+mod load;
+mod node;
+mod problem;
+mod reader;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use problem::{Errors, Position, Problem};
+pub use types::{
+    AuthProtocol, Basis, ChannelRef, Component, Config, Datacenter, Device, EmissionFactor, Feed, Host, Idle,
+    Libvirt, LibvirtAddress, Login, Meter, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Redfish,
+    Secret, Snmp, SnmpAuth, Tenant, Trust,
+};
+
+/// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads the file at `path`, what it includes, and the secrets and certificates they name.
+///
+/// # Errors
+/// Everything that is wrong, at once. Only text that is not YAML hides what follows it in the same file.
+pub fn load(path: &Path, env: Env<'_>) -> Result<Config, Errors> {
+    let problems = RefCell::new(problem::Problems::default());
+    let documents = load::documents(path, &problems);
+    let config = check::config(&documents, env, &problems);
+    let (errors, warnings) = problems.into_inner().finish();
+    if errors.is_empty() { Ok(Config { warnings, ..config }) } else { Err(Errors(errors)) }
+}
+
+/// The JSON Schema (draft 2020-12) of the main file, for editors; indented.
+#[must_use]
+pub fn json_schema() -> String {
+    let schema = schemars::schema_for!(schema::File);
+    format!("{:#}", schema.as_value())
+}

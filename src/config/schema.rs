@@ -1,0 +1,446 @@
+//! What the file may say: every key, its meaning, its limits. The doc comments and limits are what editors show through
+//! the JSON Schema. What the values mean together is in `check`.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::bounds::{between, host_idle, host_power, share, some};
+use super::field::{Field, List};
+use super::leaf::{
+    Channel, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower, Intensity, Label,
+    Name, Power, Privacy, Span,
+};
+use super::types::{AuthProtocol, Basis, Component, Login};
+
+/// Configuration of wattribute.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "wattribute")]
+#[garde(allow_unvalidated)]
+pub(super) struct File {
+    /// How meters are polled, unless a meter says otherwise.
+    #[garde(dive)]
+    pub(super) poll: Field<Poll>,
+    /// Further files, as patterns relative to this file: `meters.d/*.yaml`. They may hold the lists below.
+    pub(super) include: List<FilePath>,
+    /// Buildings. Without any there is one, named `default`.
+    #[garde(dive)]
+    pub(super) datacenters: List<Datacenter>,
+    /// Devices to poll.
+    #[garde(dive)]
+    pub(super) meters: List<Meter>,
+    /// Physical servers, storage nodes, switches and managers.
+    #[garde(dive)]
+    pub(super) hosts: List<Host>,
+    /// Names of projects, and who owns VMs without metadata.
+    #[garde(dive)]
+    pub(super) tenants: List<Tenant>,
+}
+
+/// A file named by `include`.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Included {
+    #[garde(dive)]
+    pub(super) datacenters: List<Datacenter>,
+    #[garde(dive)]
+    pub(super) meters: List<Meter>,
+    #[garde(dive)]
+    pub(super) hosts: List<Host>,
+    #[garde(dive)]
+    pub(super) tenants: List<Tenant>,
+}
+
+/// How meters are polled, unless a meter says otherwise.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Poll {
+    /// From the start of one poll to the start of the next, 50 ms to 1 h. Default 10s.
+    #[garde(custom(between(50, 3_600_000)))]
+    pub(super) interval: Field<Span>,
+    /// Deadline of one whole poll, at most `interval`. Default 5s, or `interval` where that is shorter.
+    #[garde(custom(between(10, 3_600_000)))]
+    pub(super) timeout: Field<Span>,
+    /// A reading older than this is shown no more; at least `interval`. Default 3 times `interval`.
+    #[garde(custom(between(50, 86_400_000)))]
+    pub(super) stale_after: Field<Span>,
+    /// Energy is not integrated over gaps longer than this, but counted as unmeasured; at least `interval`. Default
+    /// 3 times `interval`.
+    #[garde(custom(between(50, 86_400_000)))]
+    pub(super) max_gap: Field<Span>,
+}
+
+/// A building with its own facility meters, grid zone and prices.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Datacenter {
+    /// Its name: the `datacenter` label.
+    #[schemars(required)]
+    pub(super) name: Field<Name>,
+    /// Emission factors of its electricity: at most one by location and one by market.
+    #[garde(dive)]
+    pub(super) emission_factors: List<EmissionFactor>,
+    /// Price of its electricity.
+    #[garde(dive)]
+    pub(super) price: Field<Price>,
+    /// Which channels meter the building.
+    #[garde(dive)]
+    pub(super) facility: Field<Facility>,
+}
+
+/// Emissions caused by a kilowatt-hour.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct EmissionFactor {
+    /// `location`: the grid the building stands on; `market`: what the contract says.
+    #[schemars(required)]
+    pub(super) basis: Field<Basis>,
+    /// Grams of CO2e per kilowatt-hour, such as `380 g/kWh`.
+    #[schemars(required)]
+    pub(super) value: Field<Intensity>,
+    /// Who says so, such as `UBA 2025`.
+    pub(super) source: Field<Label>,
+    /// How near to the building the source looks, such as `national`, `regional` or `supplier`.
+    pub(super) tier: Field<Label>,
+}
+
+/// Price of a kilowatt-hour.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Price {
+    /// In units of the currency, per kilowatt-hour.
+    #[schemars(required)]
+    #[garde(range(min = 0.0, max = 1_000_000.0))]
+    pub(super) value: Field<f64>,
+    /// ISO 4217 code, such as `EUR`.
+    #[schemars(required)]
+    pub(super) currency: Field<Currency>,
+}
+
+/// Channels at the points of a building. The channels of a point add up.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Facility {
+    /// What comes from the grid.
+    pub(super) utility: Field<Channels>,
+    /// What own generators make.
+    pub(super) generator: Field<Channels>,
+    /// What goes into the UPSes.
+    pub(super) ups_in: Field<Channels>,
+    /// What comes out of the UPSes.
+    pub(super) ups_out: Field<Channels>,
+    /// What IT equipment draws.
+    pub(super) it: Field<Channels>,
+    /// What cooling draws.
+    pub(super) cooling: Field<Channels>,
+    /// What lighting draws.
+    pub(super) lighting: Field<Channels>,
+    /// What the rest of the building draws.
+    pub(super) building: Field<Channels>,
+    /// What own renewable sources make.
+    pub(super) renewable: Field<Channels>,
+    /// Heat given to others, as energy.
+    pub(super) reused: Field<Channels>,
+}
+
+/// One channel, or a list of channels that add up.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "$kind", rename_all = "lowercase")]
+#[schemars(rename = "Channels", untagged)]
+pub(super) enum Channels {
+    /// `METER/CHANNEL`.
+    Text(Channel),
+    /// Channels that add up.
+    List(Vec<Field<Channel>>),
+}
+
+/// A device to poll, with exactly one protocol.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["redfish"]}, {"required": ["snmp"]}]))]
+#[garde(allow_unvalidated)]
+pub(super) struct Meter {
+    /// Its name: the `meter` label, and what stands before the `/` in references to its channels.
+    #[schemars(required)]
+    pub(super) name: Field<Name>,
+    /// Where it stands. May be left out where there is one data centre.
+    pub(super) datacenter: Field<Name>,
+    /// As `poll.interval`, for this meter.
+    #[garde(custom(between(50, 3_600_000)))]
+    pub(super) interval: Field<Span>,
+    /// As `poll.timeout`, for this meter.
+    #[garde(custom(between(10, 3_600_000)))]
+    pub(super) timeout: Field<Span>,
+    /// As `poll.stale_after`, for this meter.
+    #[garde(custom(between(50, 86_400_000)))]
+    pub(super) stale_after: Field<Span>,
+    /// As `poll.max_gap`, for this meter.
+    #[garde(custom(between(50, 86_400_000)))]
+    pub(super) max_gap: Field<Span>,
+    /// A BMC over Redfish.
+    #[garde(dive)]
+    pub(super) redfish: Field<Redfish>,
+    /// A PDU, UPS or meter over SNMP.
+    #[garde(dive)]
+    pub(super) snmp: Field<Snmp>,
+}
+
+/// A BMC over Redfish (HTTPS).
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Redfish {
+    /// `https://HOST` or `https://HOST:PORT`, without a path.
+    #[schemars(required)]
+    pub(super) url: Field<HttpsUrl>,
+    /// User name; a read-only account is enough. Without it nobody logs in.
+    pub(super) username: Field<Label>,
+    /// File that holds the password.
+    pub(super) password_file: Field<FilePath>,
+    /// Environment variable that holds the password.
+    pub(super) password_env: Field<EnvName>,
+    /// `session` (default): one session, closed on shutdown. `basic`: the password with every request.
+    pub(super) login: Field<Login>,
+    /// PEM file with the authorities that may sign the certificate. Default: the public ones.
+    pub(super) ca_file: Field<FilePath>,
+    /// Instead of `ca_file`: SHA-256 digest of the certificate itself, `sha256:AB:CD:...`.
+    pub(super) fingerprint: Field<Fingerprint>,
+    /// Deadline of one request, at most that of the poll. Default 3s, or that of the poll where it is shorter.
+    #[garde(custom(between(10, 600_000)))]
+    pub(super) timeout: Field<Span>,
+}
+
+/// A PDU, UPS or meter over SNMP.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Snmp {
+    /// `HOST` or `HOST:PORT`; the port is 161 unless given.
+    #[schemars(required)]
+    pub(super) address: Field<Endpoint>,
+    /// `1`, `2c` or `3`. Default `2c`.
+    pub(super) version: Field<Version>,
+    /// File that holds the community (versions 1 and 2c).
+    pub(super) community_file: Field<FilePath>,
+    /// Environment variable that holds the community.
+    pub(super) community_env: Field<EnvName>,
+    /// User name (version 3).
+    pub(super) user: Field<Label>,
+    /// Authentication (version 3).
+    #[garde(dive)]
+    pub(super) auth: Field<SnmpAuth>,
+    /// Privacy (version 3); needs `auth`.
+    #[garde(dive)]
+    pub(super) privacy: Field<SnmpPrivacy>,
+    /// Context name (version 3). Default: the default context.
+    pub(super) context: Field<Label>,
+    /// Profile that reads it, such as `apc-rpdu2`. Default: the device is asked what it is.
+    pub(super) profile: Field<Label>,
+    /// Deadline of one request, at most that of the poll. Default 1s, or that of the poll where it is shorter.
+    #[garde(custom(between(10, 600_000)))]
+    pub(super) timeout: Field<Span>,
+    /// How often a request is sent again. Default 2.
+    #[garde(range(min = 0, max = 10))]
+    pub(super) retries: Field<u32>,
+    /// Most variables in one request; small agents fail with more. Default 20.
+    #[garde(range(min = 1, max = 500))]
+    pub(super) max_oids: Field<u32>,
+}
+
+/// SNMP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Version {
+    #[serde(rename = "1")]
+    V1,
+    #[serde(rename = "2c")]
+    V2c,
+    #[serde(rename = "3")]
+    V3,
+}
+
+/// Both `3` and `"3"` are understood, as both are written.
+impl JsonSchema for Version {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"enum": [1, "1", "2c", 3, "3"]})
+    }
+}
+
+/// SNMPv3 authentication.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct SnmpAuth {
+    /// Hash.
+    #[schemars(required)]
+    pub(super) protocol: Field<AuthProtocol>,
+    /// File that holds the password.
+    pub(super) password_file: Field<FilePath>,
+    /// Environment variable that holds the password.
+    pub(super) password_env: Field<EnvName>,
+}
+
+/// SNMPv3 privacy.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct SnmpPrivacy {
+    /// Cipher. DES is not supported.
+    #[schemars(required)]
+    pub(super) protocol: Field<Privacy>,
+    /// File that holds the password.
+    pub(super) password_file: Field<FilePath>,
+    /// Environment variable that holds the password.
+    pub(super) password_env: Field<EnvName>,
+}
+
+/// A physical server, storage node, switch or manager.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Host {
+    /// Its name: the `host` label.
+    #[schemars(required)]
+    pub(super) name: Field<Name>,
+    /// Where it stands. May be left out where there is one data centre.
+    pub(super) datacenter: Field<Name>,
+    /// What it is for. Default `compute`.
+    pub(super) component: Field<Component>,
+    /// Its rack.
+    pub(super) rack: Field<Label>,
+    /// Its cluster.
+    pub(super) cluster: Field<Label>,
+    /// What it draws, in order of preference: the first entry that has a fresh reading counts.
+    #[schemars(required, length(min = 1))]
+    #[garde(custom(some), dive)]
+    pub(super) feeds: List<Feed>,
+    /// What it draws when nothing runs on it: a power, `learned` (default) or `none`.
+    #[garde(custom(host_idle))]
+    pub(super) idle_power: Field<IdlePower>,
+    /// Allocation ratios of the scheduler.
+    #[garde(dive)]
+    pub(super) overcommit: Field<Overcommit>,
+    /// Who says what runs on it.
+    #[garde(dive)]
+    pub(super) hypervisor: Field<Hypervisor>,
+}
+
+/// One way to know what a host draws: a channel, channels that add up, or the nameplate.
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(rename = "$kind", rename_all = "lowercase")]
+#[schemars(rename = "Feed", untagged)]
+#[garde(allow_unvalidated)]
+pub(super) enum Feed {
+    /// `METER/CHANNEL`.
+    Text(Channel),
+    /// Channels that add up, such as the outlets of two power supplies.
+    List(Vec<Field<Channel>>),
+    /// The nameplate.
+    Map(#[garde(dive)] Rated),
+}
+
+/// The nameplate: what is assumed where nothing is measured.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Rated {
+    /// Rated power, such as `500 W`.
+    #[schemars(required)]
+    #[garde(custom(host_power))]
+    pub(super) rated: Field<Power>,
+    /// Which share of it is assumed to be drawn, above 0 up to 1. Default 1.
+    #[garde(custom(share))]
+    pub(super) power_factor: Field<f64>,
+}
+
+/// Allocation ratios: what the scheduler hands out for each one that is there.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Overcommit {
+    /// vCPUs for each logical CPU. Default 1.
+    #[garde(range(min = 0.01, max = 1_000.0))]
+    pub(super) cpu: Field<f64>,
+    /// Guest memory for each byte of memory. Default 1.
+    #[garde(range(min = 0.01, max = 1_000.0))]
+    pub(super) memory: Field<f64>,
+}
+
+/// Who says what runs on a host.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Hypervisor {
+    /// A libvirt daemon.
+    #[schemars(required)]
+    #[garde(dive)]
+    pub(super) libvirt: Field<Libvirt>,
+}
+
+/// A libvirt daemon, reached by one of `socket` (default), `tcp` and `tls`.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Libvirt {
+    /// The driver's URI at the daemon. Default `qemu:///system`.
+    pub(super) uri: Field<Label>,
+    /// Unix socket; the read-only one is enough. Default `/run/libvirt/libvirt-sock-ro`.
+    pub(super) socket: Field<FilePath>,
+    /// Plain TCP, `HOST` or `HOST:PORT` (16509). Only on loopback or a trusted network.
+    pub(super) tcp: Field<Endpoint>,
+    /// TLS.
+    #[garde(dive)]
+    pub(super) tls: Field<LibvirtTls>,
+    /// From the start of one sample to the start of the next, 50 ms to 1 h. Default `poll.interval`.
+    #[garde(custom(between(50, 3_600_000)))]
+    pub(super) interval: Field<Span>,
+    /// Deadline of one call, at most `interval`. Default 2s, or `interval` where that is shorter.
+    #[garde(custom(between(10, 3_600_000)))]
+    pub(super) timeout: Field<Span>,
+}
+
+/// A libvirt daemon over TLS.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct LibvirtTls {
+    /// `HOST` or `HOST:PORT` (16514).
+    #[schemars(required)]
+    pub(super) endpoint: Field<Endpoint>,
+    /// PEM file with the authorities that may sign its certificate.
+    #[schemars(required)]
+    pub(super) ca_file: Field<FilePath>,
+    /// PEM file with our certificate, where the daemon asks for one.
+    pub(super) cert_file: Field<FilePath>,
+    /// PEM file with its key.
+    pub(super) key_file: Field<FilePath>,
+}
+
+/// A name for a project, and which VMs without metadata are its.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Tenant {
+    /// The project: its OpenStack id, or any name for VMs without metadata.
+    #[schemars(required)]
+    pub(super) project_id: Field<Name>,
+    /// Its name. Default: the project id.
+    pub(super) name: Field<Label>,
+    /// Patterns over the hypervisor's names of VMs that do not say whose they are, such as `web-*`.
+    #[garde(custom(some))]
+    pub(super) domains: List<Glob>,
+}

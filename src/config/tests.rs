@@ -1,0 +1,1 @@
+//! Parts of the configuration that are best tested from inside.

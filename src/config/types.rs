@@ -1,0 +1,428 @@
+//! The checked configuration: what may run. Units and durations are parsed, defaults filled in, includes merged,
+//! references known to lead somewhere, secrets loaded. `app::plan` turns it into what drivers and sources take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::problem::Problem;
+use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, ProjectId, Ratio, Watts};
+
+/// A whole configuration without errors.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Data centres in the order of the files; never empty: without any there is one named `default`.
+    pub datacenters: Vec<Datacenter>,
+    /// Meters in the order of the files.
+    pub meters: Vec<Meter>,
+    /// Hosts in the order of the files.
+    pub hosts: Vec<Host>,
+    /// Tenants in the order of the files.
+    pub tenants: Vec<Tenant>,
+    /// What is allowed but should be looked at: a secret that everyone may read, an include without files.
+    pub warnings: Vec<Problem>,
+}
+
+/// A building with its own facility meters, grid zone and prices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Datacenter {
+    /// Its name.
+    pub id: DatacenterId,
+    /// Emission factors of its electricity.
+    pub emission_factors: Vec<EmissionFactor>,
+    /// Price of its electricity, where given.
+    pub price: Option<Price>,
+    /// Points of the building, each with the channels that add up to it; only those that are configured.
+    pub facility: Vec<(Point, Vec<ChannelRef>)>,
+}
+
+/// Emissions caused by a kilowatt-hour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmissionFactor {
+    /// By place or by contract.
+    pub basis: Basis,
+    /// The factor.
+    pub value: GramsPerKilowattHour,
+    /// Who says so; may be empty.
+    pub source: String,
+    /// How near to the building the source looks (`national`, `regional`, `supplier`); may be empty.
+    pub tier: String,
+}
+
+/// The two ways of counting scope 2 emissions in the GHG Protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// The average of the grid that the building stands on.
+    Location,
+    /// What the contract for the electricity says.
+    Market,
+}
+
+impl Basis {
+    /// The word in the `basis` label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Market => "market",
+        }
+    }
+}
+
+/// Price of a kilowatt-hour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Price {
+    /// In units of the currency, per kilowatt-hour; finite and not negative.
+    pub per_kilowatt_hour: f64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// A point of the building at which energy is metered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Point {
+    /// What comes from the grid.
+    Utility,
+    /// What own generators make.
+    Generator,
+    /// What goes into the UPSes.
+    UpsIn,
+    /// What comes out of the UPSes.
+    UpsOut,
+    /// What IT equipment draws.
+    It,
+    /// What cooling draws.
+    Cooling,
+    /// What lighting draws.
+    Lighting,
+    /// What the rest of the building draws.
+    Building,
+    /// What own renewable sources make.
+    Renewable,
+    /// Heat given to others, as energy.
+    Reused,
+}
+
+impl Point {
+    /// The word in the `point` label and in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Utility => "utility",
+            Self::Generator => "generator",
+            Self::UpsIn => "ups_in",
+            Self::UpsOut => "ups_out",
+            Self::It => "it",
+            Self::Cooling => "cooling",
+            Self::Lighting => "lighting",
+            Self::Building => "building",
+            Self::Renewable => "renewable",
+            Self::Reused => "reused",
+        }
+    }
+}
+
+/// A channel of a meter that is configured. Written `METER/CHANNEL`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelRef {
+    /// The meter.
+    pub meter: MeterId,
+    /// Its channel; only the device can tell whether it has it.
+    pub channel: ChannelId,
+}
+
+impl std::fmt::Display for ChannelRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.meter, self.channel)
+    }
+}
+
+/// A device to poll.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    /// Its name.
+    pub id: MeterId,
+    /// Where it stands.
+    pub datacenter: DatacenterId,
+    /// How often and how patiently it is polled.
+    pub poll: Poll,
+    /// How it is spoken to.
+    pub device: Device,
+}
+
+/// How a device is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poll {
+    /// From the start of one poll to the start of the next.
+    pub interval: Duration,
+    /// Deadline of one whole poll; at most `interval`.
+    pub timeout: Duration,
+    /// A reading older than this is shown no more; at least `interval`.
+    pub stale_after: Duration,
+    /// Power is not assumed over gaps longer than this; at least `interval`.
+    pub max_gap: Duration,
+}
+
+/// The protocol of a meter and what it needs.
+#[derive(Debug, Clone)]
+pub enum Device {
+    /// A BMC over Redfish.
+    Redfish(Redfish),
+    /// A PDU, UPS or meter over SNMP.
+    Snmp(Snmp),
+}
+
+/// A secret and where it came from, which messages may name. Debug prints only the origin.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The secret itself.
+    pub value: SecretString,
+    /// Where it was read.
+    pub origin: Origin,
+}
+
+/// Where a secret came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This file.
+    File(PathBuf),
+    /// The environment variable of this name.
+    Env(String),
+}
+
+/// A Redfish service.
+#[derive(Debug, Clone)]
+pub struct Redfish {
+    /// `https://host[:port]`, without a slash at the end.
+    pub url: String,
+    /// User name and password; none where the service asks for none.
+    pub credentials: Option<(String, Secret)>,
+    /// How to log in.
+    pub login: Login,
+    /// How the certificate is trusted.
+    pub trust: Trust,
+    /// Deadline of one request; at most the poll's.
+    pub request_timeout: Duration,
+}
+
+/// How to log in to a Redfish service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Login {
+    /// A session, closed on shutdown.
+    #[default]
+    Session,
+    /// User name and password with every request.
+    Basic,
+}
+
+/// How the certificate of a device is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// The public certificate authorities.
+    WebPki,
+    /// Only the authorities in this PEM file, which holds at least one certificate.
+    CaFile(PathBuf),
+    /// Only the certificate with this SHA-256 digest.
+    Fingerprint([u8; 32]),
+}
+
+/// An SNMP agent.
+#[derive(Debug, Clone)]
+pub struct Snmp {
+    /// `host:port`, an IPv6 address in brackets.
+    pub address: String,
+    /// Version and secrets.
+    pub auth: SnmpAuth,
+    /// The profile that reads it; otherwise the device is asked what it is.
+    pub profile: Option<String>,
+    /// Deadline of one request; at most the poll's.
+    pub request_timeout: Duration,
+    /// How often a request is sent again.
+    pub retries: u32,
+    /// Most variables in one request.
+    pub max_oids: u32,
+}
+
+/// SNMP version and secrets.
+#[derive(Debug, Clone)]
+pub enum SnmpAuth {
+    /// Version 1 with a community.
+    V1(Secret),
+    /// Version 2c with a community.
+    V2c(Secret),
+    /// Version 3, user-based security model.
+    V3 {
+        /// User name.
+        user: String,
+        /// Authentication, where used.
+        auth: Option<(AuthProtocol, Secret)>,
+        /// Privacy, where used; never without authentication.
+        privacy: Option<(PrivacyProtocol, Secret)>,
+        /// Context name; empty is the default context.
+        context: String,
+    },
+}
+
+/// SNMPv3 authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthProtocol {
+    /// HMAC-MD5-96.
+    Md5,
+    /// HMAC-SHA-96.
+    Sha,
+    /// HMAC-SHA-224.
+    Sha224,
+    /// HMAC-SHA-256.
+    Sha256,
+    /// HMAC-SHA-384.
+    Sha384,
+    /// HMAC-SHA-512.
+    Sha512,
+}
+
+/// SNMPv3 privacy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivacyProtocol {
+    /// AES-128.
+    Aes128,
+    /// AES-192.
+    Aes192,
+    /// AES-256.
+    Aes256,
+}
+
+/// A physical server, storage node, switch or manager.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Its name.
+    pub id: HostId,
+    /// Where it stands.
+    pub datacenter: DatacenterId,
+    /// What it is for.
+    pub component: Component,
+    /// Its rack; may be empty.
+    pub rack: String,
+    /// Its cluster; may be empty.
+    pub cluster: String,
+    /// What it draws, in order of preference; never empty.
+    pub feeds: Vec<Feed>,
+    /// What it draws when nothing runs on it.
+    pub idle: Idle,
+    /// How its resources are over-allocated.
+    pub overcommit: Overcommit,
+    /// Who says what runs on it.
+    pub hypervisor: Option<Libvirt>,
+}
+
+/// What a host is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// Runs workloads.
+    #[default]
+    Compute,
+    /// Stores data.
+    Storage,
+    /// Moves packets.
+    Network,
+    /// Runs the cloud itself.
+    Management,
+}
+
+impl Component {
+    /// The word in the `component` label and in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Storage => "storage",
+            Self::Network => "network",
+            Self::Management => "management",
+        }
+    }
+}
+
+/// One way to know what a host draws.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Feed {
+    /// These channels add up; never empty.
+    Measured(Vec<ChannelRef>),
+    /// The nameplate, already times its factor: what is assumed, not measured.
+    Rated(Watts),
+}
+
+/// What a host draws when nothing runs on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Idle {
+    /// This much.
+    Power(Watts),
+    /// The least that was seen.
+    Learned,
+    /// All power is dynamic.
+    None,
+}
+
+/// Allocation ratios: how much of a resource the scheduler may hand out for each one that is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overcommit {
+    /// vCPUs for each logical CPU.
+    pub cpu: Ratio,
+    /// Bytes of guest memory for each byte.
+    pub memory: Ratio,
+}
+
+/// A libvirt daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Libvirt {
+    /// The driver's URI at the daemon.
+    pub uri: String,
+    /// Where it listens.
+    pub address: LibvirtAddress,
+    /// From the start of one sample to the start of the next.
+    pub interval: Duration,
+    /// Deadline of one call; at most `interval`.
+    pub call_timeout: Duration,
+}
+
+/// Where a libvirt daemon listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LibvirtAddress {
+    /// A unix socket.
+    Unix(PathBuf),
+    /// Plain TCP, `host:port`.
+    Tcp(String),
+    /// TLS.
+    Tls {
+        /// `host:port`.
+        endpoint: String,
+        /// Authorities that may sign its certificate, PEM.
+        ca_file: PathBuf,
+        /// Our certificate and key, PEM.
+        identity: Option<(PathBuf, PathBuf)>,
+    },
+}
+
+/// A name for a project, and which domains are its when they do not say so themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Its name; the project id where none is given.
+    pub name: String,
+    /// Patterns over the hypervisor's name of a domain.
+    pub domains: Vec<glob::Pattern>,
+}
+
+impl Tenant {
+    /// Whether a domain without metadata is this tenant's.
+    #[must_use]
+    pub fn claims(&self, domain: &str) -> bool {
+        self.domains.iter().any(|pattern| pattern.matches(domain))
+    }
+}
