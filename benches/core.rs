@@ -8,10 +8,10 @@ use std::time::Duration;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use wattribute::attribution::Ledger;
-use wattribute::inventory::{Component, Feed, Host, Idle, Inventory};
+use wattribute::inventory::{Feed, Host, Idle, Inventory};
 use wattribute::model::{
-    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment, ProjectId,
-    Ratio, Reading, Watts, WorkloadId,
+    Batch, ChannelId, Component, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment,
+    ProjectId, Ratio, Reading, Watts, WorkloadId,
 };
 use wattribute::store::{MeterSettings, Store};
 use wattribute::workloads::{
@@ -95,7 +95,6 @@ impl Fleet {
             idle: Idle::Learned,
             cpu_overcommit: Ratio::new(1.0).unwrap(),
             memory_overcommit: Ratio::new(1.0).unwrap(),
-            has_workloads: true,
         };
         let info = |h: usize, v: usize| {
             Arc::new(WorkloadInfo {

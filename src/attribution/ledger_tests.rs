@@ -6,8 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::inventory::{Component, Feed, Host, Idle, Point, Tenant};
-use crate::model::{Batch, ChannelId, HostId, Measure, MeterId, Ratio, Reading, WorkloadId};
+use crate::inventory::{Feed, Host, Idle, Tenant};
+use crate::model::{
+    Batch, ChannelId, Component, HostId, Measure, MeterId, Point, Ratio, Reading, WorkloadId,
+};
 use crate::store::MeterSettings;
 use crate::workloads::{CpuNanos, Node, SourceSettings, State, Usage, Workload, WorkloadInfo, WorkloadKind};
 
@@ -80,7 +82,7 @@ impl Room {
         };
         let host = |n: usize| {
             let mut feeds = vec![channel(&format!("pdu{n}")), channel(&format!("bmc{n}"))];
-            feeds.extend(rated.map(|w| Feed::Rated(Watts::new(w).unwrap(), Ratio::new(0.5).unwrap())));
+            feeds.extend(rated.map(|w| Feed::Rated(Watts::new(w / 2.0).unwrap())));
             Host {
                 id: HostId::new(&format!("h{n}")).unwrap(),
                 datacenter: datacenter(),
@@ -91,7 +93,6 @@ impl Room {
                 idle,
                 cpu_overcommit: Ratio::new(1.0).unwrap(),
                 memory_overcommit: Ratio::new(1.0).unwrap(),
-                has_workloads: true,
             }
         };
         let inventory = Inventory {

@@ -12,7 +12,7 @@ use crate::store::{FeedIndex, Store};
 pub enum Supply {
     /// Channels that add up.
     Channels(Vec<FeedIndex>),
-    /// Nameplate power, its share already applied.
+    /// What the nameplate lets assume.
     Rated(Watts),
 }
 
@@ -26,7 +26,7 @@ impl Supply {
                 .map(|(m, c)| store.track(m, c))
                 .collect::<Option<Vec<_>>>()
                 .map(Self::Channels),
-            Feed::Rated(power, share) => Some(Self::Rated(power.scaled(*share))),
+            Feed::Rated(power) => Some(Self::Rated(*power)),
         }
     }
 }

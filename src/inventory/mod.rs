@@ -5,85 +5,18 @@
 
 use std::collections::HashMap;
 
-use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, ProjectId, Ratio, Watts};
-
-/// What a host is for; value of the `component` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Component {
-    /// Runs workloads.
-    Compute,
-    /// Stores data.
-    Storage,
-    /// Moves packets.
-    Network,
-    /// Runs the cloud's control plane.
-    Management,
-}
-
-impl Component {
-    /// The word in the `component` label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Compute => "compute",
-            Self::Storage => "storage",
-            Self::Network => "network",
-            Self::Management => "management",
-        }
-    }
-}
-
-/// Where in the building a facility meter stands; value of the `point` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Point {
-    /// The grid's supply.
-    Utility,
-    /// Generators.
-    Generator,
-    /// Before the UPS.
-    UpsIn,
-    /// Behind the UPS.
-    UpsOut,
-    /// The IT equipment.
-    It,
-    /// Cooling.
-    Cooling,
-    /// Lighting.
-    Lighting,
-    /// The building's other loads.
-    Building,
-    /// Renewable generation used on site.
-    Renewable,
-    /// Heat or power given to others.
-    Reused,
-}
-
-impl Point {
-    /// The word in the `point` label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Utility => "utility",
-            Self::Generator => "generator",
-            Self::UpsIn => "ups_in",
-            Self::UpsOut => "ups_out",
-            Self::It => "it",
-            Self::Cooling => "cooling",
-            Self::Lighting => "lighting",
-            Self::Building => "building",
-            Self::Renewable => "renewable",
-            Self::Reused => "reused",
-        }
-    }
-}
+use crate::model::{
+    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, ProjectId,
+    Ratio, Watts,
+};
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Feed {
     /// Channels that add up: one a power supply. All must be known.
     Channels(Vec<(MeterId, ChannelId)>),
-    /// Nameplate power times the share of it that is drawn. Never mixed with measured energy.
-    Rated(Watts, Ratio),
+    /// From the nameplate: what is assumed to be drawn. Never mixed with measured energy.
+    Rated(Watts),
 }
 
 /// Where idle power comes from.
@@ -118,8 +51,6 @@ pub struct Host {
     pub cpu_overcommit: Ratio,
     /// Memory that may be reserved per memory.
     pub memory_overcommit: Ratio,
-    /// Whether a source tells what runs on it.
-    pub has_workloads: bool,
 }
 
 /// A facility meter point.
@@ -131,26 +62,6 @@ pub struct FacilityPoint {
     pub point: Point,
     /// Channels that add up.
     pub channels: Vec<(MeterId, ChannelId)>,
-}
-
-/// Whose electricity factor: the grid's, or the contract's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Basis {
-    /// Scope 2, location-based.
-    Location,
-    /// Scope 2, market-based.
-    Market,
-}
-
-impl Basis {
-    /// The word in the `basis` label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Location => "location",
-            Self::Market => "market",
-        }
-    }
 }
 
 /// An emission factor of the operator's.

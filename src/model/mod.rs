@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod labels;
+pub mod place;
 pub mod reading;
 pub mod units;
 
@@ -14,6 +15,7 @@ pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use error::{ErrorKind, PollError};
 pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;
+pub use place::{Basis, Component, Point};
 pub use reading::{Batch, EnergyCounter, Identity, Measure, Quality, Quantity, Reading};
 pub use units::{
     Amperes, Celsius, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio, UnitError, VoltAmperes, Volts,

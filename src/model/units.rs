@@ -84,6 +84,11 @@ unit!(/// Emission intensity of electricity, grams CO2e per kilowatt-hour (= kg 
 /// Joules in one kilowatt-hour.
 pub const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
 
+impl Ratio {
+    /// The whole.
+    pub const ONE: Self = Self(1.0);
+}
+
 impl Watts {
     /// Energy of this power held for `time`.
     #[must_use]

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::Source;
 use crate::model::{Clock, PollError};
 
+/// Value of the `driver` label.
+pub const NAME: &str = "libvirt";
+
 /// Where libvirtd listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {

@@ -1,0 +1,10 @@
+//! The application: [`plan`] turns a checked configuration into what may run (pure, shared by `serve`, `check` and
+//! `read`), [`run`] runs it until it is told to stop.
+
+mod pages;
+pub mod plan;
+pub mod run;
+mod target;
+
+pub use plan::{Plan, plan};
+pub use run::run;

@@ -1,0 +1,351 @@
+//! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::config::{self, Config};
+use crate::drivers::{redfish, snmp};
+use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
+use crate::model::{ChannelId, DatacenterId, HostId, MeterId, Ratio};
+use crate::poller::Timing;
+use crate::store::MeterSettings;
+use crate::workloads::{SourceIndex, SourceSettings, libvirt};
+
+/// A hypervisor is down after this many intervals without a sample.
+const STALE_INTERVALS: u32 = 3;
+/// A sample of a hypervisor may take this many calls' time: the usual one, and those that find a guest that hangs.
+const CALLS_PER_SAMPLE: u32 = 3;
+
+/// How a meter is reached.
+#[derive(Debug, Clone)]
+pub enum DriverPlan {
+    /// Over Redfish.
+    Redfish(redfish::Settings),
+    /// Over SNMP.
+    Snmp(snmp::Settings),
+}
+
+/// A meter to poll.
+#[derive(Debug, Clone)]
+pub struct MeterPlan {
+    /// What the store needs.
+    pub settings: MeterSettings,
+    /// When and how long.
+    pub timing: Timing,
+    /// How it is reached.
+    pub driver: DriverPlan,
+}
+
+/// A hypervisor to sample.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// What the usage log needs.
+    pub settings: SourceSettings,
+    /// When and how long.
+    pub timing: Timing,
+    /// How it is reached.
+    pub libvirt: libvirt::Settings,
+}
+
+/// Everything that may run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Meters, in configuration order.
+    pub meters: Vec<MeterPlan>,
+    /// Hypervisors, in the order of their hosts.
+    pub sources: Vec<SourcePlan>,
+    /// The source of each host of the inventory, in its order.
+    pub host_sources: Vec<Option<SourceIndex>>,
+    /// The real world.
+    pub inventory: Inventory,
+}
+
+/// Plans what `config` asks for.
+#[must_use]
+pub fn plan(config: &Config) -> Plan {
+    let mut sources = Vec::new();
+    let host_sources = config
+        .hosts
+        .iter()
+        .map(|host| {
+            let source = source(&host.id, &host.datacenter, host.hypervisor.as_ref()?);
+            sources.push(source);
+            Some(SourceIndex(sources.len() - 1))
+        })
+        .collect();
+    Plan {
+        meters: config.meters.iter().map(meter).collect(),
+        sources,
+        host_sources,
+        inventory: inventory(config),
+    }
+}
+
+fn meter(meter: &config::Meter) -> MeterPlan {
+    let (driver, kind, address) = match &meter.device {
+        config::Device::Redfish(r) => (DriverPlan::Redfish(redfish(r)), redfish::KIND, r.url.clone()),
+        config::Device::Snmp(s) => (DriverPlan::Snmp(snmp(s)), snmp::KIND, s.address.clone()),
+    };
+    MeterPlan {
+        settings: MeterSettings {
+            id: meter.id.clone(),
+            datacenter: meter.datacenter.clone(),
+            driver: kind.name,
+            address,
+            stale_after: meter.poll.stale_after,
+            max_gap: meter.poll.max_gap,
+        },
+        timing: Timing { interval: meter.poll.interval, deadline: meter.poll.timeout },
+        driver,
+    }
+}
+
+fn redfish(r: &config::Redfish) -> redfish::Settings {
+    redfish::Settings {
+        url: r.url.clone(),
+        credentials: r.credentials.as_ref().map(|(user, secret)| (user.clone(), secret.value.clone())),
+        login: match r.login {
+            config::Login::Session => redfish::Login::Session,
+            config::Login::Basic => redfish::Login::Basic,
+        },
+        trust: match &r.trust {
+            config::Trust::WebPki => redfish::Trust::WebPki,
+            config::Trust::CaFile(path) => redfish::Trust::CaFile(path.clone()),
+            config::Trust::Fingerprint(digest) => redfish::Trust::Fingerprint(*digest),
+        },
+        request_timeout: r.request_timeout,
+    }
+}
+
+fn snmp(s: &config::Snmp) -> snmp::Settings {
+    snmp::Settings {
+        address: s.address.clone(),
+        auth: match &s.auth {
+            config::SnmpAuth::V1(community) => snmp::Auth::V1(community.value.clone()),
+            config::SnmpAuth::V2c(community) => snmp::Auth::V2c(community.value.clone()),
+            config::SnmpAuth::V3 { user, auth, privacy, context } => snmp::Auth::V3 {
+                user: user.clone(),
+                auth: auth
+                    .as_ref()
+                    .map(|(protocol, secret)| (auth_protocol(*protocol), secret.value.clone())),
+                privacy: privacy
+                    .as_ref()
+                    .map(|(protocol, secret)| (privacy_protocol(*protocol), secret.value.clone())),
+                context: context.clone(),
+            },
+        },
+        profile: s.profile.clone(),
+        request_timeout: s.request_timeout,
+        retries: s.retries,
+        max_oids: usize::try_from(s.max_oids).unwrap_or(usize::MAX),
+    }
+}
+
+const fn auth_protocol(protocol: config::AuthProtocol) -> snmp::AuthProtocol {
+    match protocol {
+        config::AuthProtocol::Md5 => snmp::AuthProtocol::Md5,
+        config::AuthProtocol::Sha => snmp::AuthProtocol::Sha,
+        config::AuthProtocol::Sha224 => snmp::AuthProtocol::Sha224,
+        config::AuthProtocol::Sha256 => snmp::AuthProtocol::Sha256,
+        config::AuthProtocol::Sha384 => snmp::AuthProtocol::Sha384,
+        config::AuthProtocol::Sha512 => snmp::AuthProtocol::Sha512,
+    }
+}
+
+const fn privacy_protocol(protocol: config::PrivacyProtocol) -> snmp::PrivacyProtocol {
+    match protocol {
+        config::PrivacyProtocol::Aes128 => snmp::PrivacyProtocol::Aes128,
+        config::PrivacyProtocol::Aes192 => snmp::PrivacyProtocol::Aes192,
+        config::PrivacyProtocol::Aes256 => snmp::PrivacyProtocol::Aes256,
+    }
+}
+
+fn source(host: &HostId, datacenter: &DatacenterId, l: &config::Libvirt) -> SourcePlan {
+    let (address, shown) = match &l.address {
+        config::LibvirtAddress::Unix(path) => {
+            (libvirt::Address::Unix(path.clone()), path.display().to_string())
+        }
+        config::LibvirtAddress::Tcp(endpoint) => (libvirt::Address::Tcp(endpoint.clone()), endpoint.clone()),
+        config::LibvirtAddress::Tls { endpoint, ca_file, identity } => (
+            libvirt::Address::Tls {
+                endpoint: endpoint.clone(),
+                ca_file: ca_file.clone(),
+                identity: identity.clone(),
+            },
+            endpoint.clone(),
+        ),
+    };
+    SourcePlan {
+        settings: SourceSettings {
+            host: host.clone(),
+            datacenter: datacenter.clone(),
+            driver: libvirt::NAME,
+            address: shown,
+            stale_after: l.interval * STALE_INTERVALS,
+        },
+        timing: Timing { interval: l.interval, deadline: l.interval.max(l.call_timeout * CALLS_PER_SAMPLE) },
+        libvirt: libvirt::Settings { address, uri: l.uri.clone(), call_timeout: l.call_timeout },
+    }
+}
+
+fn inventory(config: &Config) -> Inventory {
+    let of_each = || config.datacenters.iter().map(|d| (&d.id, d));
+    let factors = of_each().flat_map(|(id, d)| {
+        d.emission_factors.iter().map(|f| EmissionFactor {
+            datacenter: id.clone(),
+            basis: f.basis,
+            source: f.source.clone(),
+            tier: f.tier.clone(),
+            value: f.value,
+        })
+    });
+    let prices = of_each().filter_map(|(id, d)| {
+        let price = d.price.as_ref()?;
+        Some(Price {
+            datacenter: id.clone(),
+            currency: price.currency.clone(),
+            per_kilowatt_hour: price.per_kilowatt_hour,
+        })
+    });
+    let facility = of_each().flat_map(|(id, d)| {
+        d.facility.iter().map(|(point, list)| FacilityPoint {
+            datacenter: id.clone(),
+            point: *point,
+            channels: channels(list),
+        })
+    });
+    let tenant = |t: &config::Tenant| Tenant {
+        project_id: t.project_id.clone(),
+        name: t.name.clone(),
+        domains: t.domains.clone(),
+    };
+    Inventory {
+        hosts: config.hosts.iter().map(host).collect(),
+        facility: facility.collect(),
+        factors: factors.collect(),
+        prices: prices.collect(),
+        tenants: Tenants::new(config.tenants.iter().map(tenant).collect()),
+    }
+}
+
+fn host(h: &config::Host) -> Host {
+    let feed = |f: &config::Feed| match f {
+        config::Feed::Measured(list) => Feed::Channels(channels(list)),
+        config::Feed::Rated(power) => Feed::Rated(*power),
+    };
+    Host {
+        id: h.id.clone(),
+        datacenter: h.datacenter.clone(),
+        component: h.component,
+        cluster: h.cluster.clone(),
+        rack: h.rack.clone(),
+        feeds: h.feeds.iter().map(feed).collect(),
+        idle: match h.idle {
+            config::Idle::Power(power) => Idle::Fixed(power),
+            config::Idle::Learned => Idle::Learned,
+            config::Idle::None => Idle::None,
+        },
+        cpu_overcommit: h.overcommit.cpu,
+        memory_overcommit: h.overcommit.memory,
+    }
+}
+
+fn channels(list: &[config::ChannelRef]) -> Vec<(MeterId, ChannelId)> {
+    list.iter().map(|c| (c.meter.clone(), c.channel.clone())).collect()
+}
+
+impl fmt::Display for Plan {
+    /// What would run, for people: `check --print-plan`. Holds no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "meters: {}", self.meters.len())?;
+        for m in &self.meters {
+            let (s, t) = (&m.settings, &m.timing);
+            writeln!(
+                f,
+                "  {} ({} {}): every {}, deadline {}, stale after {}, gaps bridged up to {}, in {}",
+                s.id,
+                s.driver,
+                s.address,
+                span(t.interval),
+                span(t.deadline),
+                span(s.stale_after),
+                span(s.max_gap),
+                s.datacenter,
+            )?;
+        }
+        writeln!(f, "hosts: {}", self.inventory.hosts.len())?;
+        for (i, h) in self.inventory.hosts.iter().enumerate() {
+            write!(f, "  {} ({}, {}", h.id, h.component.name(), h.datacenter)?;
+            for (what, name) in [("rack", &h.rack), ("cluster", &h.cluster)] {
+                if !name.is_empty() {
+                    write!(f, ", {what} {name}")?;
+                }
+            }
+            writeln!(f, ")")?;
+            for (n, feed) in h.feeds.iter().enumerate() {
+                writeln!(f, "    {}. {}", n + 1, Shown(feed))?;
+            }
+            match h.idle {
+                Idle::Fixed(power) => writeln!(f, "    idle power: {power}")?,
+                Idle::Learned => writeln!(f, "    idle power: learned")?,
+                Idle::None => writeln!(f, "    idle power: none, all of it follows load")?,
+            }
+            if h.cpu_overcommit != Ratio::ONE || h.memory_overcommit != Ratio::ONE {
+                let (cpu, memory) = (h.cpu_overcommit.get(), h.memory_overcommit.get());
+                writeln!(f, "    overcommit: {cpu} x CPUs, {memory} x memory")?;
+            }
+            let source = self.host_sources.get(i).copied().flatten().and_then(|s| self.sources.get(s.0));
+            if let Some(s) = source {
+                let (settings, every) = (&s.settings, span(s.timing.interval));
+                writeln!(
+                    f,
+                    "    workloads: {} {} at {}, every {every}",
+                    settings.driver, s.libvirt.uri, settings.address
+                )?;
+            }
+        }
+        for p in &self.inventory.facility {
+            writeln!(
+                f,
+                "facility {} {}: {}",
+                p.datacenter,
+                p.point.name(),
+                Shown(&Feed::Channels(p.channels.clone()))
+            )?;
+        }
+        for e in &self.inventory.factors {
+            writeln!(
+                f,
+                "emission factor {} {}: {} ({} {})",
+                e.datacenter,
+                e.basis.name(),
+                e.value,
+                e.tier,
+                e.source
+            )?;
+        }
+        for p in &self.inventory.prices {
+            writeln!(f, "price {}: {} {}/kWh", p.datacenter, p.per_kilowatt_hour, p.currency)?;
+        }
+        Ok(())
+    }
+}
+
+fn span(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(time)
+}
+
+/// A feed for people.
+struct Shown<'a>(&'a Feed);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Feed::Channels(list) => {
+                let names: Vec<_> = list.iter().map(|(m, c)| format!("{m}/{c}")).collect();
+                f.write_str(&names.join(" + "))
+            }
+            Feed::Rated(power) => write!(f, "rated, {power}"),
+        }
+    }
+}

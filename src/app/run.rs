@@ -1,0 +1,103 @@
+//! Runs a plan: a task for every device, the ledger's tick, and the HTTP server, until shutdown.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::pages::{Generation, RunningPages};
+use super::{Plan, target};
+use crate::attribution::Ledger;
+use crate::drivers::{self, snmp};
+use crate::exposition::PageCache;
+use crate::exposition::collect::Collector;
+use crate::http::{self, Limits, MetricsPath};
+use crate::model::Clock;
+use crate::poller::{Stats, supervise};
+use crate::store::Store;
+use crate::workloads::{UsageLog, libvirt};
+
+/// From one tick of the ledger to the next: the finest that a scrape can see.
+const TICK: Duration = Duration::from_secs(1);
+/// The longest that shutdown waits for devices to give their sessions back.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs `plan` until `shutdown` is cancelled, serving on the listeners. Every session is given back before it returns, as far as
+/// devices answer within ten seconds.
+pub async fn run(
+    plan: Plan,
+    profiles: snmp::Profiles,
+    listeners: Vec<TcpListener>,
+    metrics_path: MetricsPath,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) {
+    let store = Arc::new(Store::new(plan.meters.iter().map(|m| m.settings.clone()).collect()));
+    let usage = Arc::new(UsageLog::new(plan.sources.iter().map(|s| s.settings.clone()).collect()));
+    let ledger = Arc::new(Mutex::new(Ledger::new(&plan.inventory, &plan.host_sources, &store, clock.now())));
+    let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain([libvirt::NAME]).collect();
+    let stats = Arc::new(Stats::new(&kinds));
+    let generation = Arc::new(Generation::default());
+    let pages = Arc::new(RunningPages {
+        cache: PageCache::new(),
+        collector: Collector::new(
+            &plan.inventory,
+            Arc::clone(&store),
+            Arc::clone(&ledger),
+            Arc::clone(&usage),
+            Arc::clone(&stats),
+            Arc::clone(&clock),
+        ),
+        generation: Arc::clone(&generation),
+        store: Arc::clone(&store),
+        usage: Arc::clone(&usage),
+        clock: Arc::clone(&clock),
+        started: clock.now(),
+    });
+
+    let tasks = TaskTracker::new();
+    let shared = Arc::new(snmp::Shared::new(profiles, Arc::clone(&clock)));
+    for meter in plan.meters {
+        let Some(index) = store.find(&meter.settings.id) else { continue };
+        let device = target::meter(meter, index, &store, &clock, &shared);
+        tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
+    }
+    for (index, source) in plan.sources.into_iter().enumerate() {
+        let device = target::source(source, crate::workloads::SourceIndex(index), &usage, &clock);
+        tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
+    }
+    tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
+    for listener in listeners {
+        let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
+        tasks.spawn(http::serve(listener, router, Limits::default(), shutdown.clone()));
+    }
+    tasks.close();
+    shutdown.cancelled().await;
+    if timeout(SHUTDOWN_DEADLINE, tasks.wait()).await.is_err() {
+        tracing::warn!("some devices did not give their sessions back in time");
+    }
+}
+
+/// Settles the ledger every second. A tick that comes late is not made up for: the next one settles all.
+async fn tick(
+    ledger: Arc<Mutex<Ledger>>,
+    store: Arc<Store>,
+    usage: Arc<UsageLog>,
+    generation: Arc<Generation>,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        ledger.lock().unwrap_or_else(PoisonError::into_inner).settle(&store, &usage, clock.now());
+        generation.next();
+    }
+}

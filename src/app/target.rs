@@ -1,0 +1,109 @@
+//! What the poller polls: a driver with its meter in the store, a source with its place in the usage log.
+
+use std::sync::Arc;
+
+use super::plan::{DriverPlan, MeterPlan, SourcePlan};
+use crate::drivers::{Driver, redfish, snmp};
+use crate::model::{BoxFuture, Clock, PollError};
+use crate::poller::{Device, Target};
+use crate::store::{MeterIndex, Store};
+use crate::workloads::{Source, SourceIndex, UsageLog, libvirt};
+
+struct MeterTarget {
+    driver: Box<dyn Driver>,
+    meter: MeterIndex,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Target for MeterTarget {
+    fn poll(&mut self) -> BoxFuture<'_, Result<(), PollError>> {
+        Box::pin(async {
+            let batch = self.driver.poll().await?;
+            self.store.apply(self.meter, &batch, self.clock.now());
+            Ok(())
+        })
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        self.driver.close()
+    }
+}
+
+struct SourceTarget {
+    source: Box<dyn Source>,
+    index: SourceIndex,
+    usage: Arc<UsageLog>,
+}
+
+impl Target for SourceTarget {
+    fn poll(&mut self) -> BoxFuture<'_, Result<(), PollError>> {
+        Box::pin(async {
+            let usage = self.source.sample().await?;
+            self.usage.push(self.index, usage);
+            Ok(())
+        })
+    }
+
+    fn close(&mut self) -> BoxFuture<'_, ()> {
+        self.source.close()
+    }
+}
+
+/// Opens a meter's driver.
+///
+/// # Errors
+/// As the driver's `open`.
+pub fn open(plan: &DriverPlan, shared: &Arc<snmp::Shared>) -> Result<Box<dyn Driver>, PollError> {
+    match plan {
+        DriverPlan::Redfish(settings) => redfish::open(settings.clone()),
+        DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(shared)),
+    }
+}
+
+/// A meter as a device of the poller.
+pub fn meter(
+    plan: MeterPlan,
+    index: MeterIndex,
+    store: &Arc<Store>,
+    clock: &Arc<dyn Clock>,
+    shared: &Arc<snmp::Shared>,
+) -> Device {
+    let failed = (Arc::clone(store), Arc::clone(clock));
+    let (store, clock, shared) = (Arc::clone(store), Arc::clone(clock), Arc::clone(shared));
+    Device {
+        name: plan.settings.id.as_str().to_owned(),
+        driver: plan.settings.driver,
+        address: plan.settings.address.clone(),
+        timing: plan.timing,
+        open: Box::new(move || {
+            Ok(Box::new(MeterTarget {
+                driver: open(&plan.driver, &shared)?,
+                meter: index,
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+            }))
+        }),
+        failed: Box::new(move |error| failed.0.fail(index, error, failed.1.now())),
+    }
+}
+
+/// A hypervisor as a device of the poller.
+pub fn source(plan: SourcePlan, index: SourceIndex, usage: &Arc<UsageLog>, clock: &Arc<dyn Clock>) -> Device {
+    let failed = Arc::clone(usage);
+    let (usage, clock) = (Arc::clone(usage), Arc::clone(clock));
+    Device {
+        name: plan.settings.host.as_str().to_owned(),
+        driver: plan.settings.driver,
+        address: plan.settings.address.clone(),
+        timing: plan.timing,
+        open: Box::new(move || {
+            Ok(Box::new(SourceTarget {
+                source: libvirt::open(plan.libvirt.clone(), Arc::clone(&clock))?,
+                index,
+                usage: Arc::clone(&usage),
+            }))
+        }),
+        failed: Box::new(move |error| failed.fail(index, error)),
+    }
+}
