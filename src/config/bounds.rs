@@ -60,9 +60,7 @@ pub(super) fn share(field: &Field<f64>, (): &()) -> garde::Result {
 /// At least one item.
 pub(super) fn some<T>(field: &Field<Vec<T>>, (): &()) -> garde::Result {
     match field.get() {
-        Some(items) if items.is_empty() => {
-            Err(garde::Error::new("is empty; name at least one, or remove the key"))
-        }
+        Some(items) if items.is_empty() => Err(garde::Error::new("is empty; name at least one")),
         _ => Ok(()),
     }
 }

@@ -50,7 +50,7 @@ leaf!(/// Grams of CO2e per kilowatt-hour.
     Intensity(GramsPerKilowattHour), intensity,
     {"type": "string", "pattern": "^[0-9.eE+]+ ?(g|kg)/[kM]Wh$", "examples": ["380 g/kWh", "0.38 kg/kWh"]});
 leaf!(/// A name that becomes a label and a part of references.
-    Name(String), name, {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/]*$"});
+    Name(String), name, {"type": ["string", "number"], "minLength": 1, "maxLength": 200, "pattern": "^[^/]*$"});
 leaf!(/// Text that becomes a label.
     Label(String), label, {"type": ["string", "number"], "maxLength": 200});
 leaf!(/// A channel of a meter.

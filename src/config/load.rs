@@ -25,6 +25,8 @@ pub(super) struct Documents {
     pub(super) poll: Field<Poll>,
     /// The main file first.
     pub(super) parts: Vec<Part>,
+    /// Whether a file or list could not be read at all: then a name that leads nowhere may stand there.
+    pub(super) incomplete: bool,
 }
 
 /// The lists of one file.
@@ -42,20 +44,29 @@ pub(super) struct Part {
 pub(super) fn documents(path: &Path, problems: &RefCell<Problems>) -> Documents {
     let Some(file) = read::<File>(path, None, problems) else { return Documents::default() };
     let folder = folder(path);
-    let included = included(path, &folder, &file.include, problems);
+    let (included, broken) = included(path, &folder, &file.include, problems);
     let File { poll, include: _, datacenters, meters, hosts, tenants } = file;
     let mut parts = vec![Part { folder, datacenters, meters, hosts, tenants }];
     parts.extend(included);
-    Documents { poll, parts }
+    let incomplete = broken
+        || parts
+            .iter()
+            .any(|part| matches!(part.datacenters, Field::Bad) || matches!(part.meters, Field::Bad));
+    Documents { poll, parts, incomplete }
 }
 
 fn folder(path: &Path) -> PathBuf {
     path.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-fn included(main: &Path, base: &Path, patterns: &List<FilePath>, problems: &RefCell<Problems>) -> Vec<Part> {
+fn included(
+    main: &Path,
+    base: &Path,
+    patterns: &List<FilePath>,
+    problems: &RefCell<Problems>,
+) -> (Vec<Part>, bool) {
     let mut seen: HashSet<PathBuf> = main.canonicalize().into_iter().collect();
-    let mut parts = Vec::new();
+    let (mut parts, mut broken) = (Vec::new(), false);
     for (FilePath(pattern), at) in patterns.items() {
         let paths = files::expand(base, pattern).unwrap_or_else(|fault| {
             problems.borrow_mut().fault(at, fault);
@@ -74,14 +85,17 @@ fn included(main: &Path, base: &Path, patterns: &List<FilePath>, problems: &RefC
             if parts.len() >= MAX_FILES {
                 let what = format!("`include` names more than {MAX_FILES} files");
                 problems.borrow_mut().error(at, what, "put several meters into one file");
-                return parts;
+                return (parts, broken);
             }
-            let Some(file) = read::<Included>(&path, Some(at), problems) else { continue };
+            let Some(file) = read::<Included>(&path, Some(at), problems) else {
+                broken = true;
+                continue;
+            };
             let Included { datacenters, meters, hosts, tenants } = file;
             parts.push(Part { folder: folder(&path), datacenters, meters, hosts, tenants });
         }
     }
-    parts
+    (parts, broken)
 }
 
 /// Reads one file as `T`, and checks the limits of its values. `named_at` is where it is included.

@@ -1,5 +1,6 @@
 //! The checked configuration: what may run. Units and durations are parsed, defaults filled in, includes merged,
-//! references known to lead somewhere, secrets loaded. `app::plan` turns it into what drivers and sources take.
+//! references known to lead somewhere, secrets loaded. `app::plan` turns it into what drivers and sources take. Only
+//! data, so that the whole of it can be read in one place.
 
 use std::path::PathBuf;
 use std::time::Duration;
