@@ -39,3 +39,31 @@ impl Budget {
         Some((self.call / 8).min(self.left(2))).filter(|time| !time.is_zero())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ManualClock;
+
+    #[test]
+    fn what_was_spent_shortens_what_comes_after() {
+        let hand = Arc::new(ManualClock::at(Moment::from_nanos(1)));
+        let clock: Arc<dyn Clock> = hand.clone();
+        let seconds = Duration::from_secs;
+        let budget = Budget::start(&clock, seconds(8));
+        assert_eq!(
+            (budget.call(), budget.recovery(), budget.alone()),
+            (seconds(8), seconds(4), Some(seconds(1)))
+        );
+        // 22 s in all: after 19 there are 3 left, of which 2 are kept for the descriptions.
+        hand.advance(seconds(19));
+        assert_eq!(
+            (budget.call(), budget.recovery(), budget.alone()),
+            (seconds(3), seconds(3), Some(seconds(1)))
+        );
+        hand.advance(seconds(1));
+        assert_eq!((budget.call(), budget.alone()), (seconds(2), None));
+        hand.advance(seconds(9));
+        assert_eq!(budget.call(), Duration::ZERO);
+    }
+}

@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::error::CallError;
 use super::protocol::{self, Header, Kind, Procedure, REMOTE_PROGRAM, Uuid};
 use super::transport::Stream;
 
-/// Frames that may wait to be written. We keep fewer calls than this open; pongs beyond it are dropped.
+/// Calls that may wait to be written; we keep fewer open. More means that the server no longer reads.
 const OUTBOUND: usize = 64;
 /// Beyond this many stale domains all are taken as stale.
 const STALE_MAX: usize = 4096;
@@ -64,7 +64,7 @@ impl Connection {
         let state =
             State { serial: 0, open: HashMap::new(), ended: None, stale: Stale::Some(HashSet::new()) };
         let shared = Arc::new(Shared(Mutex::new(state)));
-        let task = tokio::spawn(pump(stream, queue, outbound.clone(), Arc::clone(&shared))).abort_handle();
+        let task = tokio::spawn(pump(stream, queue, Arc::clone(&shared))).abort_handle();
         Arc::new(Self { shared, outbound, task })
     }
 
@@ -213,22 +213,30 @@ impl Shared {
 }
 
 /// Reads and writes until either fails.
-async fn pump(
-    stream: Box<dyn Stream>,
-    queue: mpsc::Receiver<Vec<u8>>,
-    outbound: mpsc::Sender<Vec<u8>>,
-    shared: Arc<Shared>,
-) {
+async fn pump(stream: Box<dyn Stream>, queue: mpsc::Receiver<Vec<u8>>, shared: Arc<Shared>) {
     let (reader, writer) = tokio::io::split(stream);
+    // A server that pings faster than it reads gets one answer for many: it asks only whether we live.
+    let pinged = Notify::new();
     let why = tokio::select! {
-        why = read(reader, &outbound, &shared) => why,
-        why = write(writer, queue) => why,
+        why = read(reader, &pinged, &shared) => why,
+        why = write(writer, queue, &pinged) => why,
     };
     shared.end(&why);
 }
 
-async fn write(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Vec<u8>>) -> CallError {
-    while let Some(frame) = queue.recv().await {
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    pinged: &Notify,
+) -> CallError {
+    loop {
+        let frame = tokio::select! {
+            call = queue.recv() => match call {
+                Some(call) => call,
+                None => return CallError::Closed("nobody asks any more".into()),
+            },
+            () = pinged.notified() => protocol::pong(),
+        };
         let sent = async {
             writer.write_all(&frame).await?;
             writer.flush().await
@@ -237,17 +245,12 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Ve
             return CallError::Closed(e.to_string());
         }
     }
-    CallError::Closed("nobody asks any more".into())
 }
 
-async fn read(
-    mut reader: impl AsyncRead + Unpin,
-    outbound: &mpsc::Sender<Vec<u8>>,
-    shared: &Shared,
-) -> CallError {
+async fn read(mut reader: impl AsyncRead + Unpin, pinged: &Notify, shared: &Shared) -> CallError {
     loop {
         let taken = match frame(&mut reader).await {
-            Ok(frame) => take(frame, outbound, shared),
+            Ok(frame) => take(frame, pinged, shared),
             Err(why) => Err(why),
         };
         if let Err(why) = taken {
@@ -272,15 +275,14 @@ async fn frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, CallErr
 }
 
 /// Does what a frame asks for. An error ends the connection: after it, nothing on the stream can be trusted.
-fn take(frame: Vec<u8>, outbound: &mpsc::Sender<Vec<u8>>, shared: &Shared) -> Result<(), CallError> {
+fn take(frame: Vec<u8>, pinged: &Notify, shared: &Shared) -> Result<(), CallError> {
     let (header, body) =
         protocol::split(&frame).map_err(|e| CallError::Protocol(format!("its header: {e}")))?;
     if !header.is_known_version() {
         return Err(CallError::Protocol(format!("it speaks version {} of the protocol", header.version)));
     }
     if header.is_ping() {
-        // A server that pings faster than it reads gets fewer answers.
-        let _ = outbound.try_send(protocol::pong());
+        pinged.notify_one();
         return Ok(());
     }
     match (header.program, header.kind) {

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn an_unchanged_identity_keeps_its_place_and_an_absent_domain_is_forgotten() {
         let a = domain(1, 1);
-        let mut all = known(&[a.clone()]);
+        let mut all = known(std::slice::from_ref(&a));
         let before = Arc::clone(&all.get(&a.uuid).unwrap().info);
         all.put(&a, Described::unknown(&a).unwrap(), at(5));
         assert!(Arc::ptr_eq(&before, &all.get(&a.uuid).unwrap().info));

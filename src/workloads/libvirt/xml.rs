@@ -232,4 +232,25 @@ mod tests {
         assert_eq!(d.info.name.chars().count(), TEXT_MAX);
         assert!(d.info.name.starts_with("a x"));
     }
+
+    #[test]
+    fn recorded_descriptions_are_read() {
+        let Some(recordings) = std::env::var_os("WATTRIBUTE_RECORDINGS") else {
+            println!("WATTRIBUTE_RECORDINGS is unset: recorded domain XML not tried");
+            return;
+        };
+        let read = |name: &str| {
+            std::fs::read_to_string(std::path::Path::new(&recordings).join("libvirt").join(name)).unwrap()
+        };
+        let live = Described::read(&domain(), &read("instance-00000001-live.xml")).unwrap();
+        assert_eq!((live.vcpus, live.memory_bytes), (1, 196_608 * 1024));
+        let unprefixed = read("nova-metadata-unprefixed.xml");
+        let wrapped = format!("<domain><metadata>{unprefixed}</metadata></domain>");
+        let wrapped = Described::read(&domain(), &wrapped).unwrap();
+        assert_eq!(live.info, wrapped.info);
+        assert_eq!(live.info.project_id.as_ref().unwrap().as_str(), "f241e906010e4917ae8153f4fb8aa021");
+        let inactive = Described::read(&domain(), &read("d2.xml")).unwrap();
+        assert_eq!((inactive.vcpus, inactive.memory_bytes), (2, 256 << 20));
+        assert_eq!((inactive.info.name.as_str(), inactive.info.project_name.as_str()), ("db-1", "atlas"));
+    }
 }
