@@ -28,4 +28,5 @@
 
 pub mod drivers;
 pub mod model;
+pub mod sim;
 pub mod workloads;

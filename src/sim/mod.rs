@@ -1,0 +1,3 @@
+//! A simulated data centre that speaks the real protocols on loopback: for the demo, for load and for faults.
+
+pub mod world;
