@@ -3,4 +3,5 @@
 pub mod endpoint;
 pub mod pki;
 pub mod redfish;
+pub mod snmp;
 pub mod world;
