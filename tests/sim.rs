@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wattribute::model::SystemClock;
-use wattribute::sim::world::Side;
-use wattribute::sim::{Datacenter, Running};
+use wattribute::sim::endpoint::Live;
+use wattribute::sim::world::{Side, World};
+use wattribute::sim::{Datacenter, Running, libvirt};
 
 async fn start(dir: &Path) -> Running {
     let exporter = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
@@ -108,6 +111,21 @@ async fn virsh_reads_the_node_and_sees_a_domain_start() {
     let event = virsh(&sim, 2, &["event", "--event", "lifecycle", "--timeout", "50"]).await;
     assert!(event.contains("Started") || event.contains("Stopped"), "{event}");
     assert_eq!(sim.stop().await.left_open, vec![]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn virsh_comes_over_tcp_as_well() {
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let live = Live::new(Arc::new(World::new(1)), Arc::new(SystemClock::new()));
+    let (address, counters) = libvirt::start_tcp(live, 0, stop.clone(), &tasks).await.unwrap();
+    let uri = format!("qemu+tcp://{address}/system");
+    let list = run("libvirt-clients", "virsh", &["-c", &uri, "list", "--all", "--name"]).await;
+    assert!(list.lines().filter(|l| l.starts_with("instance-")).count() >= 4, "{list}");
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    assert_eq!((counters.opened(), counters.held()), (1, 0));
 }
 
 /// `OID = value` lines of net-snmp's `-Oqn` output as pairs.

@@ -32,10 +32,9 @@ pub(super) struct SecretFiles {
 }
 
 /// Writes `text` to a file that only its owner can read.
-pub(super) fn secret(path: PathBuf, text: &str) -> std::io::Result<PathBuf> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    file.write_all(text.as_bytes())?;
-    Ok(path)
+pub(super) fn secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// The exporter's configuration for this data centre.

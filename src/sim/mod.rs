@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub mod endpoint;
+mod error;
 mod files;
 pub mod libvirt;
 pub mod pki;
@@ -23,6 +23,7 @@ pub mod world;
 
 use crate::model::Clock;
 use endpoint::{Counters, Live};
+pub use error::StartError;
 use files::{Addresses, SecretFiles};
 use redfish::{Account, Style};
 use snmp::{Access, Device};
@@ -89,12 +90,12 @@ impl Datacenter {
     ///
     /// # Errors
     /// When a port, a socket or a file cannot be had.
-    pub async fn start(&self, dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
+    pub async fn start(&self, dir: &Path, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
         let live = Live::new(Arc::new(World::new(self.seed)), clock);
-        let pki = pki::Pki::new().context("the data centre's certificates")?;
+        let pki = pki::Pki::new()?;
         let ca = dir.join("ca.pem");
-        std::fs::write(&ca, &pki.ca_pem).with_context(|| format!("write {}", ca.display()))?;
-        let secrets = write_secrets(&dir.join("secrets")).context("write the devices' secrets")?;
+        write(&ca, &pki.ca_pem)?;
+        let secrets = write_secrets(&dir.join("secrets"))?;
 
         let mut start = Starting {
             live: live.clone(),
@@ -119,21 +120,29 @@ impl Datacenter {
             hypervisors: start.hypervisors(dir)?,
         };
         let config = dir.join("wattribute.yaml");
-        std::fs::write(&config, files::exporter(&live.world, &at, &secrets, &ca))?;
+        write(&config, &files::exporter(&live.world, &at, &secrets, &ca))?;
         let prometheus = dir.join("prometheus.yml");
-        std::fs::write(&prometheus, files::prometheus(self.exporter, &self.rules))?;
+        write(&prometheus, &files::prometheus(self.exporter, &self.rules))?;
         let Starting { stop, tasks, endpoints, .. } = start;
         Ok(Running { live, stop, tasks, at, endpoints, config, prometheus, ca })
     }
 }
 
-fn write_secrets(dir: &Path) -> std::io::Result<SecretFiles> {
-    std::fs::create_dir_all(dir)?;
+fn write(path: &Path, text: &str) -> Result<(), StartError> {
+    std::fs::write(path, text).map_err(StartError::at(path))
+}
+
+fn write_secrets(dir: &Path) -> Result<SecretFiles, StartError> {
+    let secret = |name: &str, text: &str| {
+        let path = dir.join(name);
+        files::secret(&path, text).map_err(StartError::at(&path)).map(|()| path)
+    };
+    std::fs::create_dir_all(dir).map_err(StartError::at(dir))?;
     Ok(SecretFiles {
-        bmc: files::secret(dir.join("bmc"), BMC_PASSWORD)?,
-        community: files::secret(dir.join("community"), COMMUNITY)?,
-        auth: files::secret(dir.join("snmp-auth"), AUTH_PASSWORD)?,
-        privacy: files::secret(dir.join("snmp-privacy"), PRIVACY_PASSWORD)?,
+        bmc: secret("bmc", BMC_PASSWORD)?,
+        community: secret("community", COMMUNITY)?,
+        auth: secret("snmp-auth", AUTH_PASSWORD)?,
+        privacy: secret("snmp-privacy", PRIVACY_PASSWORD)?,
     })
 }
 
@@ -147,7 +156,7 @@ struct Starting {
 
 impl Starting {
     /// A BMC for each host: the current power model on every other one, the legacy one on the rest.
-    fn bmcs(&mut self, pki: &pki::Pki) -> anyhow::Result<Vec<SocketAddr>> {
+    fn bmcs(&mut self, pki: &pki::Pki) -> Result<Vec<SocketAddr>, StartError> {
         let world = self.live.world.clone();
         let styles = [Style::Modern, Style::Legacy, Style::Modern, Style::LegacyParts].into_iter().cycle();
         let account = Account { user: USER.into(), password: BMC_PASSWORD.into() };
@@ -161,13 +170,13 @@ impl Starting {
         Ok(addresses)
     }
 
-    async fn agent(&mut self, name: &str, device: Device, access: Access) -> anyhow::Result<SocketAddr> {
+    async fn agent(&mut self, name: &str, device: Device, access: Access) -> Result<SocketAddr, StartError> {
         let agent = snmp::start(self.live.clone(), device, access, self.stop.clone(), &self.tasks).await?;
         self.endpoints.push((name.to_owned(), agent.counters));
         Ok(agent.address)
     }
 
-    fn hypervisors(&mut self, dir: &Path) -> anyhow::Result<Vec<Option<PathBuf>>> {
+    fn hypervisors(&mut self, dir: &Path) -> Result<Vec<Option<PathBuf>>, StartError> {
         let world = self.live.world.clone();
         let mut sockets = Vec::new();
         for (index, host) in world.hosts().iter().enumerate() {
@@ -178,7 +187,7 @@ impl Starting {
             let path = dir.join(format!("{}.sock", host.name));
             let counters =
                 libvirt::start_unix(self.live.clone(), index, &path, self.stop.clone(), &self.tasks)
-                    .with_context(|| format!("listen on {}", path.display()))?;
+                    .map_err(StartError::at(&path))?;
             self.endpoints.push((format!("libvirt-{}", host.name), counters));
             sockets.push(Some(path));
         }

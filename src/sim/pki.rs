@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::StartError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -19,7 +20,7 @@ impl Pki {
     ///
     /// # Errors
     /// When the machine gives no randomness, or a library refuses what another one made.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new() -> Result<Self, StartError> {
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

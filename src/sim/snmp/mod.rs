@@ -17,6 +17,7 @@ use async_snmp::{AuthProtocol, AuthoritativeEngine, Oid, PrivProtocol, Value, Va
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::StartError;
 use super::endpoint::{Counters, Live, counted};
 use super::world::{Side, World};
 
@@ -65,7 +66,7 @@ pub async fn start(
     access: Access,
     stop: CancellationToken,
     tasks: &TaskTracker,
-) -> anyhow::Result<Running> {
+) -> Result<Running, StartError> {
     let counters = Arc::new(Counters::default());
     let shown = Shown { live, device, counters: counters.clone(), page: Mutex::default() };
     let builder = Agent::builder()
@@ -84,7 +85,7 @@ pub async fn start(
     Ok(Running { address, counters })
 }
 
-fn admit(builder: AgentBuilder, access: Access, device: Device) -> anyhow::Result<AgentBuilder> {
+fn admit(builder: AgentBuilder, access: Access, device: Device) -> Result<AgentBuilder, StartError> {
     match access {
         Access::Community(community) => Ok(builder.community(community.into_bytes()).allow_all_access()),
         Access::User { name, auth_password, privacy_password } => {
