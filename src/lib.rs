@@ -26,6 +26,7 @@
 //! - A counter never falls.
 //! - A value that is not there is absent, never 0; measured and estimated never share a series.
 
+pub mod cli;
 pub mod drivers;
 pub mod model;
 pub mod sim;

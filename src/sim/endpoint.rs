@@ -13,14 +13,15 @@ pub struct Live {
     pub world: Arc<World>,
     clock: Arc<dyn Clock>,
     origin: Moment,
+    origin_unix_seconds: f64,
 }
 
 impl Live {
     /// Starts the world's time at `clock`'s now.
     #[must_use]
     pub fn new(world: Arc<World>, clock: Arc<dyn Clock>) -> Self {
-        let origin = clock.now();
-        Self { world, clock, origin }
+        let (origin, origin_unix_seconds) = (clock.now(), clock.unix_seconds());
+        Self { world, clock, origin, origin_unix_seconds }
     }
 
     /// Seconds since the start.
@@ -29,10 +30,10 @@ impl Live {
         self.clock.now().since(self.origin).as_secs_f64()
     }
 
-    /// Seconds since the Unix epoch, for the time stamps that devices show.
+    /// Seconds since the start at a time given as seconds since the Unix epoch.
     #[must_use]
-    pub fn unix_seconds(&self) -> f64 {
-        self.clock.unix_seconds()
+    pub fn seconds_at(&self, unix_seconds: f64) -> f64 {
+        unix_seconds - self.origin_unix_seconds
     }
 }
 

@@ -208,6 +208,12 @@ impl Running {
         self.live.seconds()
     }
 
+    /// Seconds since the start at a time given as seconds since the Unix epoch.
+    #[must_use]
+    pub fn seconds_at(&self, unix_seconds: f64) -> f64 {
+        self.live.seconds_at(unix_seconds)
+    }
+
     /// The true account of joules at `seconds` since the start.
     #[must_use]
     pub fn truth(&self, seconds: f64) -> Truth {

@@ -75,7 +75,7 @@ fn every_vm_runs_in_one_place_at_most_and_the_special_ones_do_what_they_should()
     let world = World::new(2);
     let vm = |name: &str| world.vms().iter().find(|v| v.name == name).unwrap();
     let runs_on = |name: &str, t: f64| (0..6).filter(|&h| vm(name).run(h, t).is_some()).collect::<Vec<_>>();
-    assert_eq!(runs_on("archive", 100.0), []);
+    assert!(runs_on("archive", 100.0).is_empty());
     assert!(world.knows(1, vm("archive"), 100.0));
     assert_eq!(
         (runs_on("batch", 2.0), runs_on("batch", 20.0), runs_on("batch", 50.0)),
