@@ -195,7 +195,7 @@ fn wave(dice: &mut Dice, amplitude_cpus: f64) -> Wave {
 const FLAVORS: [(&str, u32, u64); 4] =
     [("m1.small", 2, 4096), ("m1.medium", 4, 8192), ("m1.large", 8, 32768), ("c1.xlarge", 12, 16384)];
 
-/// Which flavors each hypervisor carries: 26 or fewer of 32 vCPUs, so that VMs which come and go still find room.
+/// Which flavors each hypervisor carries: 24 or fewer of 32 vCPUs, so that VMs which come and go still find room.
 const LAYOUT: [&[usize]; 6] =
     [&[2, 1, 0, 0], &[3, 1, 1, 0], &[2, 2, 1], &[1, 1, 0, 0, 0], &[2, 1, 1, 0], &[3, 2, 1]];
 
