@@ -28,6 +28,7 @@
 
 pub mod app;
 pub mod attribution;
+pub mod cli;
 pub mod config;
 pub mod drivers;
 pub mod exposition;
@@ -35,5 +36,6 @@ pub mod http;
 pub mod inventory;
 pub mod model;
 pub mod poller;
+pub mod sim;
 pub mod store;
 pub mod workloads;

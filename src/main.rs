@@ -1,1 +1,40 @@
-fn main() {}
+//! Arguments and exit code; everything else is in the library.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use wattribute::cli::{Cli, Command, check, demo, read, serve};
+use wattribute::config;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let outcome = run(Cli::parse());
+    outcome.unwrap_or_else(|error| {
+        eprintln!("wattribute: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    match command {
+        Command::Check(args) => return check::run(&args),
+        Command::Schema => println!("{}", config::json_schema()),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "wattribute", &mut std::io::stdout());
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?,
+        Command::Serve(args) => return runtime()?.block_on(serve::run(args)),
+        Command::Read(args) => return runtime()?.block_on(read::run(&args)),
+        Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
+    }
+    std::io::stdout().flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -8,3 +8,6 @@ mod target;
 
 pub use plan::{Plan, plan};
 pub use run::run;
+pub use target::open;
+
+pub use crate::poller::task::deadline_error;

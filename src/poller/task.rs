@@ -126,13 +126,17 @@ async fn poll(device: &Device, target: &mut Option<Box<dyn Target>>) -> Result<(
         none => none.insert((device.open)()?),
     };
     let deadline = device.timing.deadline;
-    timeout(deadline, target.poll()).await.unwrap_or_else(|_| {
-        Err(PollError::new(
-            ErrorKind::Timeout,
-            format!("no complete answer within {}", humantime::format_duration(deadline)),
-            "check that the device is up and reachable, or give it a longer `timeout`",
-        ))
-    })
+    timeout(deadline, target.poll()).await.unwrap_or_else(|_| Err(deadline_error(deadline)))
+}
+
+/// What a poll that met its deadline is told as.
+#[must_use]
+pub fn deadline_error(deadline: Duration) -> PollError {
+    PollError::new(
+        ErrorKind::Timeout,
+        format!("no complete answer within {}", humantime::format_duration(deadline)),
+        "check that the device is up and reachable, or give it a longer `timeout`",
+    )
 }
 
 /// Logs changes of fortune, not every failure: a dead rack must not fill the disk.

@@ -31,3 +31,44 @@ mod xml;
 
 #[cfg(test)]
 mod tests;
+
+/// Value of the `driver` label.
+pub const NAME: &str = "libvirt";
+
+/// Where libvirtd listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A unix socket; the read-only one is enough.
+    Unix(PathBuf),
+    /// Plain TCP, `host:port`. Loopback or a trusted network only.
+    Tcp(String),
+    /// TLS.
+    Tls {
+        /// `host:port`.
+        endpoint: String,
+        /// Authorities that may sign the server's certificate, PEM.
+        ca_file: PathBuf,
+        /// Our certificate and key, PEM, where the server asks for one.
+        identity: Option<(PathBuf, PathBuf)>,
+    },
+}
+
+/// All that the source needs to know of one hypervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where libvirtd listens.
+    pub address: Address,
+    /// The driver's URI at the server: `qemu:///system`.
+    pub uri: String,
+    /// The longest one call may take. A whole sample takes at most three times as long, so give it that.
+    pub call_timeout: Duration,
+}
+
+/// Builds the source; opens no connection yet.
+///
+/// # Errors
+/// `Tls` when a certificate or key file cannot be read or used.
+pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
+    let gate = cpu::Gate::new(transport::Transport::new(&settings.address)?, settings.uri);
+    Ok(Box::new(source::Libvirt::new(gate, settings.call_timeout, clock)))
+}

@@ -1,0 +1,102 @@
+//! `wattribute serve`: the exporter.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigArgs, LogArgs, begin_log, load};
+use crate::app;
+use crate::drivers::snmp::Profiles;
+use crate::exposition::VERSION;
+use crate::http::MetricsPath;
+use crate::model::SystemClock;
+
+/// Arguments of `wattribute serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Where the configuration stands
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Address to serve on; may be given several times
+    #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = ":9797")]
+    pub listen: Vec<String>,
+    /// Path of the metrics page
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    pub metrics_path: String,
+    /// Where the log goes
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When an address cannot be listened on. A wrong configuration is printed whole and ends with code 1.
+pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    begin_log(&args.log);
+    let config = match load(&args.config.file) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let metrics_path = MetricsPath::new(&args.metrics_path)
+        .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
+    let profiles = Profiles::load(None)?;
+    let mut listeners = Vec::new();
+    for address in &args.listen {
+        listeners.push(listen(address).await?);
+    }
+    let shutdown = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+    });
+    let plan = app::plan(&config);
+    tracing::info!(
+        version = VERSION,
+        config = %args.config.file.display(),
+        meters = plan.meters.len(),
+        hosts = plan.inventory.hosts.len(),
+        hypervisors = plan.sources.len(),
+        "wattribute starts"
+    );
+    app::run(plan, profiles, listeners, metrics_path, Arc::new(SystemClock::new()), shutdown).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Listens on `[HOST]:PORT`; without a host on all addresses, IPv6 and IPv4, or IPv4 alone where there is no IPv6.
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let listener = match address.strip_prefix(':') {
+        Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
+        },
+        None => TcpListener::bind(address).await,
+    };
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => bail!(
+            "cannot listen on {address}: {error}; free the port, or choose another with --web.listen-address"
+        ),
+    };
+    let local: SocketAddr = listener.local_addr()?;
+    tracing::info!(address = %local, "listening");
+    Ok(listener)
+}
