@@ -40,7 +40,7 @@ def problems_of_board(board):
         "names no data source but the variable": [d for d in every(board, "datasource") if d != DATASOURCE],
         "has the data source variable first": [] if board["templating"]["list"][0]["type"] == "datasource" else ["not first"],
         "has a data centre variable for one, several or all": [] if (
-            picker.get("multi") and picker.get("includeAll") and picker.get("allValue") == ".+" and picker.get("refresh") == 2
+            picker.get("multi") and picker.get("includeAll") and picker.get("allValue") == ".*" and picker.get("refresh") == 2
         ) else [picker],
         "uses only variables that exist": sorted(used - names - BUILT_IN),
         "uses relative times": [t for t in board["time"].values() if not t.startswith("now")],

@@ -7,7 +7,7 @@ import subprocess
 from . import series
 
 HOURS = 26
-SUBSTITUTES = {"__rate_interval": "5m", "__range": "6h", "__interval": "1m", "datacenter": ".+"}
+SUBSTITUTES = {"__rate_interval": "5m", "__range": "6h", "__interval": "1m", "datacenter": ".*"}
 
 
 def queries_of(board):

@@ -10,7 +10,7 @@ SERIES = [
     ('wattribute_meter_info{meter="pdu-1",driver="snmp",vendor="APC",model="AP8959",serial="1",firmware="6",profile="apc"}', "gauge", 1),
     ('wattribute_meter_power_watts{datacenter="dc1",meter="pdu-1",channel="outlet/1"}', "gauge", 400),
     ('wattribute_meter_energy_joules_total{datacenter="dc1",meter="pdu-1",channel="outlet/1",origin="integrated"}', "counter", 400),
-    ('wattribute_meter_reading_timestamp_seconds{datacenter="dc1",meter="pdu-1"}', "clock", 7),
+    ('wattribute_meter_reading_timestamp_seconds{datacenter="dc1",meter="pdu-1",channel="outlet/1"}', "clock", 7),
     ('wattribute_meter_unmeasured_seconds_total{datacenter="dc1",meter="pdu-1",channel="outlet/1"}', "counter", 0.01),
     ('wattribute_polls_total{driver="snmp",result="ok"}', "counter", 1),
     ('wattribute_polls_total{driver="redfish",result="timeout"}', "counter", 0.1),
