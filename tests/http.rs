@@ -147,7 +147,7 @@ async fn the_page_comes_in_the_format_and_coding_asked_for() {
     assert_eq!(classic.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(classic.header("content-encoding"), None);
     assert_eq!(classic.header("vary"), Some("Accept, Accept-Encoding"));
-    assert!(classic.text().ends_with("wattribute_process_open_fds 7\n"));
+    assert!(classic.text().ends_with("process_open_fds 7\n"));
 
     let accept =
         "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
@@ -399,7 +399,7 @@ async fn a_real_prometheus_takes_the_page() {
     let server = start(Limits::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let (_running, address) = prometheus(folder.path(), server.address);
-    let value = timeout(SOON * 3, query(address, "wattribute_process_open_fds")).await.expect("a sample");
+    let value = timeout(SOON * 3, query(address, "process_open_fds")).await.expect("a sample");
     assert_eq!(value, "7");
     assert_eq!(timeout(SOON, query(address, "up")).await.expect("a target"), "1");
 }

@@ -1,10 +1,11 @@
 //! Runs a plan: a task for every device, the ledger's tick, and the HTTP server, until shutdown.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,8 @@ use crate::workloads::{UsageLog, libvirt};
 
 /// From one tick of the ledger to the next: the finest that a scrape can see.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a device may take to show a channel that a feed names.
+const FEED_PATIENCE: Duration = Duration::from_secs(15);
 /// The longest that shutdown waits for devices to give their sessions back.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -69,6 +72,7 @@ pub async fn run(
         let device = target::source(source, crate::workloads::SourceIndex(index), &usage, &clock);
         tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
     }
+    tasks.spawn(watch_feeds(Arc::clone(&store), shutdown.clone()));
     tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
     for listener in listeners {
         let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
@@ -78,6 +82,30 @@ pub async fn run(
     shutdown.cancelled().await;
     if timeout(SHUTDOWN_DEADLINE, tasks.wait()).await.is_err() {
         tracing::warn!("some devices did not give their sessions back in time");
+    }
+}
+
+/// Only the device can tell whether it has the channels that feeds name: says once which it has not, a while after it first
+/// answered, since some devices show their outlets late.
+async fn watch_feeds(store: Arc<Store>, shutdown: CancellationToken) {
+    let mut said = HashSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(FEED_PATIENCE) => {}
+        }
+        store.each(|meter| {
+            for channel in meter.missing_feeds() {
+                let id = &meter.settings().id;
+                if said.insert((id.clone(), channel.clone())) {
+                    let has: Vec<_> = meter.channels().iter().map(|c| c.id().as_str()).collect();
+                    tracing::warn!(
+                        "{id}/{channel} is named as a feed, but {id} has no such channel; correct the feed, {id} has: {}",
+                        has.join(", ")
+                    );
+                }
+            }
+        });
     }
 }
 

@@ -201,6 +201,12 @@ impl Meter {
         track
     }
 
+    /// Channels that someone reads the energy of, but this meter does not have, although it has answered.
+    pub fn missing_feeds(&self) -> impl Iterator<Item = &ChannelId> {
+        let answered = self.last_good.is_some();
+        self.tracks.iter().map(|(id, _)| id).filter(move |id| answered && !self.by_id.contains_key(*id))
+    }
+
     pub(super) fn track_at(&self, track: usize) -> Option<&Track> {
         self.tracks.get(track).map(|(_, t)| t)
     }

@@ -166,12 +166,12 @@ families! {
             label("version", "release"),
             label("revision", "commit it was built from"),
         ];
-        PROCESS_START_TIME_SECONDS: Gauge Seconds "wattribute_process_start_time_seconds",
+        PROCESS_START_TIME_SECONDS: Gauge Seconds "process_start_time_seconds",
             "When the exporter started, Unix time", &[];
-        PROCESS_CPU_SECONDS_TOTAL: Counter Seconds "wattribute_process_cpu_seconds_total",
+        PROCESS_CPU_SECONDS_TOTAL: Counter Seconds "process_cpu_seconds_total",
             "CPU time of the exporter, user and system", &[];
-        PROCESS_RESIDENT_MEMORY_BYTES: Gauge Bytes "wattribute_process_resident_memory_bytes",
+        PROCESS_RESIDENT_MEMORY_BYTES: Gauge Bytes "process_resident_memory_bytes",
             "Resident memory of the exporter", &[];
-        PROCESS_OPEN_FDS: Gauge None "wattribute_process_open_fds", "File descriptors that the exporter holds", &[];
+        PROCESS_OPEN_FDS: Gauge None "process_open_fds", "File descriptors that the exporter holds", &[];
     }
 }
