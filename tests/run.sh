@@ -43,7 +43,7 @@ step format cargo fmt --check
 step clippy cargo clippy --locked --all-targets -- -D warnings
 step tests cargo test --locked --no-fail-fast
 step suites every_suite_ran
-step rules-and-dashboards tests/check_rules.sh
+step rules-and-dashboards python3 tests/check_rules.py
 step benches cargo test --locked --benches
 step rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 

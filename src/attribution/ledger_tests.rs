@@ -16,7 +16,11 @@ use crate::workloads::{CpuNanos, Node, SourceSettings, State, Usage, Workload, W
 const SECOND: u64 = 1_000_000_000;
 
 fn at(seconds: f64) -> Moment {
-    Moment::from_nanos((seconds * 1e9) as u64)
+    Moment::ZERO + Duration::from_secs_f64(seconds)
+}
+
+fn cpu_nanos(seconds: f64) -> CpuNanos {
+    CpuNanos(at(seconds).nanos())
 }
 
 fn datacenter() -> DatacenterId {
@@ -37,7 +41,7 @@ fn vm(id: &str, run: u32, cpu_seconds: Option<f64>, vcpus: u32, gib: u64) -> Wor
         }),
         run,
         state: Some(State::Running),
-        cpu: cpu_seconds.map(|s| CpuNanos((s * 1e9) as u64)),
+        cpu: cpu_seconds.map(cpu_nanos),
         vcpus,
         memory_bytes: gib << 30,
     }
@@ -45,7 +49,7 @@ fn vm(id: &str, run: u32, cpu_seconds: Option<f64>, vcpus: u32, gib: u64) -> Wor
 
 /// 10 CPUs, 40 GiB.
 fn usage(seconds: f64, busy_seconds: Option<f64>, workloads: Vec<Workload>) -> Usage {
-    let busy = busy_seconds.map(|s| CpuNanos((s * 1e9) as u64));
+    let busy = busy_seconds.map(cpu_nanos);
     let node = Node { cpus: 10, mhz: None, memory_bytes: 40 << 30, free_memory_bytes: None, busy };
     Usage { at: at(seconds), node: Some(node), workloads }
 }
@@ -487,7 +491,7 @@ proptest! {
             }
             let list = |scale: f64| {
                 let mut v: Vec<_> = cpus.iter().enumerate()
-                    .map(|(i, c)| vm(&format!("a-{i}"), 1, Some(*c as f64 * scale), 1 + i as u32 % 3, 2)).collect();
+                    .map(|(i, c)| vm(&format!("a-{i}"), 1, Some(*c as f64 * scale), [1, 2, 3][i % 3], 2)).collect();
                 if turned { let n = v.len(); v.rotate_left(turn % n); }
                 v
             };

@@ -96,7 +96,7 @@ async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shu
             result = poll(&device, &mut target) => result,
         };
         let now = clock.now();
-        let outcome = result.as_ref().map(|()| ()).map_err(|e| e.kind);
+        let outcome = result.as_ref().copied().map_err(|e| e.kind);
         if let Some(s) = stats.driver(device.driver) {
             s.polled(outcome, now.since(begun));
         }
