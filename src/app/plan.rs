@@ -1,12 +1,13 @@
 //! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{redfish, snmp};
 use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
-use crate::model::{ChannelId, DatacenterId, HostId, MeterId, Ratio};
+use crate::model::{ChannelId, MeterId, Ratio};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
 use crate::workloads::{SourceIndex, SourceSettings, libvirt};
@@ -28,6 +29,8 @@ pub enum DriverPlan {
 /// A meter to poll.
 #[derive(Debug, Clone)]
 pub struct MeterPlan {
+    /// Where it is defined, `FILE:LINE`.
+    pub defined: String,
     /// What the store needs.
     pub settings: MeterSettings,
     /// When and how long.
@@ -39,6 +42,8 @@ pub struct MeterPlan {
 /// A hypervisor to sample.
 #[derive(Debug, Clone)]
 pub struct SourcePlan {
+    /// Where its host is defined, `FILE:LINE`.
+    pub defined: String,
     /// What the usage log needs.
     pub settings: SourceSettings,
     /// When and how long.
@@ -58,6 +63,8 @@ pub struct Plan {
     pub host_sources: Vec<Option<SourceIndex>>,
     /// The real world.
     pub inventory: Inventory,
+    /// Where each channel is named that a host or facility point needs, `FILE:LINE`.
+    pub named: HashMap<(MeterId, ChannelId), String>,
 }
 
 /// Plans what `config` asks for.
@@ -68,7 +75,7 @@ pub fn plan(config: &Config) -> Plan {
         .hosts
         .iter()
         .map(|host| {
-            let source = source(&host.id, &host.datacenter, host.hypervisor.as_ref()?);
+            let source = source(host, host.hypervisor.as_ref()?);
             sources.push(source);
             Some(SourceIndex(sources.len() - 1))
         })
@@ -78,6 +85,11 @@ pub fn plan(config: &Config) -> Plan {
         sources,
         host_sources,
         inventory: inventory(config),
+        named: config
+            .channels
+            .iter()
+            .map(|(c, place)| ((c.meter.clone(), c.channel.clone()), place.to_string()))
+            .collect(),
     }
 }
 
@@ -87,6 +99,7 @@ fn meter(meter: &config::Meter) -> MeterPlan {
         config::Device::Snmp(s) => (DriverPlan::Snmp(snmp(s)), snmp::KIND, s.address.clone()),
     };
     MeterPlan {
+        defined: meter.place.to_string(),
         settings: MeterSettings {
             id: meter.id.clone(),
             datacenter: meter.datacenter.clone(),
@@ -160,7 +173,7 @@ const fn privacy_protocol(protocol: config::PrivacyProtocol) -> snmp::PrivacyPro
     }
 }
 
-fn source(host: &HostId, datacenter: &DatacenterId, l: &config::Libvirt) -> SourcePlan {
+fn source(host: &config::Host, l: &config::Libvirt) -> SourcePlan {
     let (address, shown) = match &l.address {
         config::LibvirtAddress::Unix(path) => {
             (libvirt::Address::Unix(path.clone()), path.display().to_string())
@@ -176,9 +189,10 @@ fn source(host: &HostId, datacenter: &DatacenterId, l: &config::Libvirt) -> Sour
         ),
     };
     SourcePlan {
+        defined: host.place.to_string(),
         settings: SourceSettings {
-            host: host.clone(),
-            datacenter: datacenter.clone(),
+            host: host.id.clone(),
+            datacenter: host.datacenter.clone(),
             driver: libvirt::NAME,
             address: shown,
             stale_after: l.interval * STALE_INTERVALS,

@@ -1,6 +1,6 @@
 //! Runs a plan: a task for every device, the ledger's tick, and the HTTP server, until shutdown.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::drivers::{self, snmp};
 use crate::exposition::PageCache;
 use crate::exposition::collect::Collector;
 use crate::http::{self, Limits, MetricsPath};
-use crate::model::Clock;
+use crate::model::{ChannelId, Clock, MeterId};
 use crate::poller::{Stats, supervise};
 use crate::store::Store;
 use crate::workloads::{UsageLog, libvirt};
@@ -72,7 +72,7 @@ pub async fn run(
         let device = target::source(source, crate::workloads::SourceIndex(index), &usage, &clock);
         tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
     }
-    tasks.spawn(watch_feeds(Arc::clone(&store), shutdown.clone()));
+    tasks.spawn(watch_feeds(Arc::clone(&store), plan.named, shutdown.clone()));
     tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
     for listener in listeners {
         let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
@@ -87,8 +87,12 @@ pub async fn run(
 
 /// Only the device can tell whether it has the channels that feeds name: says once which it has not, a while after it first
 /// answered, since some devices show their outlets late.
-async fn watch_feeds(store: Arc<Store>, shutdown: CancellationToken) {
-    let mut said = HashSet::new();
+async fn watch_feeds(
+    store: Arc<Store>,
+    named: HashMap<(MeterId, ChannelId), String>,
+    shutdown: CancellationToken,
+) {
+    let mut unsaid = named;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -97,10 +101,10 @@ async fn watch_feeds(store: Arc<Store>, shutdown: CancellationToken) {
         store.each(|meter| {
             for channel in meter.missing_feeds() {
                 let id = &meter.settings().id;
-                if said.insert((id.clone(), channel.clone())) {
+                if let Some(place) = unsaid.remove(&(id.clone(), channel.clone())) {
                     let has: Vec<_> = meter.channels().iter().map(|c| c.id().as_str()).collect();
                     tracing::warn!(
-                        "{id}/{channel} is named as a feed, but {id} has no such channel; correct the feed, {id} has: {}",
+                        "{place}: {id}/{channel} is named as a feed, but {id} has no such channel; correct the feed, {id} has: {}",
                         has.join(", ")
                     );
                 }

@@ -73,6 +73,7 @@ pub fn meter(
     let (store, clock, shared) = (Arc::clone(store), Arc::clone(clock), Arc::clone(shared));
     Device {
         name: plan.settings.id.as_str().to_owned(),
+        defined: plan.defined,
         driver: plan.settings.driver,
         address: plan.settings.address.clone(),
         timing: plan.timing,
@@ -94,6 +95,7 @@ pub fn source(plan: SourcePlan, index: SourceIndex, usage: &Arc<UsageLog>, clock
     let (usage, clock) = (Arc::clone(usage), Arc::clone(clock));
     Device {
         name: plan.settings.host.as_str().to_owned(),
+        defined: plan.defined,
         driver: plan.settings.driver,
         address: plan.settings.address.clone(),
         timing: plan.timing,

@@ -202,7 +202,9 @@ impl WorkloadAccount {
         let booked = self.energy.get_mut(method);
         booked.idle += share.idle;
         booked.dynamic += share.dynamic;
-        self.power = Joules::new((share.idle + share.dynamic).joules()).ok().and_then(|j| j.per(time));
+        // To the milliwatt: more digits of a quotient say nothing, but cost bytes on every page.
+        let power = Joules::new((share.idle + share.dynamic).joules()).ok().and_then(|j| j.per(time));
+        self.power = power.and_then(|p| Watts::new((p.get() * 1000.0).round() / 1000.0).ok());
     }
 
     /// Forgets the power of an interval that nobody can price.

@@ -70,7 +70,8 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         }
         Err(error) => {
             let settings = &meter.settings;
-            eprintln!("{} ({} {}): {error}", settings.id, settings.driver, settings.address);
+            let (driver, address) = (settings.driver, &settings.address);
+            eprintln!("{} ({driver} {address}, {}): {error}", settings.id, meter.defined);
             Ok(ExitCode::FAILURE)
         }
     }

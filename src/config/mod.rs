@@ -24,7 +24,7 @@ mod schema;
 mod tests;
 mod types;
 
-pub use problem::{Errors, Position, Problem};
+pub use problem::{Errors, Place, Position, Problem};
 pub use types::{
     AuthProtocol, Basis, ChannelRef, Component, Config, Datacenter, Device, EmissionFactor, Feed, Host, Idle,
     Libvirt, LibvirtAddress, Login, Meter, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Redfish,

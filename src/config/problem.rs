@@ -14,6 +14,21 @@ pub struct Position {
     pub column: u32,
 }
 
+/// Where something is defined. Shown as `FILE:LINE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named or included.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
 /// One thing that is wrong. Shown as `FILE:LINE:COLUMN: DEVICE: what; fix`. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -199,6 +214,12 @@ impl Problems {
             Some(file) if place.file != from.file => format!("in {} on {}", file.display(), place.line()),
             _ => format!("on {}", place.line()),
         }
+    }
+
+    /// A mark as users see it.
+    pub(super) fn place(&self, mark: Mark) -> Place {
+        let file = self.files.get(usize::from(mark.file)).cloned().unwrap_or_default();
+        Place { file, line: mark.line.max(1) }
     }
 
     /// The sorted errors and warnings.

@@ -2,6 +2,7 @@
 //! references known to lead somewhere, secrets loaded. `app::plan` turns it into what drivers and sources take. Only
 //! data, so that the whole of it can be read in one place.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::problem::Problem;
+use super::problem::{Place, Problem};
 pub use crate::model::{Basis, Component, Point};
 use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, ProjectId, Ratio, Watts};
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub hosts: Vec<Host>,
     /// Tenants in the order of the files.
     pub tenants: Vec<Tenant>,
+    /// Where the channels that hosts and facility points name are named, for what only the device can tell.
+    pub channels: BTreeMap<ChannelRef, Place>,
     /// What is allowed but should be looked at: a secret that everyone may read, an include without files.
     pub warnings: Vec<Problem>,
 }
@@ -83,6 +86,8 @@ impl std::fmt::Display for ChannelRef {
 pub struct Meter {
     /// Its name.
     pub id: MeterId,
+    /// Where it is defined.
+    pub place: Place,
     /// Where it stands.
     pub datacenter: DatacenterId,
     /// How often and how patiently it is polled.
@@ -239,6 +244,8 @@ pub enum PrivacyProtocol {
 pub struct Host {
     /// Its name.
     pub id: HostId,
+    /// Where it is defined.
+    pub place: Place,
     /// Where it stands.
     pub datacenter: DatacenterId,
     /// What it is for.

@@ -25,6 +25,8 @@ pub struct Device {
     pub driver: &'static str,
     /// Where it is reached, for logs.
     pub address: String,
+    /// Where the configuration defines it, `FILE:LINE`, for logs.
+    pub defined: String,
     /// When and how long.
     pub timing: Timing,
     /// Makes the target anew: at the start and after a death.
@@ -143,7 +145,7 @@ pub fn deadline_error(deadline: Duration) -> PollError {
 fn tell(device: &Device, error: Option<&PollError>, last: Option<ErrorKind>) {
     match (error, last) {
         (Some(e), before) if before != Some(e.kind) => {
-            tracing::warn!("{} ({} {}): {e}", device.name, device.driver, device.address);
+            tracing::warn!("{} ({} {}, {}): {e}", device.name, device.driver, device.address, device.defined);
         }
         (None, Some(_)) => {
             tracing::info!("{} ({} {}): answers again", device.name, device.driver, device.address)
@@ -211,6 +213,7 @@ mod tests {
             name: "pdu-1".into(),
             driver: "snmp",
             address: "127.0.0.1:161".into(),
+            defined: "wattribute.yaml:1".into(),
             timing: Timing { interval: Duration::from_secs(10), deadline: Duration::from_secs(5) },
             open: Box::new(move || {
                 Ok(Box::new(Scripted {

@@ -40,6 +40,7 @@ impl Check<'_> {
             let (Some(id), Some(datacenter)) = (id, datacenter) else { continue };
             hosts.push(Host {
                 id,
+                place: self.problems.borrow().place(at),
                 datacenter,
                 component: raw.component.get().copied().unwrap_or_default(),
                 rack: label(&raw.rack),

@@ -93,7 +93,8 @@ impl Check<'_> {
         let poll = self.poll(&times, defaults, at);
         let device = self.device(raw, at, folder, poll.timeout);
         let (_, datacenter) = self.meters.get(&id.clone()?)?;
-        Some(Meter { id: id?, datacenter: datacenter.clone()?, poll, device: device? })
+        let place = self.problems.borrow().place(at);
+        Some(Meter { id: id?, place, datacenter: datacenter.clone()?, poll, device: device? })
     }
 
     /// Fills in defaults and checks that the times fit together. A default deadline is cut to a shorter interval.

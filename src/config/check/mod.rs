@@ -29,6 +29,8 @@ struct Check<'a> {
     datacenters: BTreeMap<DatacenterId, Mark>,
     /// Names of meters, broken ones included, and where they stand.
     meters: BTreeMap<MeterId, (Mark, Option<DatacenterId>)>,
+    /// Channels that are named, and where first.
+    channels: RefCell<BTreeMap<ChannelRef, Mark>>,
     /// Whether names that lead nowhere may stand in what could not be read.
     incomplete: bool,
     /// How many more wrong names get a suggestion.
@@ -43,6 +45,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         files: Files::default(),
         datacenters: BTreeMap::new(),
         meters: BTreeMap::new(),
+        channels: RefCell::default(),
         incomplete: documents.incomplete,
         hints: Cell::new(100),
     };
@@ -59,7 +62,9 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         let fix = "write at least `meters` and `hosts` into it";
         check.error(Mark::new(0, 1, 1), "the configuration names no meter and no host", fix);
     }
-    Config { datacenters, meters, hosts, tenants, warnings: Vec::new() }
+    let place = |(channel, mark)| (channel, problems.borrow().place(mark));
+    let channels = check.channels.into_inner().into_iter().map(place).collect();
+    Config { datacenters, meters, hosts, tenants, channels, warnings: Vec::new() }
 }
 
 impl Check<'_> {
@@ -127,6 +132,7 @@ impl Check<'_> {
 
     /// Checks that a channel's meter exists and stands in the same data centre as who refers to it.
     fn channel(&self, channel: &ChannelRef, at: Mark, datacenter: Option<&DatacenterId>) -> bool {
+        self.channels.borrow_mut().entry(channel.clone()).or_insert(at);
         let Some((_, place)) = self.meters.get(&channel.meter) else {
             if self.incomplete {
                 return false;
