@@ -106,15 +106,15 @@ fn sample(line: &str) -> Sample {
         }
         let (key, after) = rest.split_once("=\"").unwrap();
         let mut value = String::new();
-        let mut chars = after.char_indices();
+        let mut chars = after.chars();
         rest = loop {
             match chars.next().unwrap() {
-                (at, '"') => break &after[at + 1..],
-                (_, '\\') => value.push(match chars.next().unwrap().1 {
+                '"' => break chars.as_str(),
+                '\\' => value.push(match chars.next().unwrap() {
                     'n' => '\n',
                     other => other,
                 }),
-                (_, other) => value.push(other),
+                other => value.push(other),
             }
         };
         labels.insert(key.to_owned(), value);

@@ -108,6 +108,11 @@ impl Exporter {
     pub async fn start_with(config: &Path, listen: &str, arguments: &[&str]) -> Self {
         let mut command = wattribute(&["serve", "--web.listen-address", listen]);
         command.arg("--config.file").arg(config).args(arguments);
+        Self::run(command).await
+    }
+
+    /// The same with this command, which must listen on 127.0.0.1.
+    pub async fn run(command: Command) -> Self {
         let mut program = Program::start(command);
         let address = program.until("listening", async |p| address(&p.output())).await;
         program

@@ -163,16 +163,25 @@ async fn each_wrong_device_is_told_with_cause_and_fix_the_good_ones_go_on_and_no
         messages(&p.output()).into_iter().find(|m| m.contains("outlet/99"))
     });
     let lost = lost.await;
-    assert!(lost.contains("pdu-good") && lost.contains("input") && lost.contains("outlet/1"), "{lost}");
+    assert!(
+        lost.contains("wattribute.yaml:")
+            && lost.contains("pdu-good")
+            && lost.contains("input")
+            && lost.contains("outlet/1"),
+        "{lost}"
+    );
 
     let landing = unescaped(get(exporter.address, "/", "").await.text());
     let log = messages(&exporter.program.output());
+    let text = std::fs::read_to_string(&config).unwrap();
+    let line = |of: &str| text.lines().position(|line| line.contains(of)).unwrap() + 1;
     for device in &bad {
         let Bad { name, address, driver, cause, fix, .. } = device;
-        let said = log.iter().find(|m| m.starts_with(&format!("{name} ({driver} {address}): ")));
+        let said = log.iter().find(|m| m.starts_with(&format!("{name} ({driver} {address}, ")));
         let said = said.unwrap_or_else(|| panic!("nothing about {name} in {log:#?}"));
         println!("{said}");
-        let (_, error) = said.split_once("): ").unwrap();
+        let (who, error) = said.split_once("): ").unwrap();
+        assert!(who.ends_with(&format!("wattribute.yaml:{}", line(&format!("- name: {name}")))), "{said}");
         let (told, todo) = error.split_once("; ").unwrap_or_else(|| panic!("no fix in {said}"));
         assert!(told.contains(cause), "{said}: no {cause:?}");
         assert!(todo.contains(fix), "{said}: no {fix:?} in the fix");
