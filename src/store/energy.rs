@@ -3,11 +3,28 @@
 //!
 //! The account is the integral, held within one step of the device's counter where there is one. So a coarse counter
 //! (0.1 kWh is an hour at 100 W) loses nothing of the integral's fine shape, a gap in the readings is filled by what the
-//! device counted meanwhile, and nothing is counted twice.
+//! device counted meanwhile, if its steps are fine enough to tell, and nothing is counted twice.
 
 use std::time::Duration;
 
 use crate::model::{EnergyCounter, Joules, Microjoules, Moment, Watts};
+
+/// What power readings tell of the time since the poll before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// This much was drawn.
+    Energy(Microjoules),
+    /// There is nothing to bridge: the first reading, or one too long after the last.
+    Gap,
+    /// No power was read in this poll. The next reading may still tell.
+    Unread,
+}
+
+impl Drawn {
+    const fn is_known(self) -> bool {
+        matches!(self, Self::Energy(_))
+    }
+}
 
 /// Integrates power over time by the trapezoid rule.
 #[derive(Debug, Clone, Default)]
@@ -20,20 +37,20 @@ pub struct Integral {
 }
 
 impl Integral {
-    /// Takes the power at `at`; gives the energy since the last reading, or none where there is nothing to bridge:
-    /// the first reading, or one after more than `max_gap`, whose seconds are counted as unmeasured.
-    pub fn advance(&mut self, at: Moment, power: Watts, max_gap: Duration) -> Option<Microjoules> {
-        let (then, before) = self.last.replace((at, power))?;
+    /// Takes the power at `at`; gives the energy since the last reading. A gap is one of more than `max_gap`; its
+    /// seconds are counted as unmeasured.
+    pub fn advance(&mut self, at: Moment, power: Watts, max_gap: Duration) -> Drawn {
+        let Some((then, before)) = self.last.replace((at, power)) else { return Drawn::Gap };
         let time = at.since(then);
         if time > max_gap {
             self.unmeasured += time;
-            return None;
+            return Drawn::Gap;
         }
         let exact = (before + power).over(time).get() / 2.0 + self.carry / 1e6;
         let step = Joules::new(exact.max(0.0)).map_or(Microjoules::ZERO, Microjoules::round);
         self.carry = (exact - step.joules()) * 1e6;
         self.total += step;
-        Some(step)
+        Drawn::Energy(step)
     }
 
     /// Energy integrated so far.
@@ -151,30 +168,40 @@ struct Anchor {
 
 /// A counter that stands still while this many of its steps are drawn is frozen: it is not followed until it moves.
 const FROZEN_STEPS: u64 = 3;
+/// A counter that gained fewer steps than this over a gap cannot tell what was drawn in it: each end is off by up to one.
+const GAP_STEPS: u64 = 10;
 
 impl Account {
-    /// Takes the integral's step (none: a gap) and the device's (none: no counter in this reading), and gives whether the
-    /// energy since the last reading is known.
-    pub fn advance(&mut self, integral: Option<Microjoules>, device: Option<(Step, &DeviceCounter)>) -> bool {
+    /// Takes the integral's step and the device's (none: no counter in this reading), and gives whether the energy since
+    /// the last reading is known.
+    pub fn advance(&mut self, integral: Drawn, device: Option<(Step, &DeviceCounter)>) -> bool {
         let before = self.total;
-        let drawn = integral.unwrap_or(Microjoules::ZERO);
+        let drawn = match integral {
+            Drawn::Energy(energy) => energy,
+            Drawn::Gap | Drawn::Unread => Microjoules::ZERO,
+        };
         self.total += drawn;
-        let Some((step, counter)) = device else { return integral.is_some() };
+        let Some((step, counter)) = device else { return integral.is_known() };
         let (Step::Counted(gain), Some(mut anchor)) = (step, self.anchor) else {
             self.set_anchor(counter);
-            return integral.is_some();
+            return integral.is_known();
         };
+        if integral == Drawn::Gap && gain.0 < anchor.quantum.0.saturating_mul(GAP_STEPS) {
+            // Nor is it made up for later: another feed may have stood in.
+            self.set_anchor(counter);
+            return false;
+        }
         if anchor.is_frozen() {
             if gain > Microjoules::ZERO {
                 self.set_anchor(counter);
             }
-            return integral.is_some();
+            return integral.is_known();
         }
         anchor.drawn += drawn;
         if gain == Microjoules::ZERO && anchor.is_frozen() {
             self.total = self.total.max(anchor.moved + anchor.drawn);
             self.anchor = Some(anchor);
-            return integral.is_some();
+            return integral.is_known();
         }
         let counted = anchor.account + counter.total().since(anchor.device);
         let (lowest, highest) = (counted.since(anchor.quantum), counted + anchor.quantum);

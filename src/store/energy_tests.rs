@@ -28,9 +28,9 @@ fn counter(total: f64, quantum: f64, modulus: Option<f64>) -> EnergyCounter {
 #[test]
 fn a_ramp_is_a_trapezoid() {
     let mut i = Integral::default();
-    assert_eq!(i.advance(at(0), watts(100.0), GAP), None);
+    assert_eq!(i.advance(at(0), watts(100.0), GAP), Drawn::Gap);
     // (100 W + 200 W) / 2 x 10 s = 1500 J
-    assert_eq!(i.advance(at(10), watts(200.0), GAP), Some(joules(1500)));
+    assert_eq!(i.advance(at(10), watts(200.0), GAP), Drawn::Energy(joules(1500)));
     assert_eq!(i.total(), joules(1500));
 }
 
@@ -40,10 +40,10 @@ fn a_long_gap_is_counted_and_not_bridged() {
     i.advance(at(0), watts(100.0), GAP);
     assert_eq!(i.unmeasured(at(30), GAP), Duration::ZERO);
     assert_eq!(i.unmeasured(at(31), GAP), Duration::from_secs(31), "an open gap counts while it grows");
-    assert_eq!(i.advance(at(100), watts(100.0), GAP), None);
+    assert_eq!(i.advance(at(100), watts(100.0), GAP), Drawn::Gap);
     assert_eq!(i.unmeasured(at(100), GAP), Duration::from_secs(100));
     assert_eq!(i.total(), Microjoules::ZERO);
-    assert_eq!(i.advance(at(110), watts(100.0), GAP), Some(joules(1000)));
+    assert_eq!(i.advance(at(110), watts(100.0), GAP), Drawn::Energy(joules(1000)));
 }
 
 #[test]
@@ -142,6 +142,35 @@ fn a_gap_is_filled_by_what_the_device_counted() {
     assert!(known, "the device knows what the readings missed");
     assert_eq!(a.total(), joules(50_000 - 10), "all but the one step that may lie before");
     assert_eq!(i.total(), Microjoules::ZERO, "the integral itself bridges nothing");
+}
+
+#[test]
+fn a_gap_that_a_coarse_counter_slept_through_is_unknown_and_not_made_up_for_later() {
+    let (mut i, mut a) = (Integral::default(), Account::default());
+    // 100 W, steps of 3,600 J. The counter stands still over a gap of 100 s, in which 10,000 J were drawn.
+    let mut d = DeviceCounter::new(counter(0.0, 3600.0, None), at(0));
+    a.advance(i.advance(at(0), watts(100.0), GAP), Some((Step::First, &d)));
+    let mut read = |now, shown| {
+        let step = d.advance(counter(shown, 3600.0, None), at(now), Some(watts(100.0)));
+        let known = a.advance(i.advance(at(now), watts(100.0), GAP), Some((step, &d)));
+        (known, a.total())
+    };
+    assert_eq!(read(10, 0.0), (true, joules(1000)));
+    assert_eq!(read(110, 0.0), (false, joules(1000)), "no step is not no energy");
+    assert_eq!(read(220, 7200.0), (false, joules(1000)), "two steps may be anything from one to three");
+    assert_eq!(read(230, 10_800.0), (true, joules(2000)), "from here on the counter is followed anew");
+}
+
+#[test]
+fn a_channel_that_tells_energy_but_no_power_is_followed_step_by_step() {
+    let mut a = Account::default();
+    let mut d = DeviceCounter::new(counter(0.0, 10.0, None), at(0));
+    a.advance(Drawn::Unread, Some((Step::First, &d)));
+    for n in 1..=100 {
+        let step = d.advance(counter(10.0 * n as f64, 10.0, None), at(n), None);
+        assert!(a.advance(Drawn::Unread, Some((step, &d))));
+    }
+    assert!(a.total() >= joules(990), "all but the one step that may lie before: {:?}", a.total());
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::MeterSettings;
-use super::energy::{Account, DeviceCounter, Integral, Step};
+use super::energy::{Account, DeviceCounter, Drawn, Integral, Step};
 use super::track::Track;
 use crate::model::{
     Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError, Quality,
@@ -314,7 +314,7 @@ impl Channel {
 
     /// Accounts the power and counter of one poll; gives whether the energy since the last is known.
     fn settle(&mut self, now: Moment, max_gap: Duration) -> bool {
-        let (mut integrated, mut known_power) = (None, self.power());
+        let (mut integrated, mut known_power) = (Drawn::Unread, self.power());
         if let Some((before, power)) = self.power_in.take() {
             known_power = Some(before.map_or(power, |b| if b > power { b } else { power }));
             integrated = self.integral.advance(now, power, max_gap);
