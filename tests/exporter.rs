@@ -15,6 +15,8 @@ mod hypervisor;
 mod memory;
 #[path = "exporter/page.rs"]
 mod page;
+#[path = "exporter/paused.rs"]
+mod paused;
 #[path = "exporter/process.rs"]
 mod process;
 #[path = "exporter/prometheus.rs"]
