@@ -147,10 +147,10 @@ impl HostAccount {
         self.unmeasured
     }
 
-    /// Whether anything has been settled.
+    /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.settled.is_some()
+    pub const fn settled(&self) -> Option<Moment> {
+        self.settled
     }
 
     /// The methods by which it has been or may be known.

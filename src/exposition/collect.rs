@@ -137,8 +137,7 @@ impl Collector {
         let mut read = page.family(&catalog::METER_READING_TIMESTAMP_SECONDS);
         self.each_channel(|_, channel| {
             if let Some(at) = channel.last_read() {
-                let seconds = wall - now.since(at).as_secs_f64();
-                read.sample(channel.labels(), (seconds * 1000.0).round() / 1000.0);
+                read.sample(channel.labels(), unix_milliseconds(wall, now, at));
             }
         });
         let mut up = page.family(&catalog::METER_UP);
@@ -158,7 +157,7 @@ impl Collector {
                 power.sample(host.labels(), watts.get());
             }
         }
-        let open = || ledger.hosts().iter().filter(|h| h.is_open());
+        let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {
             for method in host.methods() {
@@ -170,6 +169,11 @@ impl Collector {
             if let Some(watts) = host.idle_power() {
                 idle.sample(host.labels(), watts.get());
             }
+        }
+        let wall = self.clock.unix_seconds();
+        let mut settled = page.family(&catalog::HOST_SETTLED_TIMESTAMP_SECONDS);
+        for (host, at) in ledger.hosts().iter().filter_map(|h| Some((h, h.settled()?))) {
+            settled.sample(host.labels(), unix_milliseconds(wall, now, at));
         }
         let mut unmeasured = page.family(&catalog::HOST_UNMEASURED_SECONDS_TOTAL);
         open().for_each(|host| unmeasured.sample(host.labels(), host.unmeasured()));
@@ -296,6 +300,11 @@ fn tenants(page: &mut Encoder, ledger: &Ledger) {
     told.sort_unstable();
     told.dedup();
     told.into_iter().for_each(|labels| info.info(labels));
+}
+
+/// Unix time of `at`, seconds to the millisecond, where the clock on the wall says `wall` at `now`.
+fn unix_milliseconds(wall: f64, now: Moment, at: Moment) -> f64 {
+    ((wall - now.since(at).as_secs_f64()) * 1000.0).round() / 1000.0
 }
 
 const fn method_label(method: Method) -> &'static str {

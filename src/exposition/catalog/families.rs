@@ -89,6 +89,9 @@ families! {
             &[DATACENTER, COMPONENT, HOST, METHOD];
         HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
             "Power of a host without load, configured or learned", OF_HOST;
+        HOST_SETTLED_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_host_settled_timestamp_seconds",
+            "Up to when the energy of a host has been accounted, Unix time: its counters and its workloads' hold all until then",
+            OF_HOST;
         HOST_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_host_unmeasured_seconds_total",
             "Time in which the power of a host was not known", OF_HOST;
         HOST_OVERHEAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_overhead_energy_joules_total",
