@@ -1,7 +1,8 @@
 //! Against the simulated data centre: the page as others read it, the books, and what is left behind.
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,14 @@ use crate::process::{Exporter, free_address, get, in_repository};
 
 const OPENMETRICS: &str = "Accept: application/openmetrics-text; version=1.0.0\r\n";
 
-/// A simulated data centre; its Prometheus is to find the exporter at `exporter`.
-pub async fn simulation(dir: &Path, exporter: std::net::SocketAddr) -> Running {
-    let plan = Datacenter { seed: 7, exporter, rules: in_repository("rules") };
+/// A simulated data centre.
+pub async fn simulation(dir: &Path) -> Running {
+    simulation_for(dir, free_address(), in_repository("rules")).await
+}
+
+/// One whose Prometheus is to find the exporter at `exporter` and to evaluate `rules`.
+pub async fn simulation_for(dir: &Path, exporter: SocketAddr, rules: PathBuf) -> Running {
+    let plan = Datacenter { seed: 7, exporter, rules };
     plan.start(dir, Arc::new(SystemClock::new())).await.expect("the data centre starts")
 }
 
@@ -34,7 +40,7 @@ pub fn settled(page: &Page) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_books_balance_to_the_microjoule_and_nothing_is_left_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let sim = simulation(dir.path(), free_address()).await;
+    let sim = simulation(dir.path()).await;
     let mut exporter = Exporter::start(&sim.config).await;
     let mut last = exporter.until("all settled", settled).await;
 
@@ -90,7 +96,7 @@ fn everything_is_there(page: &Page, sim: &Running, seconds: f64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_a_running_exporter_is_read_by_programs_of_others() {
     let dir = tempfile::tempdir().unwrap();
-    let sim = simulation(dir.path(), free_address()).await;
+    let sim = simulation(dir.path()).await;
     let mut exporter = Exporter::start(&sim.config).await;
     exporter.until("all settled", settled).await;
 

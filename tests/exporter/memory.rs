@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::datacenter::{settled, simulation};
-use crate::process::{Exporter, free_address, get};
+use crate::process::{Exporter, get};
 
 /// How long it is watched, and how often it is scraped.
 const WATCHED: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ fn open_files(pid: u32) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_and_open_files_stay_as_they_are_under_polls_and_scrapes() {
     let dir = tempfile::tempdir().unwrap();
-    let sim = simulation(dir.path(), free_address()).await;
+    let sim = simulation(dir.path()).await;
     let mut exporter = Exporter::start(&sim.config).await;
     exporter.until("all settled", settled).await;
     let (pid, began) = (exporter.program.id(), Instant::now());
