@@ -150,7 +150,7 @@ struct Anchor {
 }
 
 /// A counter that stands still while this many of its steps are drawn is frozen: it is not followed until it moves.
-const FROZEN_STEPS: u64 = 3;
+const FROZEN_STEPS: u128 = 3;
 
 impl Account {
     /// Takes the integral's step (none: a gap) and the device's (none: no counter in this reading), and gives whether the

@@ -14,7 +14,7 @@ fn watts(w: f64) -> Watts {
 }
 
 fn joules(j: u64) -> Microjoules {
-    Microjoules(j * 1_000_000)
+    Microjoules(u128::from(j) * 1_000_000)
 }
 
 fn counter(total: f64, quantum: f64, modulus: Option<f64>) -> EnergyCounter {
