@@ -14,6 +14,11 @@ use crate::model::{
 /// The most channels one meter may have: a hostile device must not fill the memory.
 const MAX_CHANNELS: usize = 4096;
 
+/// More than any building draws. A garbled reading must not fill a counter that can never fall.
+const MAX_WATTS: f64 = 1e9;
+/// More than mankind draws in a week, and still exact to a kilojoule.
+const MAX_JOULES: f64 = 1e18;
+
 /// The latest value of one quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latest {
@@ -292,9 +297,12 @@ impl Meter {
 }
 
 impl Channel {
-    /// Takes one reading. Power and counter wait for [`Self::settle`], since they may come in any order; true for the
+    /// Takes one reading, unless it cannot be. Power and counter wait for [`Self::settle`], since they may come in any order; true for the
     /// first of them.
     fn take(&mut self, reading: &Reading, now: Moment) -> bool {
+        if !is_plausible(&reading.measure) {
+            return false;
+        }
         let waited = self.power_in.is_some() || self.counter_in.is_some();
         match reading.measure {
             Measure::Power(w) => self.power_in = Some((self.power(), w)),
@@ -338,6 +346,19 @@ impl Channel {
             self.device = Some(DeviceCounter::new(counter, now));
             Step::First
         }
+    }
+}
+
+const fn is_plausible(measure: &Measure) -> bool {
+    match measure {
+        Measure::Power(w) => w.get() <= MAX_WATTS,
+        Measure::Energy(c) => c.total.get() <= MAX_JOULES,
+        Measure::ApparentPower(_)
+        | Measure::Voltage(_)
+        | Measure::Current(_)
+        | Measure::PowerFactor(_)
+        | Measure::Frequency(_)
+        | Measure::Temperature(_) => true,
     }
 }
 

@@ -123,6 +123,37 @@ fn a_hostile_device_cannot_fill_the_memory() {
 }
 
 #[test]
+fn a_reading_that_nothing_on_earth_draws_is_no_reading() {
+    let (s, m) = store();
+    let total = Joules::new(1e300).unwrap();
+    let counter = EnergyCounter { total, quantum: Joules::new(1.0).unwrap(), modulus: None };
+    let absurd = Reading::measured(id(ChannelId::new, "input"), Measure::Energy(counter));
+    s.apply(m, &batch(vec![power("input", 1000.0)]), at(0));
+    s.apply(m, &batch(vec![power("input", 1e300), absurd]), at(10));
+    s.apply(m, &batch(vec![power("input", 1000.0)]), at(20));
+    s.each(|m| {
+        assert_eq!(m.channels()[0].integrated(), Some(Microjoules(20_000_000_000)));
+        assert_eq!(m.channels()[0].counted(), None);
+    });
+}
+
+#[test]
+fn a_building_that_has_drawn_more_than_64_bits_hold_is_counted_on() {
+    let (s, m) = store();
+    let counter = |gwh: f64| {
+        let (total, quantum) = (Joules::from_kilowatt_hours(gwh * 1e6).unwrap(), Joules::new(3.6e6).unwrap());
+        Reading::measured(
+            id(ChannelId::new, "input"),
+            Measure::Energy(EnergyCounter { total, quantum, modulus: None }),
+        )
+    };
+    s.apply(m, &batch(vec![counter(20.0)]), at(0));
+    s.apply(m, &batch(vec![counter(20.001)]), at(3600));
+    // 20.001 GWh = 72,003,600 MJ
+    s.each(|m| assert_eq!(m.channels()[0].counted(), Some(Microjoules(72_003_600_000_000_000_000))));
+}
+
+#[test]
 fn identity_lands_in_the_info_labels() {
     let (s, m) = store();
     let identity = Identity { vendor: "APC".into(), model: "AP8853".into(), ..Identity::default() };
