@@ -218,6 +218,11 @@ impl HostAccount {
                 }
                 continue;
             };
+            if sample.at <= from {
+                // Its time was settled without it; its counters start the next interval.
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, names);
+                continue;
+            }
             let interval = Interval { from, until: sample.at };
             match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
                 Pricing::Wait => {

@@ -380,6 +380,26 @@ fn a_hypervisor_gone_for_good_does_not_hold_its_hosts_joules_back() {
 }
 
 #[test]
+fn a_sample_that_comes_after_its_interval_was_settled_counts_nothing_twice() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in (0..=400).step_by(20) {
+        r.power("pdu0", f64::from(s), 100.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(0.0), 1, 1)]));
+    r.settle(0.0);
+    r.settle(400.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 40_000.0, "the hypervisor was silent for long");
+    r.sample(0, usage(390.0, None, vec![vm("a-1", 1, Some(0.0), 1, 1), vm("b-1", 2, Some(1e6), 1, 1)]));
+    r.settle(401.0);
+    r.power("pdu0", 420.0, 100.0);
+    r.sample(0, usage(420.0, None, vec![vm("a-1", 1, Some(5.0), 1, 1), vm("b-1", 2, Some(1e6 + 5.0), 1, 1)]));
+    r.settle(420.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 42_000.0);
+    assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::ZERO);
+    assert_eq!((r.joules(0, "a-1").1, r.joules(0, "b-1").1), (1000.0, 1000.0));
+}
+
+#[test]
 fn a_workload_that_could_not_be_asked_holds_what_it_held_and_is_caught_up() {
     let mut r = Room::new(1, fixed(100.0), None);
     for s in 0..=3 {
