@@ -1,27 +1,22 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method, TenantAccount, charge};
 use super::pricing::{self, Opening, Price, Pricing, Supply};
 use super::split::{Capacity, Claim, split};
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle, Tenants};
-use crate::model::{
-    DatacenterId, Joules, LabelSet, Microjoules, Moment, ProjectId, Ratio, Watts, WorkloadId,
-};
+use crate::model::{DatacenterId, Joules, LabelSet, Microjoules, Moment, ProjectId, Ratio, Watts};
 use crate::store::Store;
-use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog, Workload};
+use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
 /// A hypervisor may be silent this long before its host's energy is settled without it. Until then the interval grows,
 /// and CPU counters, which go on counting, still tell whose it was.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
-
-/// How long the account of a workload that left is kept, so that its counters go on if it comes back.
-const KEEP_DEPARTED: Duration = Duration::from_secs(3600);
 
 /// Part of a host's energy that is no workload's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,22 +39,13 @@ pub struct HostAccount {
     opened: Moment,
     settled: Option<Moment>,
     pending: VecDeque<Usage>,
-    sampled: Option<Moment>,
     busy: Option<(Moment, CpuNanos)>,
     node: Option<Node>,
     learner: IdleLearner,
     energy: ByMethod<Microjoules>,
     overhead: ByMethod<Overhead>,
-    departed: Microjoules,
     unmeasured: Duration,
-    workloads: BTreeMap<WorkloadId, WorkloadAccount>,
-}
-
-/// An interval that is being settled.
-#[derive(Debug, Clone, Copy)]
-struct Interval {
-    from: Moment,
-    until: Moment,
+    guests: Guests,
 }
 
 impl HostAccount {
@@ -86,15 +72,13 @@ impl HostAccount {
             opened: now,
             settled: None,
             pending: VecDeque::new(),
-            sampled: None,
             busy: None,
             node: None,
             learner: IdleLearner::default(),
             energy: ByMethod::default(),
             overhead: ByMethod::default(),
-            departed: Microjoules::ZERO,
             unmeasured: Duration::ZERO,
-            workloads: BTreeMap::new(),
+            guests: Guests::default(),
             host,
         }
     }
@@ -138,7 +122,7 @@ impl HostAccount {
     /// What of it was of workloads whose accounts are closed.
     #[must_use]
     pub const fn departed(&self) -> Microjoules {
-        self.departed
+        self.guests.departed()
     }
 
     /// Time for which no feed could tell.
@@ -163,15 +147,15 @@ impl HostAccount {
         })
     }
 
-    /// Its workloads' accounts, by id.
+    /// Its workloads' accounts, by id; last those with projects that no longer own the workload.
     pub fn workloads(&self) -> impl Iterator<Item = &WorkloadAccount> {
-        self.workloads.values()
+        self.guests.iter()
     }
 
     /// Whether a workload was listed in the last sample.
     #[must_use]
     pub fn is_present(&self, workload: &WorkloadAccount) -> bool {
-        workload.seen().is_some() && workload.seen() == self.sampled
+        self.guests.is_present(workload)
     }
 
     /// The node as last told.
@@ -235,7 +219,7 @@ impl HostAccount {
             self.advance(sample.at, store);
         }
         self.settle_without_usage(store, names, tenants, now);
-        self.close_departed(now);
+        self.guests.close_departed();
     }
 
     /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
@@ -316,11 +300,11 @@ impl HostAccount {
 
     /// An interval that nobody can price: its seconds are counted, and the counters read at its end start the next.
     fn skip(&mut self, interval: Interval, sample: Option<&Usage>, names: &Tenants) {
-        self.unmeasured += interval.until.since(interval.from);
+        self.unmeasured += interval.time();
         if let Some(sample) = sample {
             self.claims(interval, sample, names);
         }
-        self.workloads.values_mut().for_each(WorkloadAccount::unknown_power);
+        self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
     }
 
     /// Gives an interval's energy away.
@@ -332,7 +316,7 @@ impl HostAccount {
         names: &Tenants,
         tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
     ) {
-        let time = interval.until.since(interval.from);
+        let time = interval.time();
         let Price { method, energy } = price;
         *self.energy.get_mut(method) += energy;
         let Some(sample) = sample else {
@@ -341,7 +325,7 @@ impl HostAccount {
             let overhead = self.overhead.get_mut(method);
             overhead.unallocated += idle;
             overhead.hypervisor += energy.since(idle);
-            self.workloads.values_mut().for_each(WorkloadAccount::unknown_power);
+            self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
         };
         let (claims, busy) = self.claims(interval, sample, names);
@@ -354,7 +338,7 @@ impl HostAccount {
         let overhead = self.overhead.get_mut(method);
         overhead.hypervisor += parts.hypervisor;
         overhead.unallocated += parts.unallocated;
-        for (account, share) in self.workloads.values_mut().zip(parts.shares) {
+        for (account, share) in self.guests.iter_mut().zip(parts.shares) {
             account.book(method, share, time);
             let charged = Price { method, energy: share.idle + share.dynamic };
             if charged.energy > Microjoules::ZERO {
@@ -372,31 +356,9 @@ impl HostAccount {
 
     /// Every account's claim of the interval, in the accounts' order, and the node's busy time in it, ns.
     fn claims(&mut self, interval: Interval, sample: &Usage, names: &Tenants) -> (Vec<Claim>, Option<u64>) {
-        let Interval { from, until } = interval;
-        let was_sampled = self.sampled.is_some();
-        let mut claimed: BTreeMap<&WorkloadId, Claim> = BTreeMap::new();
-        for workload in &sample.workloads {
-            let is_new = was_sampled && self.is_absent(workload);
-            let account = self.account(workload, names);
-            claimed.insert(&workload.info.id, account.claim(workload, from, until, is_new));
-        }
-        let limit = self.cpu_limit(sample, until.since(from));
-        let claims = self
-            .workloads
-            .iter_mut()
-            .map(|(id, account)| {
-                let mut claim = claimed.get(id).copied().unwrap_or_else(|| account.leave(from, until));
-                claim.cpu_nanos = claim.cpu_nanos.min(limit);
-                claim
-            })
-            .collect();
-        self.sampled = Some(until);
+        let limit = self.cpu_limit(sample, interval.time());
+        let claims = self.guests.claims(&self.host, names, interval, sample, limit);
         (claims, self.busy_nanos(sample, interval))
-    }
-
-    /// Whether the last sample did not list this workload.
-    fn is_absent(&self, workload: &Workload) -> bool {
-        self.workloads.get(&workload.info.id).is_none_or(|a| !self.is_present(a))
     }
 
     /// No workload can use more CPU time than the host has.
@@ -412,30 +374,7 @@ impl HostAccount {
         let busy = sample.node.as_ref()?.busy?;
         let (at, before) = self.busy.replace((interval.until, busy))?;
         let gained = busy.0.checked_sub(before.0)?;
-        Some(scale(gained, interval.until.since(interval.from), interval.until.since(at)))
-    }
-
-    /// Finds or opens the account of a workload. One that has changed hands gets a new account.
-    fn account(&mut self, workload: &Workload, names: &Tenants) -> &mut WorkloadAccount {
-        let info = &workload.info;
-        let project = info
-            .project_id
-            .clone()
-            .or_else(|| names.by_domain(&info.domain).cloned())
-            .unwrap_or_else(ProjectId::unassigned);
-        let (datacenter, host) = (&self.host.datacenter, &self.host.id);
-        if self.workloads.get(&info.id).is_some_and(|a| *a.project() != project)
-            && let Some(old) = self.workloads.remove(&info.id)
-        {
-            self.departed += old.total();
-        }
-        let name = names.name(&project).unwrap_or(&info.project_name).to_owned();
-        let account = self
-            .workloads
-            .entry(info.id.clone())
-            .or_insert_with(|| WorkloadAccount::new(Arc::clone(info), project, &name, datacenter, host));
-        account.refresh(info, &name, datacenter, host);
-        account
+        Some(scale(gained, interval.time(), interval.until.since(at)))
     }
 
     /// What may be reserved, and what the host used itself.
@@ -463,18 +402,6 @@ impl HostAccount {
         if let Some(power) = Joules::new(energy.joules()).ok().and_then(|j| j.per(time)) {
             self.learner.learn(power, share, time);
         }
-    }
-
-    /// Closes the accounts of workloads that left long ago; their energy stays with the host and the tenant.
-    fn close_departed(&mut self, now: Moment) {
-        let departed = &mut self.departed;
-        self.workloads.retain(|_, account| {
-            let keep = account.seen().is_none_or(|at| now.since(at) <= KEEP_DEPARTED);
-            if !keep {
-                *departed += account.total();
-            }
-            keep
-        });
     }
 }
 

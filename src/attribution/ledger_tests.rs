@@ -400,6 +400,75 @@ fn a_sample_that_comes_after_its_interval_was_settled_counts_nothing_twice() {
 }
 
 #[test]
+fn a_hypervisor_that_was_silent_for_hours_finds_its_accounts_again() {
+    let mut r = Room::new(1, Idle::None, None);
+    let both = |a: f64, b: f64| vec![vm("a-1", 1, Some(a), 1, 1), vm("b-1", 2, Some(b), 1, 1)];
+    for s in (0..=20_020).step_by(20) {
+        let s = f64::from(s);
+        r.power("pdu0", s, 100.0);
+        match s {
+            0.0 => r.sample(0, usage(s, None, both(0.0, 1e6))),
+            20.0 => r.sample(0, usage(s, None, both(10.0, 1e6))),
+            20_000.0 => r.sample(0, usage(s, None, both(1000.0, 1e6))),
+            20_020.0 => r.sample(0, usage(s, None, both(1010.0, 1e6))),
+            _ => {}
+        }
+        r.settle(s);
+    }
+    assert_eq!(r.ledger.hosts()[0].departed(), Microjoules::ZERO, "nobody was seen to leave");
+    assert_eq!(r.joules(0, "b-1").1, 0.0, "a long life is not an interval's work");
+    assert!(r.joules(0, "a-1").1 >= 4000.0, "{:?}", r.joules(0, "a-1"));
+}
+
+#[test]
+fn a_vm_that_changes_hands_and_comes_back_goes_on_counting() {
+    let mut r = Room::new(1, Idle::None, None);
+    let owned = |project: &str, cpu: f64| {
+        let mut v = vm("x", 1, Some(1e6 + cpu), 1, 1);
+        v.info = Arc::new(WorkloadInfo { project_id: ProjectId::new(project).ok(), ..(*v.info).clone() });
+        v
+    };
+    for (n, owner) in ["a", "a", "b", "a"].into_iter().enumerate() {
+        let s = n as f64 * 10.0;
+        r.power("pdu0", s, 100.0);
+        r.sample(0, usage(s, None, vec![owned(owner, s), vm("y", 2, Some(s), 1, 1)]));
+        r.settle(s);
+    }
+    let host = &r.ledger.hosts()[0];
+    let of = |project: &str| {
+        host.workloads()
+            .find(|w| w.info().id.as_str() == "x" && w.project().as_str() == project)
+            .map(|w| w.total().joules())
+    };
+    assert_eq!((of("a"), of("b")), (Some(1000.0), Some(500.0)));
+    assert_eq!(host.departed(), Microjoules::ZERO);
+}
+
+#[test]
+fn a_hypervisor_that_invents_guests_fills_no_memory_and_loses_no_joule() {
+    let mut r = Room::new(1, fixed(50.0), None);
+    for n in 0..8u32 {
+        let s = f64::from(n) * 10.0;
+        r.power("pdu0", s, 100.0);
+        let invented = (0..3000).map(|i| vm(&format!("{i}-{n}"), 1, Some(s), 1, 1));
+        r.sample(0, usage(s, None, invented.chain([vm("a-1", 1, Some(s), 1, 1)]).collect()));
+        r.settle(s);
+    }
+    let host = &r.ledger.hosts()[0];
+    assert_eq!(host.workloads().count(), 10_000);
+    assert_eq!(r.host_joules(0, Method::Measured), 7000.0);
+    assert!(host.departed() > Microjoules::ZERO);
+    assert!(host.workloads().any(|w| w.info().id.as_str() == "a-1" && host.is_present(w)));
+    // More at once than there is room for: those without an account are the hypervisor's.
+    let crowd = (0..12_000).map(|i| vm(&format!("c-{i}"), 1, Some(1.0), 1, 1)).collect();
+    r.power("pdu0", 80.0, 100.0);
+    r.sample(0, usage(80.0, None, crowd));
+    r.settle(80.0);
+    assert_eq!(r.ledger.hosts()[0].workloads().count(), 10_000);
+    assert_eq!(r.host_joules(0, Method::Measured), 8000.0);
+}
+
+#[test]
 fn a_workload_that_could_not_be_asked_holds_what_it_held_and_is_caught_up() {
     let mut r = Room::new(1, fixed(100.0), None);
     for s in 0..=3 {
