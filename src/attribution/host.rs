@@ -1,16 +1,17 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
-use super::ledger::{ByMethod, Method, TenantAccount, charge};
+use super::ledger::{ByMethod, Method};
 use super::pricing::{self, Opening, Price, Pricing, Supply};
 use super::split::{Capacity, Claim, split};
+use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle, Tenants};
-use crate::model::{DatacenterId, Joules, LabelSet, Microjoules, Moment, ProjectId, Ratio, Watts};
+use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::Store;
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
@@ -184,27 +185,20 @@ impl HostAccount {
     }
 
     /// Settles all intervals that have become known.
-    pub(super) fn settle(
-        &mut self,
-        store: &Store,
-        usage: &UsageLog,
-        names: &Tenants,
-        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-        now: Moment,
-    ) {
+    pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, tenants: &mut TenantBook, now: Moment) {
         if let Some(source) = self.source {
             usage.take(source, &mut self.pending);
         }
         while let Some(sample) = self.pending.pop_front() {
             let Some(from) = self.settled else {
-                if !self.open(sample, store, names, now) {
+                if !self.open(sample, store, &tenants.names, now) {
                     break;
                 }
                 continue;
             };
             if sample.at <= from {
                 // Its time was settled without it; its counters start the next interval.
-                self.claims(Interval { from: sample.at, until: sample.at }, &sample, names);
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, &tenants.names);
                 continue;
             }
             let interval = Interval { from, until: sample.at };
@@ -213,23 +207,17 @@ impl HostAccount {
                     self.pending.push_front(sample);
                     break;
                 }
-                Pricing::Known(price) => self.share(interval, Some(&sample), price, names, tenants),
-                Pricing::Unknown => self.skip(interval, Some(&sample), names),
+                Pricing::Known(price) => self.share(interval, Some(&sample), price, tenants),
+                Pricing::Unknown => self.skip(interval, Some(&sample), &tenants.names),
             }
             self.advance(sample.at, store);
         }
-        self.settle_without_usage(store, names, tenants, now);
+        self.settle_without_usage(store, tenants, now);
         self.guests.close_departed();
     }
 
     /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
-    fn settle_without_usage(
-        &mut self,
-        store: &Store,
-        names: &Tenants,
-        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-        now: Moment,
-    ) {
+    fn settle_without_usage(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
         let waits = |since: Moment| now.since(since) <= SOURCE_PATIENCE;
         if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
             return;
@@ -245,8 +233,8 @@ impl HostAccount {
         let interval = Interval { from, until };
         match pricing::price(&self.supplies, store, self.opened, from, until, now) {
             Pricing::Wait => return,
-            Pricing::Known(price) => self.share(interval, None, price, names, tenants),
-            Pricing::Unknown => self.skip(interval, None, names),
+            Pricing::Known(price) => self.share(interval, None, price, tenants),
+            Pricing::Unknown => self.skip(interval, None, &tenants.names),
         }
         self.advance(until, store);
     }
@@ -308,14 +296,7 @@ impl HostAccount {
     }
 
     /// Gives an interval's energy away.
-    fn share(
-        &mut self,
-        interval: Interval,
-        sample: Option<&Usage>,
-        price: Price,
-        names: &Tenants,
-        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-    ) {
+    fn share(&mut self, interval: Interval, sample: Option<&Usage>, price: Price, tenants: &mut TenantBook) {
         let time = interval.time();
         let Price { method, energy } = price;
         *self.energy.get_mut(method) += energy;
@@ -328,7 +309,7 @@ impl HostAccount {
             self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
         };
-        let (claims, busy) = self.claims(interval, sample, names);
+        let (claims, busy) = self.claims(interval, sample, &tenants.names);
         if method == Method::Measured {
             self.learn(energy, busy, &claims, time);
         }
@@ -342,14 +323,8 @@ impl HostAccount {
             account.book(method, share, time);
             let charged = Price { method, energy: share.idle + share.dynamic };
             if charged.energy > Microjoules::ZERO {
-                charge(
-                    tenants,
-                    names,
-                    &self.host.datacenter,
-                    account.project(),
-                    &account.info().project_name,
-                    charged,
-                );
+                let told = &account.info().project_name;
+                tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);
             }
         }
     }

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::host::HostAccount;
-use super::pricing::Price;
-use crate::inventory::{FacilityPoint, Inventory, Tenants};
+use super::tenants::{TenantAccount, TenantBook};
+use crate::inventory::{FacilityPoint, Inventory};
 use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, ProjectId, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{SourceIndex, UsageLog};
@@ -62,19 +62,6 @@ impl<T> ByMethod<T> {
     }
 }
 
-/// What a tenant has been charged in one data centre, over all VMs it ever had.
-#[derive(Debug)]
-pub struct TenantAccount {
-    /// `datacenter`, `project_id`, rendered.
-    pub labels: LabelSet,
-    /// `project_id`, `project_name`, rendered.
-    pub info: LabelSet,
-    /// Its name, as last told.
-    pub name: String,
-    /// Its energy.
-    pub energy: ByMethod<Microjoules>,
-}
-
 /// A facility meter point's account.
 #[derive(Debug)]
 pub struct FacilityAccount {
@@ -117,8 +104,7 @@ impl FacilityAccount {
 pub struct Ledger {
     hosts: Vec<HostAccount>,
     facility: Vec<FacilityAccount>,
-    tenants: BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-    names: Tenants,
+    tenants: TenantBook,
 }
 
 impl Ledger {
@@ -133,13 +119,13 @@ impl Ledger {
             .map(|(i, host)| HostAccount::new(host.clone(), sources.get(i).copied().flatten(), store, now))
             .collect();
         let facility = inventory.facility.iter().map(|p| facility_account(p, store)).collect();
-        Self { hosts, facility, tenants: BTreeMap::new(), names: inventory.tenants.clone() }
+        Self { hosts, facility, tenants: TenantBook::new(inventory.tenants.clone()) }
     }
 
     /// Settles every interval that has become known by `now`.
     pub fn settle(&mut self, store: &Store, usage: &UsageLog, now: Moment) {
         for host in &mut self.hosts {
-            host.settle(store, usage, &self.names, &mut self.tenants, now);
+            host.settle(store, usage, &mut self.tenants, now);
         }
         for point in &mut self.facility {
             point.settle(store);
@@ -161,7 +147,7 @@ impl Ledger {
     /// The tenants that have been charged, by data centre and project id.
     #[must_use]
     pub const fn tenants(&self) -> &BTreeMap<(DatacenterId, ProjectId), TenantAccount> {
-        &self.tenants
+        &self.tenants.accounts
     }
 }
 
@@ -172,34 +158,6 @@ fn facility_account(point: &FacilityPoint, store: &Store) -> FacilityAccount {
         settled: None,
         energy: Microjoules::ZERO,
     }
-}
-
-/// Charges a tenant, opening its account on the first charge.
-pub(super) fn charge(
-    tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-    names: &Tenants,
-    datacenter: &DatacenterId,
-    project: &ProjectId,
-    told_name: &str,
-    price: Price,
-) {
-    let key = (datacenter.clone(), project.clone());
-    let name = names.name(project).unwrap_or(told_name);
-    let account = tenants.entry(key).or_insert_with(|| TenantAccount {
-        labels: LabelSet::new(&[("datacenter", datacenter.as_str()), ("project_id", project.as_str())]),
-        info: tenant_info(project, name),
-        name: name.to_owned(),
-        energy: ByMethod::default(),
-    });
-    if account.name != name && !name.is_empty() {
-        name.clone_into(&mut account.name);
-        account.info = tenant_info(project, name);
-    }
-    *account.energy.get_mut(price.method) += price.energy;
-}
-
-fn tenant_info(project: &ProjectId, name: &str) -> LabelSet {
-    LabelSet::new(&[("project_id", project.as_str()), ("project_name", name)])
 }
 
 #[cfg(test)]

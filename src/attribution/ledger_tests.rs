@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::inventory::{Feed, Host, Idle, Tenant};
+use crate::inventory::{Feed, Host, Idle, Tenant, Tenants};
 use crate::model::{
     Batch, ChannelId, Component, HostId, Measure, MeterId, Point, Ratio, Reading, WorkloadId,
 };

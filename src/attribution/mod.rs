@@ -7,6 +7,7 @@ pub mod idle;
 pub mod ledger;
 pub mod pricing;
 pub mod split;
+pub mod tenants;
 pub mod workload;
 
 pub use ledger::Ledger;
