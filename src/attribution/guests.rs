@@ -61,6 +61,11 @@ impl Guests {
         self.departed
     }
 
+    /// When the workloads were last listed.
+    pub(super) const fn sampled(&self) -> Option<Moment> {
+        self.sampled
+    }
+
     /// Whether a workload was listed in the last sample.
     pub(super) fn is_present(&self, workload: &WorkloadAccount) -> bool {
         workload.seen().is_some() && workload.seen() == self.sampled

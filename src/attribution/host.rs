@@ -15,8 +15,8 @@ use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::Store;
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
-/// A hypervisor may be silent this long before its host's energy is settled without it. Until then the interval grows,
-/// and CPU counters, which go on counting, still tell whose it was.
+/// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
+/// it. Until then the interval grows, and CPU counters, which go on counting, still tell whose it was.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Part of a host's energy that is no workload's.
@@ -37,6 +37,7 @@ pub struct HostAccount {
     info: LabelSet,
     supplies: Vec<Supply>,
     source: Option<SourceIndex>,
+    patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
     pending: VecDeque<Usage>,
@@ -70,6 +71,7 @@ impl HostAccount {
             place,
             info,
             source,
+            patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
             pending: VecDeque::new(),
@@ -159,6 +161,12 @@ impl HostAccount {
         self.guests.is_present(workload)
     }
 
+    /// Whether the hypervisor's last sample is recent enough to say how things are now.
+    #[must_use]
+    pub fn is_heard(&self, now: Moment) -> bool {
+        self.guests.sampled().is_some_and(|at| now.since(at) <= self.patience)
+    }
+
     /// The node as last told.
     #[must_use]
     pub const fn node(&self) -> Option<&Node> {
@@ -188,6 +196,7 @@ impl HostAccount {
     pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, tenants: &mut TenantBook, now: Moment) {
         if let Some(source) = self.source {
             usage.take(source, &mut self.pending);
+            self.patience = SOURCE_PATIENCE.max(usage.stale_after(source));
         }
         while let Some(sample) = self.pending.pop_front() {
             let Some(from) = self.settled else {
@@ -218,7 +227,7 @@ impl HostAccount {
 
     /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
     fn settle_without_usage(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
-        let waits = |since: Moment| now.since(since) <= SOURCE_PATIENCE;
+        let waits = |since: Moment| now.since(since) <= self.patience;
         if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
             return;
         }

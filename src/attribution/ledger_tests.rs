@@ -469,6 +469,22 @@ fn a_hypervisor_that_invents_guests_fills_no_memory_and_loses_no_joule() {
 }
 
 #[test]
+fn a_hypervisor_that_is_asked_every_ten_minutes_is_not_taken_for_silent() {
+    let mut r = Room::new(1, Idle::None, None);
+    r.usage = UsageLog::new(vec![SourceSettings { stale_after: Duration::from_secs(1800), ..source(0) }]);
+    for s in (0..=1200).step_by(10) {
+        let s = f64::from(s);
+        r.power("pdu0", s, 100.0);
+        if s % 600.0 == 0.0 {
+            r.sample(0, usage(s, Some(s), vec![vm("a-1", 1, Some(s), 1, 1)]));
+        }
+        r.settle(s);
+    }
+    assert_eq!(r.joules(0, "a-1").1, 120_000.0);
+    assert!(r.ledger.hosts()[0].is_heard(at(3000.0)) && !r.ledger.hosts()[0].is_heard(at(3001.0)));
+}
+
+#[test]
 fn a_workload_that_could_not_be_asked_holds_what_it_held_and_is_caught_up() {
     let mut r = Room::new(1, fixed(100.0), None);
     for s in 0..=3 {

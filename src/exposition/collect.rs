@@ -184,7 +184,7 @@ impl Collector {
         }
         let mut info = page.family(&catalog::HOST_INFO);
         ledger.hosts().iter().for_each(|host| info.info(host.info()));
-        nodes(page, ledger);
+        nodes(page, ledger, now);
     }
 
     fn buildings(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
@@ -226,8 +226,9 @@ impl Collector {
     }
 }
 
-fn nodes(page: &mut Encoder, ledger: &Ledger) {
-    let nodes = || ledger.hosts().iter().filter_map(|h| Some((h.place(), h.node()?)));
+fn nodes(page: &mut Encoder, ledger: &Ledger, now: Moment) {
+    let heard = || ledger.hosts().iter().filter(|h| h.is_heard(now));
+    let nodes = || heard().filter_map(|h| Some((h.place(), h.node()?)));
     let mut cpus = page.family(&catalog::NODE_CPUS);
     nodes().for_each(|(place, node)| cpus.sample(place, node.cpus));
     let mut clock = page.family(&catalog::NODE_CPU_HERTZ);
@@ -254,7 +255,11 @@ fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &W
 }
 
 fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let present = || shown(ledger, now).filter(|(host, w)| host.is_present(w)).map(|(_, w)| w);
+    let present = || {
+        let now_there =
+            |(host, w): &(&HostAccount, &WorkloadAccount)| host.is_present(w) && host.is_heard(now);
+        shown(ledger, now).filter(now_there).map(|(_, w)| w)
+    };
     let mut power = page.family(&catalog::WORKLOAD_POWER_WATTS);
     for (workload, watts) in present().filter_map(|w| Some((w, w.power()?))) {
         power.sample(workload.labels(), watts.get());

@@ -126,6 +126,12 @@ impl UsageLog {
         }
     }
 
+    /// How long a source may be silent before it is down.
+    #[must_use]
+    pub fn stale_after(&self, source: SourceIndex) -> Duration {
+        self.lock(source).map_or(Duration::ZERO, |state| state.settings.stale_after)
+    }
+
     /// Every source in turn, in configuration order.
     pub fn each(&self, mut visit: impl FnMut(&SourceState)) {
         for source in &self.sources {
