@@ -134,6 +134,12 @@ impl HostAccount {
         self.unmeasured
     }
 
+    /// Up to when it is settled; none before its account is open.
+    #[must_use]
+    pub const fn settled(&self) -> Option<Moment> {
+        self.settled
+    }
+
     /// Whether anything has been settled.
     #[must_use]
     pub const fn is_open(&self) -> bool {

@@ -11,3 +11,6 @@ pub mod tenants;
 pub mod workload;
 
 pub use ledger::Ledger;
+
+#[cfg(test)]
+mod feeds_tests;
