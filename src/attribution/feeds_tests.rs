@@ -1,6 +1,8 @@
 //! The claim that matters to who pays: over any pattern of lost polls, of two outlets that add up and a BMC that stands in
 //! for them, with and without the devices' own counters, a host's energy plus its unmeasured time is what it really drew.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "minutes of a test")]
+
 use std::time::Duration;
 
 use proptest::prelude::*;
