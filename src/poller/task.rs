@@ -1,8 +1,10 @@
 //! One device's task, and the supervisor over it.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +95,15 @@ async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shu
         let begun = clock.now();
         let result = tokio::select! {
             () = shutdown.cancelled() => break,
-            result = poll(&device, &mut target) => result,
+            result = AssertUnwindSafe(poll(&device, &mut target)).catch_unwind() => result,
+        };
+        let result = match result {
+            Ok(result) => result,
+            Err(panic) => {
+                // A new life opens a new session: this one must not stay behind, since BMCs have few.
+                close(&device, target).await;
+                resume_unwind(panic);
+            }
         };
         let now = clock.now();
         let outcome = result.as_ref().copied().map_err(|e| e.kind);
@@ -107,11 +117,14 @@ async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shu
         last = outcome.err();
         schedule.after(outcome, now);
     }
-    if let Some(mut target) = target {
-        // What cannot be given back in time is left to the device's own timeout.
-        if timeout(CLOSE_DEADLINE, target.close()).await.is_err() {
-            tracing::warn!(device = device.name, "did not close in time");
-        }
+    close(&device, target).await;
+}
+
+/// Gives back what the device holds for us. What it does not take in time is left to its own timeout.
+async fn close(device: &Device, target: Option<Box<dyn Target>>) {
+    let Some(mut target) = target else { return };
+    if timeout(CLOSE_DEADLINE, target.close()).await.is_err() {
+        tracing::warn!(device = device.name, "did not close in time");
     }
 }
 
@@ -257,7 +270,7 @@ mod tests {
         let r = run(vec![Act::Answer, Act::Die, Act::Answer], Duration::from_secs(100)).await;
         assert_eq!(r.stats.driver("snmp").unwrap().restarts(), 1);
         assert!(count(&r, "ok") >= 7);
-        assert_eq!(r.closes.load(Ordering::SeqCst), 1);
+        assert_eq!(r.closes.load(Ordering::SeqCst), 2, "the one that died gave its session back, too");
     }
 
     #[tokio::test(start_paused = true)]
