@@ -270,8 +270,7 @@ impl HostAccount {
                 }
             }
         }
-        let late = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
-        now.nanos().checked_sub(late).map(Moment::from_nanos).filter(|m| *m >= self.opened)
+        Some(now.before(patience)).filter(|overdue| *overdue >= self.opened)
     }
 
     /// The first sample that a feed can price opens the account. False: ask again later.

@@ -4,8 +4,10 @@
 //! that same interval. It is settled once its best feed is known for all of it. Nothing here reads a clock or a device.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::host::HostAccount;
+use super::pricing;
 use super::tenants::{TenantAccount, TenantBook};
 use crate::inventory::{FacilityPoint, Inventory};
 use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, ProjectId, Watts};
@@ -70,6 +72,7 @@ pub struct FacilityAccount {
     feeds: Vec<FeedIndex>,
     settled: Option<Moment>,
     energy: Microjoules,
+    unmeasured: Duration,
 }
 
 impl FacilityAccount {
@@ -79,22 +82,37 @@ impl FacilityAccount {
         self.settled.map(|_| self.energy)
     }
 
+    /// Time for which not all of its meters could tell; none before they were first read.
+    #[must_use]
+    pub fn unmeasured(&self) -> Option<Duration> {
+        self.settled.map(|_| self.unmeasured)
+    }
+
     /// Its power, if every channel of it is fresh.
     #[must_use]
     pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
-        super::pricing::power(&self.feeds, store, now)
+        pricing::power(&self.feeds, store, now)
     }
 
-    fn settle(&mut self, store: &Store) {
-        let Some(until) = super::pricing::frontier(&self.feeds, store) else { return };
-        if let Some(from) = self.settled
-            && let Some(energy) = super::pricing::energy(&self.feeds, store, from, until)
-        {
-            self.energy += energy;
+    fn settle(&mut self, store: &Store, now: Moment) {
+        let Some(known) = pricing::frontier(&self.feeds, store) else { return };
+        let mut settled = self.settled.unwrap_or(known);
+        // What has not been told within patience is not waited for.
+        let overdue = now.before(pricing::patience(&self.feeds, store));
+        for until in [known, overdue] {
+            let from = settled;
+            if until <= from {
+                continue;
+            }
+            match pricing::energy(&self.feeds, store, from, until) {
+                Some(energy) => self.energy += energy,
+                None => self.unmeasured += until.since(from),
+            }
+            settled = until;
         }
-        self.settled = Some(until);
+        self.settled = Some(settled);
         for feed in &self.feeds {
-            store.forget_before(*feed, until);
+            store.forget_before(*feed, settled);
         }
     }
 }
@@ -128,7 +146,7 @@ impl Ledger {
             host.settle(store, usage, &mut self.tenants, now);
         }
         for point in &mut self.facility {
-            point.settle(store);
+            point.settle(store, now);
         }
     }
 
@@ -157,6 +175,7 @@ fn facility_account(point: &FacilityPoint, store: &Store) -> FacilityAccount {
         feeds: point.channels.iter().filter_map(|(m, c)| store.track(m, c)).collect(),
         settled: None,
         energy: Microjoules::ZERO,
+        unmeasured: Duration::ZERO,
     }
 }
 

@@ -534,6 +534,27 @@ fn a_facility_point_counts_from_its_first_reading() {
     assert_eq!(r.ledger.facility()[0].power(&r.store, at(20.0)).map(Watts::get), Some(1000.0));
 }
 
+#[test]
+fn a_facility_point_says_how_long_it_did_not_know() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in [0.0, 10.0] {
+        r.power("pdu0", s, 1000.0);
+        r.settle(s);
+    }
+    let unmeasured = |r: &Room| r.ledger.facility()[0].unmeasured();
+    assert_eq!(unmeasured(&r), Some(Duration::ZERO));
+    r.settle(40.0);
+    assert_eq!(unmeasured(&r), Some(Duration::ZERO), "it may still tell");
+    r.settle(100.0);
+    assert_eq!(unmeasured(&r), Some(Duration::from_secs(60)), "10 s to 70 s: as late as patience allows");
+    for s in [110.0, 120.0] {
+        r.power("pdu0", s, 1000.0);
+        r.settle(s);
+    }
+    assert_eq!(unmeasured(&r), Some(Duration::from_secs(100)));
+    assert_eq!(r.ledger.facility()[0].energy().map(Microjoules::joules), Some(20_000.0));
+}
+
 /// What may happen in a room in one second.
 #[derive(Debug, Clone)]
 enum Event {

@@ -200,6 +200,12 @@ impl Collector {
                 energy.sample(&point.labels, total);
             }
         }
+        let mut unmeasured = page.family(&catalog::FACILITY_UNMEASURED_SECONDS_TOTAL);
+        for point in ledger.facility() {
+            if let Some(time) = point.unmeasured() {
+                unmeasured.sample(&point.labels, time);
+            }
+        }
         let mut factor = page.family(&catalog::EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR);
         self.factors.iter().for_each(|(labels, value)| factor.sample(labels, *value));
         let mut price = page.family(&catalog::ENERGY_PRICE_PER_KILOWATT_HOUR);
