@@ -267,12 +267,12 @@ impl Meter {
         self.last_error = None;
     }
 
-    /// Finds or makes a channel; none once there are too many.
+    /// Finds or makes a channel; none once there are too many, unless a feed names it.
     fn channel(&mut self, id: &ChannelId) -> Option<usize> {
         if let Some(index) = self.by_id.get(id) {
             return Some(*index);
         }
-        if self.channels.len() >= MAX_CHANNELS {
+        if self.channels.len() >= MAX_CHANNELS && !self.tracks.iter().any(|(of, _)| of == id) {
             return None;
         }
         let index = self.channels.len();
