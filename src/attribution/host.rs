@@ -146,13 +146,13 @@ impl HostAccount {
         self.settled.is_some()
     }
 
-    /// The methods by which it has been or may be known.
+    /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
     pub fn methods(&self) -> impl Iterator<Item = Method> {
-        let metered = self.supplies.iter().any(|s| matches!(s, Supply::Channels(_)));
-        let rated = self.energy.rated > Microjoules::ZERO || !metered;
-        Method::ALL.into_iter().filter(move |m| match m {
-            Method::Measured => metered,
-            Method::Rated => rated,
+        Method::ALL.into_iter().filter(|method| {
+            self.supplies.iter().any(|supply| match supply {
+                Supply::Channels(_) => *method == Method::Measured,
+                Supply::Rated(_) => *method == Method::Rated,
+            })
         })
     }
 
