@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::capacity::capacity;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method};
 use super::pricing::{self, Opening, Price, Pricing, Supply};
-use super::split::{Capacity, Claim, split};
+use super::split::{Claim, split};
 use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle, Tenants};
-use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
+use crate::model::{Joules, LabelSet, Microjoules, Moment, Watts};
 use crate::store::Store;
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
@@ -328,7 +329,8 @@ impl HostAccount {
             self.learn(energy, busy, &claims, time);
         }
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        let capacity = self.capacity(time, busy.map_or(0, |b| b.saturating_sub(used)));
+        let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
+        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor);
         let parts = split(energy, self.idle_energy(time), capacity, &claims);
         let overhead = self.overhead.get_mut(method);
         overhead.hypervisor += parts.hypervisor;
@@ -366,20 +368,6 @@ impl HostAccount {
         Some(scale(gained, interval.time(), interval.until.since(at)))
     }
 
-    /// What may be reserved, and what the host used itself.
-    fn capacity(&self, time: Duration, hypervisor_nanos: u64) -> Capacity {
-        let Some(node) = &self.node else { return Capacity { hypervisor_nanos, ..Capacity::default() } };
-        let nanos = time.as_nanos();
-        Capacity {
-            hypervisor_nanos,
-            vcpu_nanos: over_committed(u128::from(node.cpus) * nanos, self.host.cpu_overcommit),
-            memory_kib_nanos: over_committed(
-                u128::from(node.memory_bytes / 1024) * nanos,
-                self.host.memory_overcommit,
-            ),
-        }
-    }
-
     fn idle_energy(&self, time: Duration) -> Microjoules {
         self.idle_power().map_or(Microjoules::ZERO, |p| Microjoules::round(p.over(time)))
     }
@@ -392,10 +380,4 @@ impl HostAccount {
             self.learner.learn(power, share, time);
         }
     }
-}
-
-/// `amount` times an overcommit ratio, in thousandths.
-fn over_committed(amount: u128, ratio: Ratio) -> u128 {
-    let thousandths = Duration::try_from_secs_f64(ratio.get()).map_or(1000, |d| d.as_millis());
-    amount.saturating_mul(thousandths) / 1000
 }

@@ -1,6 +1,7 @@
 //! Attribution: whose joules. [`split`] holds the pure models, [`ledger`] the exact account that applies them to every
 //! host and interval.
 
+mod capacity;
 mod guests;
 pub mod host;
 pub mod idle;
