@@ -26,15 +26,6 @@ pub enum Method {
 impl Method {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Measured, Self::Rated];
-
-    /// The word in the `method` label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Measured => "measured",
-            Self::Rated => "rated",
-        }
-    }
 }
 
 /// A value for each method.
