@@ -188,7 +188,7 @@ impl Collector {
         }
         let mut info = page.family(&catalog::HOST_INFO);
         ledger.hosts().iter().for_each(|host| info.info(host.info()));
-        nodes(page, ledger);
+        nodes(page, ledger, now);
     }
 
     fn buildings(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
@@ -202,6 +202,12 @@ impl Collector {
         for point in ledger.facility() {
             if let Some(total) = point.energy() {
                 energy.sample(&point.labels, total);
+            }
+        }
+        let mut unmeasured = page.family(&catalog::FACILITY_UNMEASURED_SECONDS_TOTAL);
+        for point in ledger.facility() {
+            if let Some(time) = point.unmeasured() {
+                unmeasured.sample(&point.labels, time);
             }
         }
         let mut factor = page.family(&catalog::EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR);
@@ -230,8 +236,9 @@ impl Collector {
     }
 }
 
-fn nodes(page: &mut Encoder, ledger: &Ledger) {
-    let nodes = || ledger.hosts().iter().filter_map(|h| Some((h.place(), h.node()?)));
+fn nodes(page: &mut Encoder, ledger: &Ledger, now: Moment) {
+    let heard = || ledger.hosts().iter().filter(|h| h.is_heard(now));
+    let nodes = || heard().filter_map(|h| Some((h.place(), h.node()?)));
     let mut cpus = page.family(&catalog::NODE_CPUS);
     nodes().for_each(|(place, node)| cpus.sample(place, node.cpus));
     let mut clock = page.family(&catalog::NODE_CPU_HERTZ);
@@ -258,7 +265,11 @@ fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &W
 }
 
 fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let present = || shown(ledger, now).filter(|(host, w)| host.is_present(w)).map(|(_, w)| w);
+    let present = || {
+        let now_there =
+            |(host, w): &(&HostAccount, &WorkloadAccount)| host.is_present(w) && host.is_heard(now);
+        shown(ledger, now).filter(now_there).map(|(_, w)| w)
+    };
     let mut power = page.family(&catalog::WORKLOAD_POWER_WATTS);
     for (workload, watts) in present().filter_map(|w| Some((w, w.power()?))) {
         power.sample(workload.labels(), watts.get());

@@ -142,6 +142,9 @@ families! {
             "Power at a point of the building's supply", &[DATACENTER, POINT];
         FACILITY_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_facility_energy_joules_total",
             "Energy that passed a point of the building's supply", &[DATACENTER, POINT];
+        FACILITY_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_facility_unmeasured_seconds_total",
+            "Time in which not all meters of a point of the building's supply could tell",
+            &[DATACENTER, POINT];
         EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR: Gauge GramsPerKilowattHour
             "wattribute_emission_factor_grams_per_kilowatt_hour",
             "CO2e emitted for a kilowatt-hour of the building's electricity", &[
