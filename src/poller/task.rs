@@ -248,7 +248,6 @@ mod tests {
             driver: "snmp",
             address: "127.0.0.1:161".into(),
             defined: "wattribute.yaml:1".into(),
-            defined: "wattribute.yaml:1".into(),
             timing: Timing { interval: Duration::from_secs(10), deadline: Duration::from_secs(5) },
             open: Box::new(move || {
                 Ok(Box::new(Scripted {
@@ -304,6 +303,7 @@ mod tests {
             name: "pdu-1".into(),
             driver: "snmp",
             address: String::new(),
+            defined: "wattribute.yaml:1".into(),
             timing: Timing { interval: Duration::from_secs(10), deadline: Duration::from_secs(5) },
             open: Box::new(|| Err(PollError::new(ErrorKind::Busy, "", ""))),
             failed: Box::new(|_| {}),
