@@ -177,7 +177,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_dead_ledger_ends_the_exporter_instead_of_standing_still() {
         let inventory = Inventory::default();
-        let plan = Plan { meters: vec![], sources: vec![], host_sources: vec![], inventory, named: HashMap::default() };
+        let plan = Plan {
+            meters: vec![],
+            sources: vec![],
+            host_sources: vec![],
+            inventory,
+            named: HashMap::default(),
+        };
         let (profiles, shutdown) = (snmp::Profiles::load(None).unwrap(), CancellationToken::new());
         let path = MetricsPath::new("/metrics").unwrap();
         let run = run(plan, profiles, vec![], path, Arc::new(Breaking::default()), shutdown.clone());

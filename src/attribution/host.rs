@@ -249,8 +249,9 @@ impl HostAccount {
         self.advance(until, store);
     }
 
-    /// The end of an interval that no sample bounds: up to where the best speaking feed is known, or as late as patience
-    /// with the silent ones allows.
+    /// The end of an interval that no sample bounds: up to where the best speaking feed is known, but not over the edge of
+    /// a gap in it, so that what is known after a gap is not lost with it; or as late as patience with the silent ones
+    /// allows.
     fn boundary(&self, store: &Store, now: Moment) -> Option<Moment> {
         let mut patience = Duration::ZERO;
         for supply in &self.supplies {
@@ -259,7 +260,10 @@ impl HostAccount {
                 Supply::Channels(feeds) => {
                     let silence = pricing::patience(feeds, store);
                     match pricing::frontier(feeds, store) {
-                        Some(known) if now.since(known) <= silence => return Some(known),
+                        Some(known) if now.since(known) <= silence => {
+                            let next = |from| feeds.iter().filter_map(|f| store.next_break(*f, from)).min();
+                            return Some(self.settled.and_then(next).map_or(known, |edge| edge.min(known)));
+                        }
                         _ => patience = patience.max(silence),
                     }
                 }

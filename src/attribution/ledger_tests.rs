@@ -73,6 +73,11 @@ struct Room {
 
 impl Room {
     fn new(hosts: usize, idle: Idle, rated: Option<f64>) -> Self {
+        Self::with_sources(hosts, idle, rated, hosts)
+    }
+
+    /// One in which only the first `sources` hosts have a source.
+    fn with_sources(hosts: usize, idle: Idle, rated: Option<f64>, sources: usize) -> Self {
         let meter = |name: String| MeterSettings {
             id: MeterId::new(&name).unwrap(),
             datacenter: datacenter(),
@@ -115,9 +120,9 @@ impl Room {
         };
         let meters = (0..hosts).flat_map(|n| [meter(format!("pdu{n}")), meter(format!("bmc{n}"))]).collect();
         let store = Store::new(meters);
-        let sources: Vec<_> = (0..hosts).map(|n| Some(SourceIndex(n))).collect();
-        let ledger = Ledger::new(&inventory, &sources, &store, at(0.0));
-        Self { store, usage: UsageLog::new((0..hosts).map(source).collect()), ledger }
+        let of_hosts: Vec<_> = (0..hosts).map(|n| (n < sources).then_some(SourceIndex(n))).collect();
+        let ledger = Ledger::new(&inventory, &of_hosts, &store, at(0.0));
+        Self { store, usage: UsageLog::new((0..sources).map(source).collect()), ledger }
     }
 
     fn power(&self, meter: &str, seconds: f64, watts: f64) {
@@ -244,6 +249,20 @@ fn a_silent_outlet_gives_way_to_the_bmc_and_then_to_the_nameplate() {
     // Then half of 400 W for 60 s.
     assert_eq!(r.host_joules(0, Method::Rated), 12_000.0);
     assert_eq!(r.host_joules(0, Method::Measured), 5000.0);
+}
+
+#[test]
+fn a_gap_of_a_host_without_a_hypervisor_ends_where_its_readings_begin_again() {
+    let mut r = Room::with_sources(1, Idle::None, None, 0);
+    // The BMC is always read a little before the PDU.
+    for s in (1..=10).chain(100..=110) {
+        r.power("bmc0", f64::from(s) - 0.5, 80.0);
+        r.power("pdu0", f64::from(s), 100.0);
+        r.settle(f64::from(s));
+    }
+    // From 1 to 10 s and from 100 to 110 s.
+    assert_eq!(r.host_joules(0, Method::Measured), 1900.0);
+    assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::from_secs(90));
 }
 
 #[test]

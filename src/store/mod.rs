@@ -105,6 +105,13 @@ impl Store {
         self.lock(feed.meter)?.track_at(feed.track)?.start()
     }
 
+    /// The latest end of an interval from `from` on in which a feed is either known or unknown as a whole; none if it has no
+    /// gap from there on.
+    #[must_use]
+    pub fn next_break(&self, feed: FeedIndex, from: Moment) -> Option<Moment> {
+        self.lock(feed.meter)?.track_at(feed.track)?.next_break(from)
+    }
+
     /// Energy of a feed from `from` to `to`; none where any part of it is not known.
     #[must_use]
     pub fn energy(&self, feed: FeedIndex, from: Moment, to: Moment) -> Option<Microjoules> {

@@ -46,6 +46,16 @@ impl Track {
         self.points.front().map(|p| p.at)
     }
 
+    /// The latest end of an interval from `from` on that is either known or unknown as a whole: where the next gap begins, or
+    /// ends if `from` lies in it; none if no gap follows.
+    #[must_use]
+    pub fn next_break(&self, from: Moment) -> Option<Moment> {
+        let later = self.points.partition_point(|p| p.at <= from);
+        let gap = self.points.range(later..).position(|p| !p.known)? + later;
+        let begin = gap.checked_sub(1).and_then(|before| self.points.get(before)).map(|p| p.at);
+        begin.filter(|b| *b > from).or(self.points.get(gap).map(|p| p.at))
+    }
+
     /// Energy drawn from `from` to `to`; none where any part of that is not known. The parts of an interval add up to the
     /// whole, to the microjoule.
     #[must_use]
@@ -123,6 +133,18 @@ mod tests {
         assert_eq!(t.between(at(90), at(100)), Some(Microjoules(100)));
         assert_eq!(t.frontier(), Some(at(100)));
         assert_eq!(Track::default().between(at(0), at(1)), None);
+    }
+
+    #[test]
+    fn an_interval_is_broken_where_a_gap_begins_and_where_it_ends() {
+        let t =
+            track(&[(10, 0, false), (20, 100, true), (30, 200, true), (90, 200, false), (100, 300, true)]);
+        assert_eq!(t.next_break(at(5)), Some(at(10)), "before the first reading");
+        assert_eq!(t.next_break(at(10)), Some(at(30)));
+        assert_eq!(t.next_break(at(30)), Some(at(90)));
+        assert_eq!(t.next_break(at(40)), Some(at(90)));
+        assert_eq!(t.next_break(at(90)), None);
+        assert_eq!(Track::default().next_break(at(0)), None);
     }
 
     proptest! {
