@@ -144,10 +144,12 @@ impl HostAccount {
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
     pub fn methods(&self) -> impl Iterator<Item = Method> {
         Method::ALL.into_iter().filter(|method| {
-            self.supplies.iter().any(|supply| match supply {
-                Supply::Channels(_) => *method == Method::Measured,
-                Supply::Rated(_) => *method == Method::Rated,
-            })
+            // Only a device that has spoken says that it merely estimates.
+            *self.energy.get(*method) > Microjoules::ZERO
+                || self.supplies.iter().any(|supply| match supply {
+                    Supply::Channels(_) => *method == Method::Measured,
+                    Supply::Rated(_) => *method == Method::Rated,
+                })
         })
     }
 

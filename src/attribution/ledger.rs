@@ -19,7 +19,7 @@ use crate::workloads::{SourceIndex, UsageLog};
 pub enum Method {
     /// From meters.
     Measured,
-    /// From the nameplate.
+    /// From the nameplate, or a device's own estimate.
     Rated,
 }
 

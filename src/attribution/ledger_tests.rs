@@ -266,6 +266,24 @@ fn a_gap_of_a_host_without_a_hypervisor_ends_where_its_readings_begin_again() {
 }
 
 #[test]
+fn what_a_device_only_estimates_is_never_called_measured() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in [0.0, 10.0] {
+        let power = Measure::Power(Watts::new(100.0).unwrap());
+        let reading = Reading {
+            quality: crate::model::Quality::Estimated,
+            ..Reading::measured(ChannelId::new("input").unwrap(), power)
+        };
+        let meter = r.store.find(&MeterId::new("pdu0").unwrap()).unwrap();
+        r.store.apply(meter, &Batch { readings: vec![reading], identity: None }, at(s));
+        r.sample(0, usage(s, None, vec![vm("a-1", 1, Some(s), 1, 1)]));
+    }
+    r.settle(10.0);
+    assert_eq!((r.host_joules(0, Method::Measured), r.host_joules(0, Method::Rated)), (0.0, 1000.0));
+    assert!(r.ledger.hosts()[0].methods().any(|m| m == Method::Rated));
+}
+
+#[test]
 fn what_nobody_can_price_is_counted_and_not_guessed() {
     let mut r = Room::new(1, Idle::None, None);
     r.power("pdu0", 0.0, 100.0);

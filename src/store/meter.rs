@@ -232,6 +232,13 @@ impl Meter {
         }
     }
 
+    /// Whether the device itself only estimates a feed's power; none before its first reading.
+    pub(super) fn feed_quality(&self, track: usize) -> Option<Quality> {
+        let (id, _) = self.tracks.get(track)?;
+        let channel = self.channels.get(*self.by_id.get(id)?)?;
+        channel.latest(Quantity::Power).or_else(|| channel.latest(Quantity::Energy)).map(|l| l.quality)
+    }
+
     pub(super) fn fail(&mut self, error: &PollError, now: Moment) {
         self.last_error = Some((now, error.clone()));
     }

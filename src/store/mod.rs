@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Watts};
+use crate::model::{Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Quality, Watts};
 
 pub mod energy;
 mod meter;
@@ -129,6 +129,12 @@ impl Store {
     #[must_use]
     pub fn power(&self, feed: FeedIndex, now: Moment) -> Option<Watts> {
         self.lock(feed.meter)?.feed_power(feed.track, now)
+    }
+
+    /// How a feed's readings come to be; none before the first.
+    #[must_use]
+    pub fn quality(&self, feed: FeedIndex) -> Option<Quality> {
+        self.lock(feed.meter)?.feed_quality(feed.track)
     }
 
     /// How long a feed may be silent before others stand in for it.

@@ -27,7 +27,8 @@ const POINT: Label = label(
 
 const OF_CHANNEL: &[Label] = &[DATACENTER, METER, CHANNEL];
 const OF_HOST: &[Label] = &[DATACENTER, COMPONENT, HOST];
-const METHOD: Label = label("method", "`measured` by a meter, `rated` from a configured rating");
+const METHOD: Label =
+    label("method", "`measured` by a meter, `rated` from a configured rating or a device's own estimate");
 const OF_NODE: &[Label] = &[DATACENTER, HOST];
 const OF_VM: &[Label] = &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID];
 
