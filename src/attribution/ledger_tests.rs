@@ -1,4 +1,5 @@
 //! Claims about the ledger: what goes in comes out, whatever the fleet does.
+//! Long, since every claim is made in the same room (`Room`): meters, hosts and samples by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
