@@ -1,6 +1,5 @@
 //! What the file may say: every key, its meaning, its limits. The doc comments and limits are what editors show through
 //! the JSON Schema. What the values mean together is in `check`. Long because it is the whole file format in one place.
-//! Long, since the comment on each key is what an editor shows of it.
 
 use garde::Validate;
 use schemars::JsonSchema;
