@@ -95,7 +95,7 @@ def sensor(number, kind, unit, factor, entity, name):
 
 
 def fru():
-    fields = b''.join(bytes([0xc0 | len(f)]) + f for f in (b'ACME', b'Rack 1U', b'P1', b'1', b'S-4711')) + b'\xc1'
+    fields = b''.join(bytes([0xc0 | len(f)]) + f for f in (b'ACME', b'Rack 1U', b'P1', b'10', b'S-4711')) + b'\xc1'
     area = b'\1' + bytes([(len(fields) + 3) // 8 + 1]) + b'\0' + fields
     # Its last byte is a checksum, which is not looked at.
     area += bytes(-len(area) % 8 or 8)
