@@ -13,6 +13,7 @@ each with `done`:
   slots N       size of the session table
   suites A,B    cipher suites that are offered and accepted; `hidden` in front offers none, but accepts them
   forget 0      loses all sessions, as a restart does
+  sync 0        nothing
   scan N        state byte of the sensors: 192 has a reading, 32 is unavailable
 """
 import hmac

@@ -77,23 +77,28 @@ impl Bmc {
         self.done.recv_timeout(Duration::from_secs(10)).expect("bmc.py died");
     }
 
-    pub fn opened(&self) -> usize {
+    /// Sessions opened up to now.
+    pub fn opened(&mut self) -> usize {
+        // It answers in order: what it said before this has been counted.
+        self.set("sync", 0);
         self.opened.load(Ordering::SeqCst)
     }
 
-    pub fn closed(&self) -> usize {
+    pub fn closed(&mut self) -> usize {
+        self.set("sync", 0);
         self.closed.load(Ordering::SeqCst)
     }
 
     /// Waits until as many sessions were closed as were opened, at least `least`.
-    pub async fn all_closed(&self, least: usize) {
+    pub async fn all_closed(&mut self, least: usize) {
         for _ in 0..500 {
             if self.opened() >= least && self.opened() == self.closed() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{} opened, {} closed", self.opened(), self.closed());
+        let (opened, closed) = (self.opened(), self.closed());
+        panic!("{opened} opened, {closed} closed");
     }
 }
 

@@ -174,7 +174,7 @@ async fn a_driver_dropped_at_any_moment_gives_its_session_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rare_polls_open_and_close_their_own_session() {
-    let bmc = Bmc::start();
+    let mut bmc = Bmc::start();
     let mut driver = open(Settings { keep_session: false, ..brief(&bmc) }, &shared());
     for polls in 1..=3 {
         assert_eq!(value(&driver.poll().await.unwrap(), "input", Quantity::Power), Some(245.0));
@@ -185,7 +185,7 @@ async fn rare_polls_open_and_close_their_own_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_higher_level_is_raised_where_it_is_asked_for() {
-    let bmc = Bmc::start();
+    let mut bmc = Bmc::start();
     for privilege in [Privilege::Operator, Privilege::Administrator] {
         let mut driver = open(Settings { privilege, ..brief(&bmc) }, &shared());
         driver.poll().await.unwrap();

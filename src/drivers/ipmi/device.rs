@@ -191,9 +191,8 @@ impl Device {
         }
         let reply = self.ask(dcmi::get_power_reading()).await?;
         let value = match dcmi::PowerReading::parse(&reply) {
-            // Not measuring; or in the middle of a restart.
-            Ok(power) if !power.active => Err(No::Malformed),
-            Ok(power) if power.current == 0 && !self.is_off().await? => Err(No::Malformed),
+            Ok(power) if !power.active => Err(No::NotMeasuring),
+            Ok(power) if power.current == 0 && !self.is_off().await? => Err(No::NotMeasuring),
             Ok(power) => Watts::new(f64::from(power.current)).map_err(|_| No::Malformed),
             Err(no) => Err(no),
         };
@@ -303,7 +302,8 @@ impl Device {
         let source = match &self.dcmi {
             Dcmi::Works => "dcmi".to_owned(),
             Dcmi::Unknown => by_sensor,
-            Dcmi::Rests(No::Malformed, _) => format!("{by_sensor} (dcmi: not measuring)"),
+            Dcmi::Rests(No::Malformed, _) => format!("{by_sensor} (dcmi: broken answer)"),
+            Dcmi::Rests(No::NotMeasuring, _) => format!("{by_sensor} (dcmi: not measuring)"),
             Dcmi::Rests(No::Code(code), _) => format!("{by_sensor} (dcmi: {})", code.name()),
         };
         let suite = self.link.as_ref().and_then(Link::suite).map_or(0, Suite::id);

@@ -139,6 +139,7 @@ pub fn why(no: No) -> String {
     match no {
         No::Code(code) => format!("{} ({:02X}h)", code.name(), code.0),
         No::Malformed => "an empty or broken answer".to_owned(),
+        No::NotMeasuring => "the BMC is not measuring".to_owned(),
     }
 }
 
@@ -158,7 +159,7 @@ pub fn nothing(what: &str, no: No, settings: &Settings) -> PollError {
         No::Code(code) if code.passes() => {
             PollError::new(ErrorKind::Busy, cause, "nothing to do once: the BMC is busy or restarting")
         }
-        No::Code(_) | No::Malformed => PollError::new(
+        No::Code(_) | No::Malformed | No::NotMeasuring => PollError::new(
             ErrorKind::NoReading,
             cause,
             "meter the host over Redfish or at the PDU, or try `readings: sensors`",

@@ -80,6 +80,8 @@ pub enum No {
     Code(Code),
     /// It completed it well, but the data are not what the command answers.
     Malformed,
+    /// It has no value: it says that it is not measuring, or shows 0 W of a machine that is on.
+    NotMeasuring,
 }
 
 /// The data of a reply that completed well.
