@@ -4,21 +4,22 @@
 //!
 //! ```text
 //! wire -> drivers -> poller -> store (latest value, energy) -> attribution (ledger) -> exposition -> /metrics
-//!                                ^                                ^
-//!                              (push)                  inventory + workloads
+//!                                                                 ^
+//!                                                      inventory + workloads
 //! ```
 //!
 //! 1. [`poller`] asks a driver ([`drivers::Driver::poll`]) under a deadline; the driver's pure parser turns bytes into a
 //!    [`model::Batch`].
 //! 2. [`store::Store::apply`] keeps the latest value of each channel and integrates energy.
-//! 3. Each tick the ledger gives every host's joules away by [`attribution::split`], to the microjoule.
+//! 3. Each tick the ledger gives every host's joules away by [`attribution::split`](mod@attribution::split), to the microjoule.
 //! 4. A scrape only reads: it never polls and never waits for a device.
 //!
 //! # Who may import whom
 //!
-//! `model` imports nothing. `config`, `store`, `inventory`, `drivers`, `workloads` import `model`. `attribution` imports
-//! `model`, `store`, `inventory`, `workloads`. `exposition` reads `store` and `attribution`. `poller` and `http` sit
-//! above; `app` wires; `cli` calls `app`. `config` and `drivers` never meet. `tests/architecture.rs` holds the table.
+//! `model` imports nothing. `config`, `store`, `inventory`, `drivers`, `workloads`, `poller` and `sim` import `model` alone.
+//! `attribution` imports `model`, `store`, `inventory`, `workloads`. `exposition` reads those and the poller's counts;
+//! `http` serves `exposition`'s pages; `app` wires; `cli` calls `app`. `config` and `drivers` never meet, nor do `sim` and
+//! `drivers`. `tests/architecture.rs` holds the table, `docs/architecture.md` explains it.
 //!
 //! # Invariants
 //!

@@ -1,10 +1,9 @@
 //! Arguments and exit code; everything else is in the library.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
-use wattribute::cli::{Cli, Command, check, demo, read, serve};
+use wattribute::cli::{Cli, Command, check, demo, print, read, serve};
 use wattribute::config;
 
 #[global_allocator]
@@ -22,16 +21,21 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     match command {
         Command::Check(args) => return check::run(&args),
-        Command::Schema => println!("{}", config::json_schema()),
+        Command::Schema => print(&format!("{}\n", config::json_schema()))?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "wattribute", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "wattribute", &mut script);
+            print(&String::from_utf8(script)?)?;
         }
-        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?,
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            print(&String::from_utf8(page)?)?;
+        }
         Command::Serve(args) => return runtime()?.block_on(serve::run(args)),
         Command::Read(args) => return runtime()?.block_on(read::run(&args)),
         Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
     }
-    std::io::stdout().flush()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -78,9 +78,9 @@ struct Sample {
 
 /// Values of every kind, and as a parser must read them. Counters and histograms are not negative.
 fn values() -> Vec<(Value, f64)> {
-    let energy = |micro: u64| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000).parse().unwrap();
+    let energy = |micro: u128| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000).parse().unwrap();
     let floats = [0.0, 0.1, 137.25, 1e-9, 1e21, 123_456_789.123_456_78, f64::MAX, 9_007_199_254_740_993.0];
-    let energies = [0, 1, 999_999, 3_600_000_000_000, u64::MAX];
+    let energies = [0, 1, 999_999, 3_600_000_000_000, u128::from(u64::MAX), u128::MAX];
     let mut all: Vec<_> = floats.map(|v| (Value::Float(v), v)).to_vec();
     all.extend(energies.map(|v| (Value::Energy(Microjoules(v)), energy(v))));
     all.push((Value::Count(u64::MAX), 18_446_744_073_709_551_615.0));

@@ -10,6 +10,10 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 command -v cargo >/dev/null || die "cargo is missing; install Rust 1.90 or newer from https://rustup.rs"
+if [[ $what == test ]]; then
+  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
+    || die "cargo fmt or cargo clippy is missing; run: rustup component add rustfmt clippy"
+fi
 
 missing=()
 while read -r package uses _; do
@@ -18,21 +22,38 @@ while read -r package uses _; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done <tests/packages.txt
 
+as_root() { if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi; }
+
+# Installs packages without starting their services (Prometheus, nginx, snmpd, libvirtd): we start our own, on our own
+# ports. A machine with a policy of its own keeps it.
+install_packages() {
+  local policy=/usr/sbin/policy-rc.d log unit
+  log=$(mktemp)
+  if [[ ! -e $policy ]]; then
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  as_root apt-get update -qq >"$log" 2>&1 || true
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1 </dev/null \
+    || { tail -20 "$log" >&2; die "apt-get failed; please install: $*"; }
+  rm -f "$log"
+  # Nor shall they start with the machine's next boot, unless their owner wants it.
+  command -v systemctl >/dev/null || return 0
+  for package in prometheus nginx snmpd libvirt-daemon-system; do
+    [[ " $* " == *" $package "* ]] || continue
+    for unit in $(dpkg -L "$package" "$package-common" 2>/dev/null | sed -nE 's|.*/systemd/system/([^/@]+\.(service\|socket))$|\1|p'); do
+      as_root systemctl disable -q "$unit" 2>/dev/null || true
+    done
+    say "$package: installed, its service neither started nor enabled"
+  done
+}
+
 if ((${#missing[@]})); then
   command -v apt-get >/dev/null || die "please install: ${missing[*]}"
-  as_root=()
-  if [[ $(id -u) != 0 ]]; then
-    command -v sudo >/dev/null || die "not root and no sudo; please install: ${missing[*]}"
-    as_root=(sudo)
-  fi
+  [[ $(id -u) == 0 ]] || command -v sudo >/dev/null || die "not root and no sudo; please install: ${missing[*]}"
   say "installing from the distribution's packages: ${missing[*]}"
-  log=$(mktemp)
-  # A package may want to start its service at once; we start our own, on our own ports.
-  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-  "${as_root[@]}" apt-get update -qq >"$log" 2>&1 || true
-  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >>"$log" 2>&1 \
-    || { tail -20 "$log" >&2; die "apt-get failed; please install: ${missing[*]}"; }
-  rm -f "$log"
+  (install_packages "${missing[@]}")
 fi
 
 [[ $what == test ]] || exit 0

@@ -1,5 +1,5 @@
-//! The application: [`plan`] turns a checked configuration into what may run (pure, shared by `serve`, `check` and
-//! `read`), [`run`] runs it until it is told to stop.
+//! The application: [`plan()`] turns a checked configuration into what may run (pure, shared by `serve`, `check` and
+//! `read`), [`run()`] runs it until it is told to stop.
 
 mod pages;
 pub mod plan;

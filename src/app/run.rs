@@ -28,8 +28,17 @@ const FEED_PATIENCE: Duration = Duration::from_secs(15);
 /// The longest that shutdown waits for devices to give their sessions back.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The ledger's task died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger died; this is a bug: please report it with the log")]
+pub struct LedgerDied;
+
 /// Runs `plan` until `shutdown` is cancelled, serving on the listeners. Every session is given back before it returns, as far as
 /// devices answer within ten seconds.
+///
+/// # Errors
+/// If the ledger dies: a page that stands still for ever looks like a building that draws nothing, so the whole exporter
+/// ends, and who started it may start it anew.
 pub async fn run(
     plan: Plan,
     profiles: snmp::Profiles,
@@ -37,7 +46,7 @@ pub async fn run(
     metrics_path: MetricsPath,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
-) {
+) -> Result<(), LedgerDied> {
     let store = Arc::new(Store::new(plan.meters.iter().map(|m| m.settings.clone()).collect()));
     let usage = Arc::new(UsageLog::new(plan.sources.iter().map(|s| s.settings.clone()).collect()));
     let ledger = Arc::new(Mutex::new(Ledger::new(&plan.inventory, &plan.host_sources, &store, clock.now())));
@@ -73,16 +82,24 @@ pub async fn run(
         tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
     }
     tasks.spawn(watch_feeds(Arc::clone(&store), plan.named, shutdown.clone()));
-    tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
+    let settling = tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
     for listener in listeners {
         let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
         tasks.spawn(http::serve(listener, router, Limits::default(), shutdown.clone()));
     }
     tasks.close();
-    shutdown.cancelled().await;
+    let ended = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        ended = settling => ended.map_err(|died| {
+            tracing::error!(%died, "the ledger died, everything stops");
+            LedgerDied
+        }),
+    };
+    shutdown.cancel();
     if timeout(SHUTDOWN_DEADLINE, tasks.wait()).await.is_err() {
         tracing::warn!("some devices did not give their sessions back in time");
     }
+    ended
 }
 
 /// Only the device can tell whether it has the channels that feeds name: says once which it has not, a while after it first
@@ -131,5 +148,46 @@ async fn tick(
         }
         ledger.lock().unwrap_or_else(PoisonError::into_inner).settle(&store, &usage, clock.now());
         generation.next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::inventory::Inventory;
+    use crate::model::Moment;
+
+    /// A clock whose spring breaks.
+    #[derive(Default)]
+    struct Breaking(AtomicU32);
+
+    impl Clock for Breaking {
+        fn now(&self) -> Moment {
+            assert!(self.0.fetch_add(1, Ordering::SeqCst) < 5, "broken");
+            Moment::ZERO
+        }
+
+        fn unix_seconds(&self) -> f64 {
+            0.0
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_ledger_ends_the_exporter_instead_of_standing_still() {
+        let inventory = Inventory::default();
+        let plan = Plan {
+            meters: vec![],
+            sources: vec![],
+            host_sources: vec![],
+            inventory,
+            named: HashMap::default(),
+        };
+        let (profiles, shutdown) = (snmp::Profiles::load(None).unwrap(), CancellationToken::new());
+        let path = MetricsPath::new("/metrics").unwrap();
+        let run = run(plan, profiles, vec![], path, Arc::new(Breaking::default()), shutdown.clone());
+        assert_eq!(timeout(Duration::from_secs(60), run).await, Ok(Err(LedgerDied)));
+        assert!(shutdown.is_cancelled());
     }
 }

@@ -1,27 +1,24 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::capacity::capacity;
+use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
-use super::ledger::{ByMethod, Method, TenantAccount, charge};
+use super::ledger::{ByMethod, Method};
 use super::pricing::{self, Opening, Price, Pricing, Supply};
-use super::split::{Capacity, Claim, split};
+use super::split::{Claim, split};
+use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle, Tenants};
-use crate::model::{
-    DatacenterId, Joules, LabelSet, Microjoules, Moment, ProjectId, Ratio, Watts, WorkloadId,
-};
+use crate::model::{Joules, LabelSet, Microjoules, Moment, Watts};
 use crate::store::Store;
-use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog, Workload};
+use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
-/// A hypervisor may be silent this long before its host's energy is settled without it. Until then the interval grows,
-/// and CPU counters, which go on counting, still tell whose it was.
+/// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
+/// it. Until then the interval grows, and CPU counters, which go on counting, still tell whose it was.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
-
-/// How long the account of a workload that left is kept, so that its counters go on if it comes back.
-const KEEP_DEPARTED: Duration = Duration::from_secs(3600);
 
 /// Part of a host's energy that is no workload's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,25 +38,17 @@ pub struct HostAccount {
     info: LabelSet,
     supplies: Vec<Supply>,
     source: Option<SourceIndex>,
+    patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
     pending: VecDeque<Usage>,
-    sampled: Option<Moment>,
     busy: Option<(Moment, CpuNanos)>,
     node: Option<Node>,
     learner: IdleLearner,
     energy: ByMethod<Microjoules>,
     overhead: ByMethod<Overhead>,
-    departed: Microjoules,
     unmeasured: Duration,
-    workloads: BTreeMap<WorkloadId, WorkloadAccount>,
-}
-
-/// An interval that is being settled.
-#[derive(Debug, Clone, Copy)]
-struct Interval {
-    from: Moment,
-    until: Moment,
+    guests: Guests,
 }
 
 impl HostAccount {
@@ -83,18 +72,17 @@ impl HostAccount {
             place,
             info,
             source,
+            patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
             pending: VecDeque::new(),
-            sampled: None,
             busy: None,
             node: None,
             learner: IdleLearner::default(),
             energy: ByMethod::default(),
             overhead: ByMethod::default(),
-            departed: Microjoules::ZERO,
             unmeasured: Duration::ZERO,
-            workloads: BTreeMap::new(),
+            guests: Guests::default(),
             host,
         }
     }
@@ -138,7 +126,7 @@ impl HostAccount {
     /// What of it was of workloads whose accounts are closed.
     #[must_use]
     pub const fn departed(&self) -> Microjoules {
-        self.departed
+        self.guests.departed()
     }
 
     /// Time for which no feed could tell.
@@ -147,31 +135,39 @@ impl HostAccount {
         self.unmeasured
     }
 
-    /// Whether anything has been settled.
+    /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.settled.is_some()
+    pub const fn settled(&self) -> Option<Moment> {
+        self.settled
     }
 
-    /// The methods by which it has been or may be known.
+    /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
     pub fn methods(&self) -> impl Iterator<Item = Method> {
-        let metered = self.supplies.iter().any(|s| matches!(s, Supply::Channels(_)));
-        let rated = self.energy.rated > Microjoules::ZERO || !metered;
-        Method::ALL.into_iter().filter(move |m| match m {
-            Method::Measured => metered,
-            Method::Rated => rated,
+        Method::ALL.into_iter().filter(|method| {
+            // Only a device that has spoken says that it merely estimates.
+            *self.energy.get(*method) > Microjoules::ZERO
+                || self.supplies.iter().any(|supply| match supply {
+                    Supply::Channels(_) => *method == Method::Measured,
+                    Supply::Rated(_) => *method == Method::Rated,
+                })
         })
     }
 
-    /// Its workloads' accounts, by id.
+    /// Its workloads' accounts, by id; last those with projects that no longer own the workload.
     pub fn workloads(&self) -> impl Iterator<Item = &WorkloadAccount> {
-        self.workloads.values()
+        self.guests.iter()
     }
 
     /// Whether a workload was listed in the last sample.
     #[must_use]
     pub fn is_present(&self, workload: &WorkloadAccount) -> bool {
-        workload.seen().is_some() && workload.seen() == self.sampled
+        self.guests.is_present(workload)
+    }
+
+    /// Whether the hypervisor's last sample is recent enough to say how things are now.
+    #[must_use]
+    pub fn is_heard(&self, now: Moment) -> bool {
+        self.guests.sampled().is_some_and(|at| now.since(at) <= self.patience)
     }
 
     /// The node as last told.
@@ -200,48 +196,41 @@ impl HostAccount {
     }
 
     /// Settles all intervals that have become known.
-    pub(super) fn settle(
-        &mut self,
-        store: &Store,
-        usage: &UsageLog,
-        names: &Tenants,
-        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-        now: Moment,
-    ) {
+    pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, tenants: &mut TenantBook, now: Moment) {
         if let Some(source) = self.source {
             usage.take(source, &mut self.pending);
+            self.patience = SOURCE_PATIENCE.max(usage.stale_after(source));
         }
         while let Some(sample) = self.pending.pop_front() {
             let Some(from) = self.settled else {
-                if !self.open(sample, store, names, now) {
+                if !self.open(sample, store, &tenants.names, now) {
                     break;
                 }
                 continue;
             };
+            if sample.at <= from {
+                // Its time was settled without it; its counters start the next interval.
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, &tenants.names);
+                continue;
+            }
             let interval = Interval { from, until: sample.at };
             match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
                 Pricing::Wait => {
                     self.pending.push_front(sample);
                     break;
                 }
-                Pricing::Known(price) => self.share(interval, Some(&sample), price, names, tenants),
-                Pricing::Unknown => self.skip(interval, Some(&sample), names),
+                Pricing::Known(price) => self.share(interval, Some(&sample), price, tenants),
+                Pricing::Unknown => self.skip(interval, Some(&sample), &tenants.names),
             }
             self.advance(sample.at, store);
         }
-        self.settle_without_usage(store, names, tenants, now);
-        self.close_departed(now);
+        self.settle_without_usage(store, tenants, now);
+        self.guests.close_departed();
     }
 
     /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
-    fn settle_without_usage(
-        &mut self,
-        store: &Store,
-        names: &Tenants,
-        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-        now: Moment,
-    ) {
-        let waits = |since: Moment| now.since(since) <= SOURCE_PATIENCE;
+    fn settle_without_usage(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
+        let waits = |since: Moment| now.since(since) <= self.patience;
         if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
             return;
         }
@@ -256,14 +245,15 @@ impl HostAccount {
         let interval = Interval { from, until };
         match pricing::price(&self.supplies, store, self.opened, from, until, now) {
             Pricing::Wait => return,
-            Pricing::Known(price) => self.share(interval, None, price, names, tenants),
-            Pricing::Unknown => self.skip(interval, None, names),
+            Pricing::Known(price) => self.share(interval, None, price, tenants),
+            Pricing::Unknown => self.skip(interval, None, &tenants.names),
         }
         self.advance(until, store);
     }
 
-    /// The end of an interval that no sample bounds: up to where the best speaking feed is known, or as late as patience
-    /// with the silent ones allows.
+    /// The end of an interval that no sample bounds: up to where the best speaking feed is known, but not over the edge of
+    /// a gap in it, so that what is known after a gap is not lost with it; or as late as patience with the silent ones
+    /// allows.
     fn boundary(&self, store: &Store, now: Moment) -> Option<Moment> {
         let mut patience = Duration::ZERO;
         for supply in &self.supplies {
@@ -272,14 +262,16 @@ impl HostAccount {
                 Supply::Channels(feeds) => {
                     let silence = pricing::patience(feeds, store);
                     match pricing::frontier(feeds, store) {
-                        Some(known) if now.since(known) <= silence => return Some(known),
+                        Some(known) if now.since(known) <= silence => {
+                            let next = |from| feeds.iter().filter_map(|f| store.next_break(*f, from)).min();
+                            return Some(self.settled.and_then(next).map_or(known, |edge| edge.min(known)));
+                        }
                         _ => patience = patience.max(silence),
                     }
                 }
             }
         }
-        let late = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
-        now.nanos().checked_sub(late).map(Moment::from_nanos).filter(|m| *m >= self.opened)
+        Some(now.before(patience)).filter(|overdue| *overdue >= self.opened)
     }
 
     /// The first sample that a feed can price opens the account. False: ask again later.
@@ -311,23 +303,16 @@ impl HostAccount {
 
     /// An interval that nobody can price: its seconds are counted, and the counters read at its end start the next.
     fn skip(&mut self, interval: Interval, sample: Option<&Usage>, names: &Tenants) {
-        self.unmeasured += interval.until.since(interval.from);
+        self.unmeasured += interval.time();
         if let Some(sample) = sample {
             self.claims(interval, sample, names);
         }
-        self.workloads.values_mut().for_each(WorkloadAccount::unknown_power);
+        self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
     }
 
     /// Gives an interval's energy away.
-    fn share(
-        &mut self,
-        interval: Interval,
-        sample: Option<&Usage>,
-        price: Price,
-        names: &Tenants,
-        tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-    ) {
-        let time = interval.until.since(interval.from);
+    fn share(&mut self, interval: Interval, sample: Option<&Usage>, price: Price, tenants: &mut TenantBook) {
+        let time = interval.time();
         let Price { method, energy } = price;
         *self.energy.get_mut(method) += energy;
         let Some(sample) = sample else {
@@ -336,62 +321,35 @@ impl HostAccount {
             let overhead = self.overhead.get_mut(method);
             overhead.unallocated += idle;
             overhead.hypervisor += energy.since(idle);
-            self.workloads.values_mut().for_each(WorkloadAccount::unknown_power);
+            self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
         };
-        let (claims, busy) = self.claims(interval, sample, names);
+        let (claims, busy) = self.claims(interval, sample, &tenants.names);
         if method == Method::Measured {
             self.learn(energy, busy, &claims, time);
         }
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        let capacity = self.capacity(time, busy.map_or(0, |b| b.saturating_sub(used)));
+        let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
+        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor);
         let parts = split(energy, self.idle_energy(time), capacity, &claims);
         let overhead = self.overhead.get_mut(method);
         overhead.hypervisor += parts.hypervisor;
         overhead.unallocated += parts.unallocated;
-        for (account, share) in self.workloads.values_mut().zip(parts.shares) {
+        for (account, share) in self.guests.iter_mut().zip(parts.shares) {
             account.book(method, share, time);
             let charged = Price { method, energy: share.idle + share.dynamic };
             if charged.energy > Microjoules::ZERO {
-                charge(
-                    tenants,
-                    names,
-                    &self.host.datacenter,
-                    account.project(),
-                    &account.info().project_name,
-                    charged,
-                );
+                let told = &account.info().project_name;
+                tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);
             }
         }
     }
 
     /// Every account's claim of the interval, in the accounts' order, and the node's busy time in it, ns.
     fn claims(&mut self, interval: Interval, sample: &Usage, names: &Tenants) -> (Vec<Claim>, Option<u64>) {
-        let Interval { from, until } = interval;
-        let was_sampled = self.sampled.is_some();
-        let mut claimed: BTreeMap<&WorkloadId, Claim> = BTreeMap::new();
-        for workload in &sample.workloads {
-            let is_new = was_sampled && self.is_absent(workload);
-            let account = self.account(workload, names);
-            claimed.insert(&workload.info.id, account.claim(workload, from, until, is_new));
-        }
-        let limit = self.cpu_limit(sample, until.since(from));
-        let claims = self
-            .workloads
-            .iter_mut()
-            .map(|(id, account)| {
-                let mut claim = claimed.get(id).copied().unwrap_or_else(|| account.leave(from, until));
-                claim.cpu_nanos = claim.cpu_nanos.min(limit);
-                claim
-            })
-            .collect();
-        self.sampled = Some(until);
+        let limit = self.cpu_limit(sample, interval.time());
+        let claims = self.guests.claims(&self.host, names, interval, sample, limit);
         (claims, self.busy_nanos(sample, interval))
-    }
-
-    /// Whether the last sample did not list this workload.
-    fn is_absent(&self, workload: &Workload) -> bool {
-        self.workloads.get(&workload.info.id).is_none_or(|a| !self.is_present(a))
     }
 
     /// No workload can use more CPU time than the host has.
@@ -407,44 +365,7 @@ impl HostAccount {
         let busy = sample.node.as_ref()?.busy?;
         let (at, before) = self.busy.replace((interval.until, busy))?;
         let gained = busy.0.checked_sub(before.0)?;
-        Some(scale(gained, interval.until.since(interval.from), interval.until.since(at)))
-    }
-
-    /// Finds or opens the account of a workload. One that has changed hands gets a new account.
-    fn account(&mut self, workload: &Workload, names: &Tenants) -> &mut WorkloadAccount {
-        let info = &workload.info;
-        let project = info
-            .project_id
-            .clone()
-            .or_else(|| names.by_domain(&info.domain).cloned())
-            .unwrap_or_else(ProjectId::unassigned);
-        let (datacenter, host) = (&self.host.datacenter, &self.host.id);
-        if self.workloads.get(&info.id).is_some_and(|a| *a.project() != project)
-            && let Some(old) = self.workloads.remove(&info.id)
-        {
-            self.departed += old.total();
-        }
-        let name = names.name(&project).unwrap_or(&info.project_name).to_owned();
-        let account = self
-            .workloads
-            .entry(info.id.clone())
-            .or_insert_with(|| WorkloadAccount::new(Arc::clone(info), project, &name, datacenter, host));
-        account.refresh(info, &name, datacenter, host);
-        account
-    }
-
-    /// What may be reserved, and what the host used itself.
-    fn capacity(&self, time: Duration, hypervisor_nanos: u64) -> Capacity {
-        let Some(node) = &self.node else { return Capacity { hypervisor_nanos, ..Capacity::default() } };
-        let nanos = time.as_nanos();
-        Capacity {
-            hypervisor_nanos,
-            vcpu_nanos: over_committed(u128::from(node.cpus) * nanos, self.host.cpu_overcommit),
-            memory_kib_nanos: over_committed(
-                u128::from(node.memory_bytes / 1024) * nanos,
-                self.host.memory_overcommit,
-            ),
-        }
+        Some(scale(gained, interval.time(), interval.until.since(at)))
     }
 
     fn idle_energy(&self, time: Duration) -> Microjoules {
@@ -459,22 +380,4 @@ impl HostAccount {
             self.learner.learn(power, share, time);
         }
     }
-
-    /// Closes the accounts of workloads that left long ago; their energy stays with the host and the tenant.
-    fn close_departed(&mut self, now: Moment) {
-        let departed = &mut self.departed;
-        self.workloads.retain(|_, account| {
-            let keep = account.seen().is_none_or(|at| now.since(at) <= KEEP_DEPARTED);
-            if !keep {
-                *departed += account.total();
-            }
-            keep
-        });
-    }
-}
-
-/// `amount` times an overcommit ratio, in thousandths.
-fn over_committed(amount: u128, ratio: Ratio) -> u128 {
-    let thousandths = Duration::try_from_secs_f64(ratio.get()).map_or(1000, |d| d.as_millis());
-    amount.saturating_mul(thousandths) / 1000
 }

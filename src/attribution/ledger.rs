@@ -4,10 +4,12 @@
 //! that same interval. It is settled once its best feed is known for all of it. Nothing here reads a clock or a device.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::host::HostAccount;
-use super::pricing::Price;
-use crate::inventory::{FacilityPoint, Inventory, Tenants};
+use super::pricing;
+use super::tenants::{TenantAccount, TenantBook};
+use crate::inventory::{FacilityPoint, Inventory};
 use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, ProjectId, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{SourceIndex, UsageLog};
@@ -17,22 +19,13 @@ use crate::workloads::{SourceIndex, UsageLog};
 pub enum Method {
     /// From meters.
     Measured,
-    /// From the nameplate.
+    /// From the nameplate, or a device's own estimate.
     Rated,
 }
 
 impl Method {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Measured, Self::Rated];
-
-    /// The word in the `method` label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Measured => "measured",
-            Self::Rated => "rated",
-        }
-    }
 }
 
 /// A value for each method.
@@ -62,19 +55,6 @@ impl<T> ByMethod<T> {
     }
 }
 
-/// What a tenant has been charged in one data centre, over all VMs it ever had.
-#[derive(Debug)]
-pub struct TenantAccount {
-    /// `datacenter`, `project_id`, rendered.
-    pub labels: LabelSet,
-    /// `project_id`, `project_name`, rendered.
-    pub info: LabelSet,
-    /// Its name, as last told.
-    pub name: String,
-    /// Its energy.
-    pub energy: ByMethod<Microjoules>,
-}
-
 /// A facility meter point's account.
 #[derive(Debug)]
 pub struct FacilityAccount {
@@ -83,6 +63,7 @@ pub struct FacilityAccount {
     feeds: Vec<FeedIndex>,
     settled: Option<Moment>,
     energy: Microjoules,
+    unmeasured: Duration,
 }
 
 impl FacilityAccount {
@@ -92,22 +73,37 @@ impl FacilityAccount {
         self.settled.map(|_| self.energy)
     }
 
+    /// Time for which not all of its meters could tell; none before they were first read.
+    #[must_use]
+    pub fn unmeasured(&self) -> Option<Duration> {
+        self.settled.map(|_| self.unmeasured)
+    }
+
     /// Its power, if every channel of it is fresh.
     #[must_use]
     pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
-        super::pricing::power(&self.feeds, store, now)
+        pricing::power(&self.feeds, store, now)
     }
 
-    fn settle(&mut self, store: &Store) {
-        let Some(until) = super::pricing::frontier(&self.feeds, store) else { return };
-        if let Some(from) = self.settled
-            && let Some(energy) = super::pricing::energy(&self.feeds, store, from, until)
-        {
-            self.energy += energy;
+    fn settle(&mut self, store: &Store, now: Moment) {
+        let Some(known) = pricing::frontier(&self.feeds, store) else { return };
+        let mut settled = self.settled.unwrap_or(known);
+        // What has not been told within patience is not waited for.
+        let overdue = now.before(pricing::patience(&self.feeds, store));
+        for until in [known, overdue] {
+            let from = settled;
+            if until <= from {
+                continue;
+            }
+            match pricing::energy(&self.feeds, store, from, until) {
+                Some(energy) => self.energy += energy,
+                None => self.unmeasured += until.since(from),
+            }
+            settled = until;
         }
-        self.settled = Some(until);
+        self.settled = Some(settled);
         for feed in &self.feeds {
-            store.forget_before(*feed, until);
+            store.forget_before(*feed, settled);
         }
     }
 }
@@ -117,8 +113,7 @@ impl FacilityAccount {
 pub struct Ledger {
     hosts: Vec<HostAccount>,
     facility: Vec<FacilityAccount>,
-    tenants: BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-    names: Tenants,
+    tenants: TenantBook,
 }
 
 impl Ledger {
@@ -133,16 +128,16 @@ impl Ledger {
             .map(|(i, host)| HostAccount::new(host.clone(), sources.get(i).copied().flatten(), store, now))
             .collect();
         let facility = inventory.facility.iter().map(|p| facility_account(p, store)).collect();
-        Self { hosts, facility, tenants: BTreeMap::new(), names: inventory.tenants.clone() }
+        Self { hosts, facility, tenants: TenantBook::new(inventory.tenants.clone()) }
     }
 
     /// Settles every interval that has become known by `now`.
     pub fn settle(&mut self, store: &Store, usage: &UsageLog, now: Moment) {
         for host in &mut self.hosts {
-            host.settle(store, usage, &self.names, &mut self.tenants, now);
+            host.settle(store, usage, &mut self.tenants, now);
         }
         for point in &mut self.facility {
-            point.settle(store);
+            point.settle(store, now);
         }
     }
 
@@ -161,7 +156,7 @@ impl Ledger {
     /// The tenants that have been charged, by data centre and project id.
     #[must_use]
     pub const fn tenants(&self) -> &BTreeMap<(DatacenterId, ProjectId), TenantAccount> {
-        &self.tenants
+        &self.tenants.accounts
     }
 }
 
@@ -171,35 +166,8 @@ fn facility_account(point: &FacilityPoint, store: &Store) -> FacilityAccount {
         feeds: point.channels.iter().filter_map(|(m, c)| store.track(m, c)).collect(),
         settled: None,
         energy: Microjoules::ZERO,
+        unmeasured: Duration::ZERO,
     }
-}
-
-/// Charges a tenant, opening its account on the first charge.
-pub(super) fn charge(
-    tenants: &mut BTreeMap<(DatacenterId, ProjectId), TenantAccount>,
-    names: &Tenants,
-    datacenter: &DatacenterId,
-    project: &ProjectId,
-    told_name: &str,
-    price: Price,
-) {
-    let key = (datacenter.clone(), project.clone());
-    let name = names.name(project).unwrap_or(told_name);
-    let account = tenants.entry(key).or_insert_with(|| TenantAccount {
-        labels: LabelSet::new(&[("datacenter", datacenter.as_str()), ("project_id", project.as_str())]),
-        info: tenant_info(project, name),
-        name: name.to_owned(),
-        energy: ByMethod::default(),
-    });
-    if account.name != name && !name.is_empty() {
-        name.clone_into(&mut account.name);
-        account.info = tenant_info(project, name);
-    }
-    *account.energy.get_mut(price.method) += price.energy;
-}
-
-fn tenant_info(project: &ProjectId, name: &str) -> LabelSet {
-    LabelSet::new(&[("project_id", project.as_str()), ("project_name", name)])
 }
 
 #[cfg(test)]

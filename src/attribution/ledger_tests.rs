@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::inventory::{Feed, Host, Idle, Tenant};
+use crate::inventory::{Feed, Host, Idle, Tenant, Tenants};
 use crate::model::{
     Batch, ChannelId, Component, HostId, Measure, MeterId, Point, Ratio, Reading, WorkloadId,
 };
@@ -73,6 +73,11 @@ struct Room {
 
 impl Room {
     fn new(hosts: usize, idle: Idle, rated: Option<f64>) -> Self {
+        Self::with_sources(hosts, idle, rated, hosts)
+    }
+
+    /// One in which only the first `sources` hosts have a source.
+    fn with_sources(hosts: usize, idle: Idle, rated: Option<f64>, sources: usize) -> Self {
         let meter = |name: String| MeterSettings {
             id: MeterId::new(&name).unwrap(),
             datacenter: datacenter(),
@@ -115,9 +120,9 @@ impl Room {
         };
         let meters = (0..hosts).flat_map(|n| [meter(format!("pdu{n}")), meter(format!("bmc{n}"))]).collect();
         let store = Store::new(meters);
-        let sources: Vec<_> = (0..hosts).map(|n| Some(SourceIndex(n))).collect();
-        let ledger = Ledger::new(&inventory, &sources, &store, at(0.0));
-        Self { store, usage: UsageLog::new((0..hosts).map(source).collect()), ledger }
+        let of_hosts: Vec<_> = (0..hosts).map(|n| (n < sources).then_some(SourceIndex(n))).collect();
+        let ledger = Ledger::new(&inventory, &of_hosts, &store, at(0.0));
+        Self { store, usage: UsageLog::new((0..sources).map(source).collect()), ledger }
     }
 
     fn power(&self, meter: &str, seconds: f64, watts: f64) {
@@ -244,6 +249,38 @@ fn a_silent_outlet_gives_way_to_the_bmc_and_then_to_the_nameplate() {
     // Then half of 400 W for 60 s.
     assert_eq!(r.host_joules(0, Method::Rated), 12_000.0);
     assert_eq!(r.host_joules(0, Method::Measured), 5000.0);
+}
+
+#[test]
+fn a_gap_of_a_host_without_a_hypervisor_ends_where_its_readings_begin_again() {
+    let mut r = Room::with_sources(1, Idle::None, None, 0);
+    // The BMC is always read a little before the PDU.
+    for s in (1..=10).chain(100..=110) {
+        r.power("bmc0", f64::from(s) - 0.5, 80.0);
+        r.power("pdu0", f64::from(s), 100.0);
+        r.settle(f64::from(s));
+    }
+    // From 1 to 10 s and from 100 to 110 s.
+    assert_eq!(r.host_joules(0, Method::Measured), 1900.0);
+    assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::from_secs(90));
+}
+
+#[test]
+fn what_a_device_only_estimates_is_never_called_measured() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in [0.0, 10.0] {
+        let power = Measure::Power(Watts::new(100.0).unwrap());
+        let reading = Reading {
+            quality: crate::model::Quality::Estimated,
+            ..Reading::measured(ChannelId::new("input").unwrap(), power)
+        };
+        let meter = r.store.find(&MeterId::new("pdu0").unwrap()).unwrap();
+        r.store.apply(meter, &Batch { readings: vec![reading], identity: None }, at(s));
+        r.sample(0, usage(s, None, vec![vm("a-1", 1, Some(s), 1, 1)]));
+    }
+    r.settle(10.0);
+    assert_eq!((r.host_joules(0, Method::Measured), r.host_joules(0, Method::Rated)), (0.0, 1000.0));
+    assert!(r.ledger.hosts()[0].methods().any(|m| m == Method::Rated));
 }
 
 #[test]
@@ -380,6 +417,111 @@ fn a_hypervisor_gone_for_good_does_not_hold_its_hosts_joules_back() {
 }
 
 #[test]
+fn a_sample_that_comes_after_its_interval_was_settled_counts_nothing_twice() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in (0..=400).step_by(20) {
+        r.power("pdu0", f64::from(s), 100.0);
+    }
+    r.sample(0, usage(0.0, None, vec![vm("a-1", 1, Some(0.0), 1, 1)]));
+    r.settle(0.0);
+    r.settle(400.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 40_000.0, "the hypervisor was silent for long");
+    r.sample(0, usage(390.0, None, vec![vm("a-1", 1, Some(0.0), 1, 1), vm("b-1", 2, Some(1e6), 1, 1)]));
+    r.settle(401.0);
+    r.power("pdu0", 420.0, 100.0);
+    r.sample(0, usage(420.0, None, vec![vm("a-1", 1, Some(5.0), 1, 1), vm("b-1", 2, Some(1e6 + 5.0), 1, 1)]));
+    r.settle(420.0);
+    assert_eq!(r.host_joules(0, Method::Measured), 42_000.0);
+    assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::ZERO);
+    assert_eq!((r.joules(0, "a-1").1, r.joules(0, "b-1").1), (1000.0, 1000.0));
+}
+
+#[test]
+fn a_hypervisor_that_was_silent_for_hours_finds_its_accounts_again() {
+    let mut r = Room::new(1, Idle::None, None);
+    let both = |a: f64, b: f64| vec![vm("a-1", 1, Some(a), 1, 1), vm("b-1", 2, Some(b), 1, 1)];
+    for s in (0..=20_020).step_by(20) {
+        let s = f64::from(s);
+        r.power("pdu0", s, 100.0);
+        match s {
+            0.0 => r.sample(0, usage(s, None, both(0.0, 1e6))),
+            20.0 => r.sample(0, usage(s, None, both(10.0, 1e6))),
+            20_000.0 => r.sample(0, usage(s, None, both(1000.0, 1e6))),
+            20_020.0 => r.sample(0, usage(s, None, both(1010.0, 1e6))),
+            _ => {}
+        }
+        r.settle(s);
+    }
+    assert_eq!(r.ledger.hosts()[0].departed(), Microjoules::ZERO, "nobody was seen to leave");
+    assert_eq!(r.joules(0, "b-1").1, 0.0, "a long life is not an interval's work");
+    assert!(r.joules(0, "a-1").1 >= 4000.0, "{:?}", r.joules(0, "a-1"));
+}
+
+#[test]
+fn a_vm_that_changes_hands_and_comes_back_goes_on_counting() {
+    let mut r = Room::new(1, Idle::None, None);
+    let owned = |project: &str, cpu: f64| {
+        let mut v = vm("x", 1, Some(1e6 + cpu), 1, 1);
+        v.info = Arc::new(WorkloadInfo { project_id: ProjectId::new(project).ok(), ..(*v.info).clone() });
+        v
+    };
+    for (n, owner) in ["a", "a", "b", "a"].into_iter().enumerate() {
+        let s = n as f64 * 10.0;
+        r.power("pdu0", s, 100.0);
+        r.sample(0, usage(s, None, vec![owned(owner, s), vm("y", 2, Some(s), 1, 1)]));
+        r.settle(s);
+    }
+    let host = &r.ledger.hosts()[0];
+    let of = |project: &str| {
+        host.workloads()
+            .find(|w| w.info().id.as_str() == "x" && w.project().as_str() == project)
+            .map(|w| w.total().joules())
+    };
+    assert_eq!((of("a"), of("b")), (Some(1000.0), Some(500.0)));
+    assert_eq!(host.departed(), Microjoules::ZERO);
+}
+
+#[test]
+fn a_hypervisor_that_invents_guests_fills_no_memory_and_loses_no_joule() {
+    let mut r = Room::new(1, fixed(50.0), None);
+    for n in 0..8u32 {
+        let s = f64::from(n) * 10.0;
+        r.power("pdu0", s, 100.0);
+        let invented = (0..3000).map(|i| vm(&format!("{i}-{n}"), 1, Some(s), 1, 1));
+        r.sample(0, usage(s, None, invented.chain([vm("a-1", 1, Some(s), 1, 1)]).collect()));
+        r.settle(s);
+    }
+    let host = &r.ledger.hosts()[0];
+    assert_eq!(host.workloads().count(), 10_000);
+    assert_eq!(r.host_joules(0, Method::Measured), 7000.0);
+    assert!(host.departed() > Microjoules::ZERO);
+    assert!(host.workloads().any(|w| w.info().id.as_str() == "a-1" && host.is_present(w)));
+    // More at once than there is room for: those without an account are the hypervisor's.
+    let crowd = (0..12_000).map(|i| vm(&format!("c-{i}"), 1, Some(1.0), 1, 1)).collect();
+    r.power("pdu0", 80.0, 100.0);
+    r.sample(0, usage(80.0, None, crowd));
+    r.settle(80.0);
+    assert_eq!(r.ledger.hosts()[0].workloads().count(), 10_000);
+    assert_eq!(r.host_joules(0, Method::Measured), 8000.0);
+}
+
+#[test]
+fn a_hypervisor_that_is_asked_every_ten_minutes_is_not_taken_for_silent() {
+    let mut r = Room::new(1, Idle::None, None);
+    r.usage = UsageLog::new(vec![SourceSettings { stale_after: Duration::from_secs(1800), ..source(0) }]);
+    for s in (0..=1200).step_by(10) {
+        let s = f64::from(s);
+        r.power("pdu0", s, 100.0);
+        if s % 600.0 == 0.0 {
+            r.sample(0, usage(s, Some(s), vec![vm("a-1", 1, Some(s), 1, 1)]));
+        }
+        r.settle(s);
+    }
+    assert_eq!(r.joules(0, "a-1").1, 120_000.0);
+    assert!(r.ledger.hosts()[0].is_heard(at(3000.0)) && !r.ledger.hosts()[0].is_heard(at(3001.0)));
+}
+
+#[test]
 fn a_workload_that_could_not_be_asked_holds_what_it_held_and_is_caught_up() {
     let mut r = Room::new(1, fixed(100.0), None);
     for s in 0..=3 {
@@ -427,6 +569,27 @@ fn a_facility_point_counts_from_its_first_reading() {
     }
     assert_eq!(r.ledger.facility()[0].energy().map(Microjoules::joules), Some(20_000.0));
     assert_eq!(r.ledger.facility()[0].power(&r.store, at(20.0)).map(Watts::get), Some(1000.0));
+}
+
+#[test]
+fn a_facility_point_says_how_long_it_did_not_know() {
+    let mut r = Room::new(1, Idle::None, None);
+    for s in [0.0, 10.0] {
+        r.power("pdu0", s, 1000.0);
+        r.settle(s);
+    }
+    let unmeasured = |r: &Room| r.ledger.facility()[0].unmeasured();
+    assert_eq!(unmeasured(&r), Some(Duration::ZERO));
+    r.settle(40.0);
+    assert_eq!(unmeasured(&r), Some(Duration::ZERO), "it may still tell");
+    r.settle(100.0);
+    assert_eq!(unmeasured(&r), Some(Duration::from_secs(60)), "10 s to 70 s: as late as patience allows");
+    for s in [110.0, 120.0] {
+        r.power("pdu0", s, 1000.0);
+        r.settle(s);
+    }
+    assert_eq!(unmeasured(&r), Some(Duration::from_secs(100)));
+    assert_eq!(r.ledger.facility()[0].energy().map(Microjoules::joules), Some(20_000.0));
 }
 
 /// What may happen in a room in one second.

@@ -1,11 +1,17 @@
 //! Attribution: whose joules. [`split`] holds the pure models, [`ledger`] the exact account that applies them to every
 //! host and interval.
 
+mod capacity;
+mod guests;
 pub mod host;
 pub mod idle;
 pub mod ledger;
 pub mod pricing;
 pub mod split;
+pub mod tenants;
 pub mod workload;
 
 pub use ledger::Ledger;
+
+#[cfg(test)]
+mod feeds_tests;

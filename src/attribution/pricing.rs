@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ledger::Method;
 use crate::inventory::Feed;
-use crate::model::{Microjoules, Moment, Watts};
+use crate::model::{Microjoules, Moment, Quality, Watts};
 use crate::store::{FeedIndex, Store};
 
 /// A feed with its channels found in the store.
@@ -72,7 +72,7 @@ pub fn price(
                 let known = frontier(feeds, store);
                 if known.is_some_and(|k| k >= until) {
                     if let Some(energy) = energy(feeds, store, from, until) {
-                        return Pricing::Known(Price { method: Method::Measured, energy });
+                        return Pricing::Known(Price { method: method(feeds, store), energy });
                     }
                 } else if now.since(known.unwrap_or(opened)) <= patience(feeds, store) {
                     return Pricing::Wait;
@@ -81,6 +81,12 @@ pub fn price(
         }
     }
     Pricing::Unknown
+}
+
+/// A sum is measured only if all of it is: a device's own estimate counts with the nameplate.
+fn method(feeds: &[FeedIndex], store: &Store) -> Method {
+    let estimated = feeds.iter().any(|f| store.quality(*f) == Some(Quality::Estimated));
+    if estimated { Method::Rated } else { Method::Measured }
 }
 
 /// Whether an account may open at some time.

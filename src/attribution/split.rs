@@ -14,8 +14,8 @@ pub fn apportion(total: Microjoules, weights: &[u128]) -> Vec<Microjoules> {
     if sum == 0 {
         return vec![Microjoules::ZERO; weights.len()];
     }
-    // total < 2^64, so weights scaled below 2^63 keep every product inside 128 bits.
-    let shift = 128u32.saturating_sub(sum.leading_zeros()).saturating_sub(63);
+    // Weights are scaled so far down that every product stays inside 128 bits.
+    let shift = 129u32.saturating_sub(sum.leading_zeros()).saturating_sub(total.0.leading_zeros());
     let sum: u128 = weights.iter().map(|w| w >> shift).sum::<u128>().max(1);
     let mut left = total.0;
     let mut remainders: Vec<(u128, usize)> = Vec::with_capacity(weights.len());
@@ -23,8 +23,8 @@ pub fn apportion(total: Microjoules, weights: &[u128]) -> Vec<Microjoules> {
         .iter()
         .enumerate()
         .map(|(i, w)| {
-            let product = u128::from(total.0) * (w >> shift);
-            let share = u64::try_from(product / sum).unwrap_or(u64::MAX);
+            let product = total.0.saturating_mul(w >> shift);
+            let share = product / sum;
             left = left.saturating_sub(share);
             remainders.push((product % sum, i));
             Microjoules(share)

@@ -174,6 +174,15 @@ impl WorkloadAccount {
         held_over(before, self.held, until.since(from), cpu_nanos)
     }
 
+    /// Goes on where the account of the owner before left off: the same run of the same workload.
+    pub(super) fn succeed(&mut self, before: &mut Self) {
+        self.cpu = before.cpu.take();
+        self.held = std::mem::take(&mut before.held);
+        self.seen = before.seen;
+        before.state = None;
+        before.power = None;
+    }
+
     /// Takes note that a sample no longer lists it; gives its claim of the interval in which it left.
     pub(super) fn leave(&mut self, from: Moment, until: Moment) -> Claim {
         let before = std::mem::take(&mut self.held);

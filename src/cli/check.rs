@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::load;
+use super::{load, print};
 use crate::app::{self, plan::DriverPlan};
 use crate::drivers::snmp::Profiles;
 
@@ -22,12 +22,12 @@ pub struct CheckArgs {
 /// Checks the file: exit code 0 if it is good, 1 with one line an error if not. Warnings go to standard error.
 ///
 /// # Errors
-/// When the built-in device profiles are broken.
+/// When the built-in device profiles are broken, or standard output cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = match load(&args.file) {
         Ok(config) => config,
         Err(errors) => {
-            println!("{errors}");
+            print(&format!("{errors}\n"))?;
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -36,33 +36,29 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     let plan = app::plan(&config);
     let profiles = Profiles::load(None)?;
-    let mut good = true;
+    let mut bad = String::new();
     for meter in &plan.meters {
         if let DriverPlan::Snmp(snmp) = &meter.driver
             && let Some(name) = &snmp.profile
             && profiles.named(name).is_none()
         {
-            println!(
-                "{}: meter {}: there is no SNMP profile {name:?}; leave `profile` out, or name one of: {}",
-                args.file.display(),
+            bad += &format!(
+                "{}: meter {}: there is no SNMP profile {name:?}; leave `profile` out, or name one of: {}\n",
+                meter.defined,
                 meter.settings.id,
                 profiles.names(),
             );
-            good = false;
         }
     }
-    if !good {
+    if !bad.is_empty() {
+        print(&bad)?;
         return Ok(ExitCode::FAILURE);
     }
     if args.print_plan {
-        print!("{plan}");
+        print(&plan.to_string())?;
     } else {
-        println!(
-            "{}: good: {} meters, {} hosts",
-            args.file.display(),
-            plan.meters.len(),
-            plan.inventory.hosts.len()
-        );
+        let (file, meters, hosts) = (args.file.display(), plan.meters.len(), plan.inventory.hosts.len());
+        print(&format!("{file}: good: {meters} meters, {hosts} hosts\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

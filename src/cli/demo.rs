@@ -228,11 +228,19 @@ async fn accuracy(
 ) -> anyhow::Result<Option<Accuracy>> {
     let query = format!("wattribute_workload_energy_joules_total[{WINDOW_SECONDS}s]");
     let series = http.query(prometheus, &query).await?;
+    let query = format!("wattribute_host_settled_timestamp_seconds[{WINDOW_SECONDS}s]");
+    let settled = http.query(prometheus, &query).await?;
     let name = |uuid: &str| {
         let vm = datacenter.world().vms().iter().find(|vm| vm.uuid == uuid);
         vm.map_or_else(|| uuid.to_owned(), |vm| vm.name.clone())
     };
-    Ok(accuracy::compare(&series, |unix| datacenter.seconds_at(unix), |t| datacenter.truth(t), name))
+    Ok(accuracy::compare(
+        &series,
+        &settled,
+        |unix| datacenter.seconds_at(unix),
+        |t| datacenter.truth(t),
+        name,
+    ))
 }
 
 fn said(accuracy: Option<&Accuracy>) -> String {
@@ -240,7 +248,7 @@ fn said(accuracy: Option<&Accuracy>) -> String {
         || "\nattribution: no VM was counted long enough to be compared\n".to_owned(),
         |a| {
             format!(
-                "\nattribution against the simulator's truth: {} VMs over {:.0} s, the account {:.1} s behind\n  \
+                "\nattribution against the simulator's truth: {} VMs over {:.0} s, at most {:.1} s behind\n  \
                  largest error {:.2} % ({}), {:.2} W ({})\n",
                 a.vms,
                 a.seconds,

@@ -1,5 +1,6 @@
 //! Commands, one file each: arguments in, library calls, text and exit code out.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -113,4 +114,16 @@ pub struct ConfigArgs {
 /// As [`config::load`].
 pub fn load(file: &std::path::Path) -> Result<Config, Errors> {
     config::load(file, &|name| std::env::var(name).ok())
+}
+
+/// Writes `text` to standard output. A reader that has gone, as in `wattribute schema | head`, has had enough.
+///
+/// # Errors
+/// When it cannot be written otherwise.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{ConfigArgs, load};
+use super::{ConfigArgs, load, print};
 use crate::app::{self, Shared, plan::MeterPlan};
 use crate::drivers::snmp::Profiles;
 use crate::model::{Batch, Clock, Moment, PollError, SystemClock};
@@ -41,7 +41,7 @@ pub enum Output {
 /// Polls the meter: exit code 0 with its readings, 1 with the error and its fix.
 ///
 /// # Errors
-/// When the built-in device profiles are broken.
+/// When the built-in device profiles are broken, or standard output cannot be written.
 pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     let config = match load(&args.config.file) {
         Ok(config) => config,
@@ -63,8 +63,8 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         Ok((batch, at)) => {
             let age = clock.now().since(at);
             match args.output {
-                Output::Table => print!("{}", table(meter, &batch, age)),
-                Output::Json => println!("{:#}", as_json(meter, &batch, age)),
+                Output::Table => print(&table(meter, &batch, age))?,
+                Output::Json => print(&format!("{:#}\n", as_json(meter, &batch, age)))?,
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -77,11 +77,7 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn poll(
-    meter: &MeterPlan,
-    shared: &Shared,
-    clock: &dyn Clock,
-) -> Result<(Batch, Moment), PollError> {
+async fn poll(meter: &MeterPlan, shared: &Shared, clock: &dyn Clock) -> Result<(Batch, Moment), PollError> {
     let mut driver = app::open(&meter.driver, shared)?;
     let deadline = meter.timing.deadline.max(FIRST_POLL);
     let result =

@@ -37,7 +37,7 @@ pub struct ServeArgs {
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When an address cannot be listened on. A wrong configuration is printed whole and ends with code 1.
+/// When an address cannot be listened on, or the ledger died. A wrong configuration is printed whole and ends with code 1.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     begin_log(&args.log);
     let config = match load(&args.config.file) {
@@ -77,7 +77,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         hypervisors = plan.sources.len(),
         "wattribute starts"
     );
-    app::run(plan, profiles, listeners, metrics_path, Arc::new(SystemClock::new()), shutdown).await;
+    app::run(plan, profiles, listeners, metrics_path, Arc::new(SystemClock::new()), shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 

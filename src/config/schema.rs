@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::bounds::{between, host_idle, host_power, share, some};
 use super::field::{Field, List};
 use super::leaf::{
-    Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower, Intensity, Label,
-    Name, Power, Privacy, Span,
+    Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
+    Intensity, Label, Name, Power, Privacy, Span,
 };
 use super::types::{AuthProtocol, Basis, Component, IpmiReadings, Login, Privilege};
 

@@ -137,8 +137,7 @@ impl Collector {
         let mut read = page.family(&catalog::METER_READING_TIMESTAMP_SECONDS);
         self.each_channel(|_, channel| {
             if let Some(at) = channel.last_read() {
-                let seconds = wall - now.since(at).as_secs_f64();
-                read.sample(channel.labels(), (seconds * 1000.0).round() / 1000.0);
+                read.sample(channel.labels(), unix_milliseconds(wall, now, at));
             }
         });
         let mut up = page.family(&catalog::METER_UP);
@@ -158,7 +157,7 @@ impl Collector {
                 power.sample(host.labels(), watts.get());
             }
         }
-        let open = || ledger.hosts().iter().filter(|h| h.is_open());
+        let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {
             for method in host.methods() {
@@ -170,6 +169,11 @@ impl Collector {
             if let Some(watts) = host.idle_power() {
                 idle.sample(host.labels(), watts.get());
             }
+        }
+        let wall = self.clock.unix_seconds();
+        let mut settled = page.family(&catalog::HOST_SETTLED_TIMESTAMP_SECONDS);
+        for (host, at) in ledger.hosts().iter().filter_map(|h| Some((h, h.settled()?))) {
+            settled.sample(host.labels(), unix_milliseconds(wall, now, at));
         }
         let mut unmeasured = page.family(&catalog::HOST_UNMEASURED_SECONDS_TOTAL);
         open().for_each(|host| unmeasured.sample(host.labels(), host.unmeasured()));
@@ -184,7 +188,7 @@ impl Collector {
         }
         let mut info = page.family(&catalog::HOST_INFO);
         ledger.hosts().iter().for_each(|host| info.info(host.info()));
-        nodes(page, ledger);
+        nodes(page, ledger, now);
     }
 
     fn buildings(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
@@ -198,6 +202,12 @@ impl Collector {
         for point in ledger.facility() {
             if let Some(total) = point.energy() {
                 energy.sample(&point.labels, total);
+            }
+        }
+        let mut unmeasured = page.family(&catalog::FACILITY_UNMEASURED_SECONDS_TOTAL);
+        for point in ledger.facility() {
+            if let Some(time) = point.unmeasured() {
+                unmeasured.sample(&point.labels, time);
             }
         }
         let mut factor = page.family(&catalog::EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR);
@@ -226,8 +236,9 @@ impl Collector {
     }
 }
 
-fn nodes(page: &mut Encoder, ledger: &Ledger) {
-    let nodes = || ledger.hosts().iter().filter_map(|h| Some((h.place(), h.node()?)));
+fn nodes(page: &mut Encoder, ledger: &Ledger, now: Moment) {
+    let heard = || ledger.hosts().iter().filter(|h| h.is_heard(now));
+    let nodes = || heard().filter_map(|h| Some((h.place(), h.node()?)));
     let mut cpus = page.family(&catalog::NODE_CPUS);
     nodes().for_each(|(place, node)| cpus.sample(place, node.cpus));
     let mut clock = page.family(&catalog::NODE_CPU_HERTZ);
@@ -254,7 +265,11 @@ fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &W
 }
 
 fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let present = || shown(ledger, now).filter(|(host, w)| host.is_present(w)).map(|(_, w)| w);
+    let present = || {
+        let now_there =
+            |(host, w): &(&HostAccount, &WorkloadAccount)| host.is_present(w) && host.is_heard(now);
+        shown(ledger, now).filter(now_there).map(|(_, w)| w)
+    };
     let mut power = page.family(&catalog::WORKLOAD_POWER_WATTS);
     for (workload, watts) in present().filter_map(|w| Some((w, w.power()?))) {
         power.sample(workload.labels(), watts.get());
@@ -296,6 +311,11 @@ fn tenants(page: &mut Encoder, ledger: &Ledger) {
     told.sort_unstable();
     told.dedup();
     told.into_iter().for_each(|labels| info.info(labels));
+}
+
+/// Unix time of `at`, seconds to the millisecond, where the clock on the wall says `wall` at `now`.
+fn unix_milliseconds(wall: f64, now: Moment, at: Moment) -> f64 {
+    ((wall - now.since(at).as_secs_f64()) * 1000.0).round() / 1000.0
 }
 
 const fn method_label(method: Method) -> &'static str {

@@ -12,6 +12,7 @@ pub(super) const STYLE_SHEET: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8884}
+td:first-child{white-space:nowrap}
 .down{color:#c33;font-weight:600}
 ";
 

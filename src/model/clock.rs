@@ -24,6 +24,12 @@ impl Moment {
         self.0
     }
 
+    /// `time` before this; the origin where that is earlier.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Time from `earlier` to this, or none at all if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

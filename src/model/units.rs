@@ -120,11 +120,12 @@ impl Joules {
     }
 }
 
-/// Energy in whole microjoules: the ledger's coin. 2^64 µJ are 5.1 GWh, for one counter of one host.
+/// Energy in whole microjoules: the ledger's coin. Sums of it are exact, which floating joules are not.
 ///
-/// Sums of it are exact, which floating joules are not.
+/// 128 bits, since 64 end at 5.1 GWh: a 10 MW building has drawn that in three weeks, and the counter of its meter shows
+/// more on the first day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
-pub struct Microjoules(pub u64);
+pub struct Microjoules(pub u128);
 
 impl Microjoules {
     /// No energy.
@@ -151,7 +152,7 @@ impl Microjoules {
         reason = "Joules is finite and not negative, and `as` saturates"
     )]
     pub fn round(energy: Joules) -> Self {
-        Self((energy.0 * 1e6).round() as u64)
+        Self((energy.0 * 1e6).round() as u128)
     }
 }
 

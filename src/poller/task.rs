@@ -1,8 +1,10 @@
 //! One device's task, and the supervisor over it.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +18,9 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const MAX_RESTART_PAUSE: Duration = Duration::from_secs(300);
+
+/// The shortest time between two warnings of one device.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// A device as the poller sees it.
 pub struct Device {
@@ -86,7 +91,7 @@ pub async fn supervise(
 async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shutdown: CancellationToken) {
     let mut schedule = Schedule::new(&device.name, device.timing, clock.now());
     let mut target: Option<Box<dyn Target>> = None;
-    let mut last: Option<ErrorKind> = None;
+    let mut teller = Teller::default();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -95,7 +100,15 @@ async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shu
         let begun = clock.now();
         let result = tokio::select! {
             () = shutdown.cancelled() => break,
-            result = poll(&device, &mut target) => result,
+            result = AssertUnwindSafe(poll(&device, &mut target)).catch_unwind() => result,
+        };
+        let result = match result {
+            Ok(result) => result,
+            Err(panic) => {
+                // A new life opens a new session: this one must not stay behind, since BMCs have few.
+                close(&device, target).await;
+                resume_unwind(panic);
+            }
         };
         let now = clock.now();
         let outcome = result.as_ref().copied().map_err(|e| e.kind);
@@ -105,15 +118,17 @@ async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shu
         if let Err(error) = &result {
             (device.failed)(error);
         }
-        tell(&device, result.as_ref().err(), last);
-        last = outcome.err();
+        teller.tell(&device, result.as_ref().err(), now);
         schedule.after(outcome, now);
     }
-    if let Some(mut target) = target {
-        // What cannot be given back in time is left to the device's own timeout.
-        if timeout(CLOSE_DEADLINE, target.close()).await.is_err() {
-            tracing::warn!(device = device.name, "did not close in time");
-        }
+    close(&device, target).await;
+}
+
+/// Gives back what the device holds for us. What it does not take in time is left to its own timeout.
+async fn close(device: &Device, target: Option<Box<dyn Target>>) {
+    let Some(mut target) = target else { return };
+    if timeout(CLOSE_DEADLINE, target.close()).await.is_err() {
+        tracing::warn!(device = device.name, "did not close in time");
     }
 }
 
@@ -141,16 +156,35 @@ pub fn deadline_error(deadline: Duration) -> PollError {
     )
 }
 
-/// Logs changes of fortune, not every failure: a dead rack must not fill the disk.
-fn tell(device: &Device, error: Option<&PollError>, last: Option<ErrorKind>) {
-    match (error, last) {
-        (Some(e), before) if before != Some(e.kind) => {
-            tracing::warn!("{} ({} {}, {}): {e}", device.name, device.driver, device.address, device.defined);
+/// Logs changes of fortune, not every failure, and those of one that comes and goes once a minute: neither a dead rack nor
+/// a loose cable may fill the disk.
+#[derive(Debug, Default)]
+struct Teller {
+    /// The failure that was told and is not over.
+    told: Option<ErrorKind>,
+    at: Option<Moment>,
+}
+
+impl Teller {
+    /// Tells the outcome of a poll, if it is worth it; gives whether it was.
+    fn tell(&mut self, device: &Device, error: Option<&PollError>, now: Moment) -> bool {
+        let Device { name, driver, address, defined, .. } = device;
+        match (error, self.told) {
+            (Some(e), told) => {
+                let news = told != Some(e.kind) && self.at.is_none_or(|at| now.since(at) >= QUIET);
+                if news {
+                    tracing::warn!("{name} ({driver} {address}, {defined}): {e}");
+                    (self.told, self.at) = (Some(e.kind), Some(now));
+                }
+                news
+            }
+            (None, Some(_)) => {
+                tracing::info!("{name} ({driver} {address}, {defined}): answers again");
+                self.told = None;
+                true
+            }
+            (None, None) => false,
         }
-        (None, Some(_)) => {
-            tracing::info!("{} ({} {}): answers again", device.name, device.driver, device.address)
-        }
-        _ => {}
     }
 }
 
@@ -260,7 +294,29 @@ mod tests {
         let r = run(vec![Act::Answer, Act::Die, Act::Answer], Duration::from_secs(100)).await;
         assert_eq!(r.stats.driver("snmp").unwrap().restarts(), 1);
         assert!(count(&r, "ok") >= 7);
-        assert_eq!(r.closes.load(Ordering::SeqCst), 1);
+        assert_eq!(r.closes.load(Ordering::SeqCst), 2, "the one that died gave its session back, too");
+    }
+
+    #[test]
+    fn a_device_that_comes_and_goes_is_told_once_a_minute() {
+        let device = Device {
+            name: "pdu-1".into(),
+            driver: "snmp",
+            address: String::new(),
+            defined: "wattribute.yaml:1".into(),
+            timing: Timing { interval: Duration::from_secs(10), deadline: Duration::from_secs(5) },
+            open: Box::new(|| Err(PollError::new(ErrorKind::Busy, "", ""))),
+            failed: Box::new(|_| {}),
+        };
+        let mut teller = Teller::default();
+        let mut lines = 0;
+        for n in 0..360u64 {
+            let kind = if n % 4 == 0 { ErrorKind::Timeout } else { ErrorKind::Protocol };
+            let error = (n % 2 == 0).then(|| PollError::new(kind, "", ""));
+            let now = Moment::ZERO + Duration::from_secs(n * 10);
+            lines += usize::from(teller.tell(&device, error.as_ref(), now));
+        }
+        assert_eq!(lines, 120, "an hour: a failure and a recovery a minute");
     }
 
     #[tokio::test(start_paused = true)]

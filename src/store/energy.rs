@@ -42,6 +42,12 @@ impl Integral {
         self.total
     }
 
+    /// How long ago the last reading was; none before the first.
+    #[must_use]
+    pub fn silence(&self, now: Moment) -> Option<Duration> {
+        self.last.map(|(then, _)| now.since(then))
+    }
+
     /// Time without power readings so far, a gap that is still open at `now` included. Never falls.
     #[must_use]
     pub fn unmeasured(&self, now: Moment, max_gap: Duration) -> Duration {
@@ -65,6 +71,8 @@ pub enum Step {
 const BEYOND_BELIEF: f64 = 100.0;
 /// ... counted from at least this power, so that a device near 0 W may start up.
 const BELIEVABLE_FLOOR_WATTS: f64 = 1000.0;
+/// A counter that falls by no more steps than this trembles: it counts on from where it was highest.
+const TREMBLING_STEPS: f64 = 2.0;
 
 /// A device's own energy counter, unwrapped; it goes on from where it was when the device starts anew.
 #[derive(Debug, Clone)]
@@ -91,8 +99,11 @@ impl DeviceCounter {
     pub fn advance(&mut self, counter: EnergyCounter, at: Moment, power: Option<Watts>) -> Step {
         let (before, after) = (self.last.total.get(), counter.total.get());
         let time = at.since(self.at);
-        self.last = counter;
         self.at = at;
+        if after < before && before - after <= counter.quantum.get() * TREMBLING_STEPS {
+            return Step::Counted(Microjoules::ZERO);
+        }
+        self.last = counter;
         let gained = if after >= before {
             Some(after - before)
         } else {
@@ -131,6 +142,19 @@ impl DeviceCounter {
     }
 }
 
+/// What the readings of power say of the time since the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// This much was drawn.
+    Bridged(Microjoules),
+    /// Nothing: this is the first reading, or the first after a gap.
+    Gap,
+    /// Nothing: power was read once and has been missing for longer than is bridged.
+    Lost,
+    /// Nothing: power was never read.
+    Never,
+}
+
 /// The account of one channel: the integral, steered by the device's counter.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
@@ -144,47 +168,81 @@ struct Anchor {
     device: Microjoules,
     account: Microjoules,
     quantum: Microjoules,
+    /// Both as they were when the counter was last taken.
+    seen_device: Microjoules,
+    seen_account: Microjoules,
     /// The account when the counter last moved, and the integral since then: they tell a frozen counter.
     moved: Microjoules,
     drawn: Microjoules,
 }
 
 /// A counter that stands still while this many of its steps are drawn is frozen: it is not followed until it moves.
-const FROZEN_STEPS: u64 = 3;
+const FROZEN_STEPS: u128 = 3;
+/// A gap is filled by a counter that made at least this many steps in it: with fewer it knows too little, and another feed
+/// may know more.
+const FILLING_STEPS: u128 = 10;
 
 impl Account {
-    /// Takes the integral's step (none: a gap) and the device's (none: no counter in this reading), and gives whether the
-    /// energy since the last reading is known.
-    pub fn advance(&mut self, integral: Option<Microjoules>, device: Option<(Step, &DeviceCounter)>) -> bool {
+    /// Takes what power says and the counter's step (none: no counter in this poll), and gives whether the energy since
+    /// the last advance is known; none if that is still to be told.
+    pub fn advance(&mut self, drawn: Drawn, device: Option<(Step, &DeviceCounter)>) -> Option<bool> {
+        let Drawn::Bridged(drawn) = drawn else { return self.fill(drawn, device) };
         let before = self.total;
-        let drawn = integral.unwrap_or(Microjoules::ZERO);
         self.total += drawn;
-        let Some((step, counter)) = device else { return integral.is_some() };
-        let (Step::Counted(gain), Some(mut anchor)) = (step, self.anchor) else {
+        let Some((step, counter)) = device else { return Some(true) };
+        let (Step::Counted(_), Some(mut anchor)) = (step, self.anchor) else {
             self.set_anchor(counter);
-            return integral.is_some();
+            return Some(true);
         };
+        let moves = counter.total() > anchor.seen_device;
         if anchor.is_frozen() {
-            if gain > Microjoules::ZERO {
+            if moves {
                 self.set_anchor(counter);
             }
-            return integral.is_some();
+            return Some(true);
         }
         anchor.drawn += drawn;
-        if gain == Microjoules::ZERO && anchor.is_frozen() {
+        if !moves && anchor.is_frozen() {
             self.total = self.total.max(anchor.moved + anchor.drawn);
-            self.anchor = Some(anchor);
-            return integral.is_some();
-        }
-        let counted = anchor.account + counter.total().since(anchor.device);
-        let (lowest, highest) = (counted.since(anchor.quantum), counted + anchor.quantum);
-        self.total = self.total.clamp(lowest, highest).max(before);
-        if gain > Microjoules::ZERO {
-            anchor.moved = self.total;
-            anchor.drawn = Microjoules::ZERO;
+        } else {
+            self.total = anchor.hold(self.total, counter).max(before);
+            anchor.see(self.total, counter);
         }
         self.anchor = Some(anchor);
-        true
+        Some(true)
+    }
+
+    /// Without the integral, by the counter alone.
+    fn fill(&mut self, drawn: Drawn, device: Option<(Step, &DeviceCounter)>) -> Option<bool> {
+        let Some((step, counter)) = device else {
+            // What it counts meanwhile must not be booked later, when it is seen again.
+            self.anchor = None;
+            return Some(false);
+        };
+        let (Step::Counted(_), Some(mut anchor)) = (step, self.anchor) else {
+            self.set_anchor(counter);
+            return Some(false);
+        };
+        // What the integral has accounted since the counter was last seen is not missing.
+        let missed = counter.total().since(anchor.seen_device).since(self.total.since(anchor.seen_account));
+        let tells = missed.0 >= anchor.quantum.0.saturating_mul(FILLING_STEPS);
+        match drawn {
+            Drawn::Lost if !tells => return None,
+            Drawn::Gap | Drawn::Bridged(_) if !tells => {
+                self.set_anchor(counter);
+                return Some(false);
+            }
+            Drawn::Lost | Drawn::Gap | Drawn::Bridged(_) | Drawn::Never => {}
+        }
+        self.total = anchor.hold(self.total + missed, counter).max(self.total);
+        anchor.see(self.total, counter);
+        self.anchor = Some(anchor);
+        Some(true)
+    }
+
+    /// Takes note that the counter began anew in a poll whose energy is still to be told.
+    pub const fn lose_counter(&mut self) {
+        self.anchor = None;
     }
 
     const fn set_anchor(&mut self, counter: &DeviceCounter) {
@@ -192,6 +250,8 @@ impl Account {
             device: counter.total(),
             account: self.total,
             quantum: counter.quantum(),
+            seen_device: counter.total(),
+            seen_account: self.total,
             moved: self.total,
             drawn: Microjoules::ZERO,
         });
@@ -207,6 +267,20 @@ impl Account {
 impl Anchor {
     const fn is_frozen(&self) -> bool {
         self.drawn.0 > self.quantum.0.saturating_mul(FROZEN_STEPS)
+    }
+
+    /// `total`, held within one step of the counter.
+    fn hold(&self, total: Microjoules, counter: &DeviceCounter) -> Microjoules {
+        let counted = self.account + counter.total().since(self.device);
+        total.clamp(counted.since(self.quantum), counted + self.quantum)
+    }
+
+    fn see(&mut self, account: Microjoules, counter: &DeviceCounter) {
+        if counter.total() > self.seen_device {
+            self.moved = account;
+            self.drawn = Microjoules::ZERO;
+        }
+        (self.seen_device, self.seen_account) = (counter.total(), account);
     }
 }
 

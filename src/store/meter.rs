@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::MeterSettings;
-use super::energy::{Account, DeviceCounter, Integral, Step};
+use super::energy::{Account, DeviceCounter, Drawn, Integral, Step};
 use super::track::Track;
 use crate::model::{
     Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError, Quality,
@@ -13,6 +13,11 @@ use crate::model::{
 
 /// The most channels one meter may have: a hostile device must not fill the memory.
 const MAX_CHANNELS: usize = 4096;
+
+/// More than any building draws. A garbled reading must not fill a counter that can never fall.
+const MAX_WATTS: f64 = 1e9;
+/// More than mankind draws in a week, and still exact to a kilojoule.
+const MAX_JOULES: f64 = 1e18;
 
 /// The latest value of one quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -227,6 +232,13 @@ impl Meter {
         }
     }
 
+    /// Whether the device itself only estimates a feed's power; none before its first reading.
+    pub(super) fn feed_quality(&self, track: usize) -> Option<Quality> {
+        let (id, _) = self.tracks.get(track)?;
+        let channel = self.channels.get(*self.by_id.get(id)?)?;
+        channel.latest(Quantity::Power).or_else(|| channel.latest(Quantity::Energy)).map(|l| l.quality)
+    }
+
     pub(super) fn fail(&mut self, error: &PollError, now: Moment) {
         self.last_error = Some((now, error.clone()));
     }
@@ -250,7 +262,7 @@ impl Meter {
         let max_gap = self.settings.max_gap;
         for index in touched.drain(..) {
             let Some(channel) = self.channels.get_mut(index) else { continue };
-            let known = channel.settle(now, max_gap);
+            let Some(known) = channel.settle(now, max_gap) else { continue };
             for track in &channel.tracks {
                 if let Some((_, track)) = self.tracks.get_mut(*track) {
                     track.push(now, channel.account.total(), known);
@@ -262,12 +274,12 @@ impl Meter {
         self.last_error = None;
     }
 
-    /// Finds or makes a channel; none once there are too many.
+    /// Finds or makes a channel; none once there are too many, unless a feed names it.
     fn channel(&mut self, id: &ChannelId) -> Option<usize> {
         if let Some(index) = self.by_id.get(id) {
             return Some(*index);
         }
-        if self.channels.len() >= MAX_CHANNELS {
+        if self.channels.len() >= MAX_CHANNELS && !self.tracks.iter().any(|(of, _)| of == id) {
             return None;
         }
         let index = self.channels.len();
@@ -292,9 +304,12 @@ impl Meter {
 }
 
 impl Channel {
-    /// Takes one reading. Power and counter wait for [`Self::settle`], since they may come in any order; true for the
+    /// Takes one reading, unless it cannot be. Power and counter wait for [`Self::settle`], since they may come in any order; true for the
     /// first of them.
     fn take(&mut self, reading: &Reading, now: Moment) -> bool {
+        if !is_plausible(&reading.measure) {
+            return false;
+        }
         let waited = self.power_in.is_some() || self.counter_in.is_some();
         match reading.measure {
             Measure::Power(w) => self.power_in = Some((self.power(), w)),
@@ -312,16 +327,32 @@ impl Channel {
         !waited && (self.power_in.is_some() || self.counter_in.is_some())
     }
 
-    /// Accounts the power and counter of one poll; gives whether the energy since the last is known.
-    fn settle(&mut self, now: Moment, max_gap: Duration) -> bool {
-        let (mut integrated, mut known_power) = (None, self.power());
-        if let Some((before, power)) = self.power_in.take() {
-            known_power = Some(before.map_or(power, |b| if b > power { b } else { power }));
-            integrated = self.integral.advance(now, power, max_gap);
-        }
+    /// Accounts the power and counter of one poll; gives whether the energy since the last time is known, none if that is
+    /// still to be told.
+    fn settle(&mut self, now: Moment, max_gap: Duration) -> Option<bool> {
+        let silence = self.integral.silence(now);
+        let power_in = self.power_in.take();
+        let known_power = match power_in {
+            Some((before, power)) => Some(before.map_or(power, |b| if b > power { b } else { power })),
+            None => self.power(),
+        };
         let counted = self.counter_in.take().map(|c| self.count(c, now, known_power));
+        let drawn = match (power_in, silence) {
+            (Some((_, power)), _) => {
+                self.integral.advance(now, power, max_gap).map_or(Drawn::Gap, Drawn::Bridged)
+            }
+            // The next power reading will tell of this time too.
+            (None, Some(silence)) if silence <= max_gap => {
+                if matches!(counted, Some(Step::First | Step::Broken)) {
+                    self.account.lose_counter();
+                }
+                return None;
+            }
+            (None, Some(_)) => Drawn::Lost,
+            (None, None) => Drawn::Never,
+        };
         let device = counted.and_then(|step| self.device.as_ref().map(|d| (step, d)));
-        self.account.advance(integrated, device)
+        self.account.advance(drawn, device)
     }
 
     fn power(&self) -> Option<Watts> {
@@ -338,6 +369,19 @@ impl Channel {
             self.device = Some(DeviceCounter::new(counter, now));
             Step::First
         }
+    }
+}
+
+const fn is_plausible(measure: &Measure) -> bool {
+    match measure {
+        Measure::Power(w) => w.get() <= MAX_WATTS,
+        Measure::Energy(c) => c.total.get() <= MAX_JOULES,
+        Measure::ApparentPower(_)
+        | Measure::Voltage(_)
+        | Measure::Current(_)
+        | Measure::PowerFactor(_)
+        | Measure::Frequency(_)
+        | Measure::Temperature(_) => true,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Watts};
+use crate::model::{Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Quality, Watts};
 
 pub mod energy;
 mod meter;
@@ -105,6 +105,13 @@ impl Store {
         self.lock(feed.meter)?.track_at(feed.track)?.start()
     }
 
+    /// The latest end of an interval from `from` on in which a feed is either known or unknown as a whole; none if it has no
+    /// gap from there on.
+    #[must_use]
+    pub fn next_break(&self, feed: FeedIndex, from: Moment) -> Option<Moment> {
+        self.lock(feed.meter)?.track_at(feed.track)?.next_break(from)
+    }
+
     /// Energy of a feed from `from` to `to`; none where any part of it is not known.
     #[must_use]
     pub fn energy(&self, feed: FeedIndex, from: Moment, to: Moment) -> Option<Microjoules> {
@@ -122,6 +129,12 @@ impl Store {
     #[must_use]
     pub fn power(&self, feed: FeedIndex, now: Moment) -> Option<Watts> {
         self.lock(feed.meter)?.feed_power(feed.track, now)
+    }
+
+    /// How a feed's readings come to be; none before the first.
+    #[must_use]
+    pub fn quality(&self, feed: FeedIndex) -> Option<Quality> {
+        self.lock(feed.meter)?.feed_quality(feed.track)
     }
 
     /// How long a feed may be silent before others stand in for it.

@@ -113,13 +113,128 @@ fn a_feed_is_priced_between_readings() {
     assert_eq!(s.power(feed, at(90)), None);
 }
 
+/// A channel's track, fed with (second, watts, counter in joules) where each may be missing; steps of the counter: 1 kJ.
+fn fed(polls: &[(u64, Option<f64>, Option<f64>)]) -> (Store, FeedIndex) {
+    let (s, m) = store();
+    let feed = s.track(&id(MeterId::new, "pdu-a"), &id(ChannelId::new, "input")).unwrap();
+    for (second, watts, counted) in polls {
+        let counter = counted.map(|total| {
+            let (total, quantum) = (Joules::new(total).unwrap(), Joules::new(1000.0).unwrap());
+            Reading::measured(
+                id(ChannelId::new, "input"),
+                Measure::Energy(EnergyCounter { total, quantum, modulus: None }),
+            )
+        });
+        s.apply(
+            m,
+            &batch(watts.map(|w| power("input", w)).into_iter().chain(counter).collect()),
+            at(*second),
+        );
+    }
+    (s, feed)
+}
+
+fn joules(j: u128) -> Option<Microjoules> {
+    Some(Microjoules(j * 1_000_000))
+}
+
+#[test]
+fn a_gap_shorter_than_the_counters_steps_is_unknown_and_not_nothing() {
+    // 100 W for 60 s without readings: the counter, in steps of 1 kJ, saw 6 of them at most.
+    let (s, feed) = fed(&[
+        (0, Some(100.0), Some(5000.0)),
+        (60, Some(100.0), Some(11_000.0)),
+        (70, Some(100.0), Some(12_000.0)),
+    ]);
+    assert_eq!(s.energy(feed, at(0), at(60)), None);
+    assert_eq!(s.energy(feed, at(60), at(70)), joules(1000));
+}
+
+#[test]
+fn what_a_counter_saw_in_a_gap_is_not_booked_after_it() {
+    // The first reading after the gap lacks the counter; another feed may have filled the gap meanwhile.
+    let (s, feed) = fed(&[
+        (0, Some(100.0), Some(5000.0)),
+        (1000, Some(100.0), None),
+        (1010, Some(100.0), Some(106_000.0)),
+        (1020, Some(100.0), Some(107_000.0)),
+    ]);
+    assert_eq!(s.energy(feed, at(0), at(1000)), None);
+    assert_eq!(s.energy(feed, at(1000), at(1020)), joules(2000));
+}
+
+#[test]
+fn a_poll_without_power_moves_no_energy_and_hides_none() {
+    // The counter appears in a poll that lacks the power.
+    let (s, feed) = fed(&[
+        (0, Some(500.0), None),
+        (10, None, Some(5000.0)),
+        (20, Some(500.0), Some(10_000.0)),
+        (30, Some(500.0), Some(15_000.0)),
+    ]);
+    assert_eq!(s.energy(feed, at(0), at(10)), joules(5000));
+    assert_eq!(s.energy(feed, at(0), at(30)), joules(15_000));
+}
+
+#[test]
+fn a_meter_that_stops_telling_power_is_followed_by_its_counter() {
+    let mut polls = vec![(0, Some(2000.0), Some(0.0)), (10, Some(2000.0), Some(20_000.0))];
+    polls.extend((2..20).map(|n| (n * 10, None, Some(n as f64 * 20_000.0))));
+    let (s, feed) = fed(&polls);
+    assert_eq!(s.energy(feed, at(0), at(190)), joules(380_000));
+}
+
+#[test]
+fn a_meter_without_power_readings_is_read_by_its_counter() {
+    let (s, feed) = fed(&[
+        (0, None, Some(0.0)),
+        (10, None, Some(1000.0)),
+        (20, None, Some(1000.0)),
+        (30, None, Some(3000.0)),
+    ]);
+    assert_eq!(s.energy(feed, at(0), at(20)), joules(1000));
+    assert_eq!(s.energy(feed, at(0), at(30)), joules(3000));
+}
+
 #[test]
 fn a_hostile_device_cannot_fill_the_memory() {
     let (s, m) = store();
+    s.track(&id(MeterId::new, "pdu-a"), &id(ChannelId::new, "outlet/9999")).unwrap();
     for n in 0..10_000 {
         s.apply(m, &batch(vec![power(&format!("outlet/{n}"), 1.0)]), at(10));
     }
-    s.each(|m| assert_eq!(m.channels().len(), 4096));
+    s.each(|m| assert_eq!(m.channels().len(), 4096 + 1, "what a feed names is always let in"));
+}
+
+#[test]
+fn a_reading_that_nothing_on_earth_draws_is_no_reading() {
+    let (s, m) = store();
+    let total = Joules::new(1e300).unwrap();
+    let counter = EnergyCounter { total, quantum: Joules::new(1.0).unwrap(), modulus: None };
+    let absurd = Reading::measured(id(ChannelId::new, "input"), Measure::Energy(counter));
+    s.apply(m, &batch(vec![power("input", 1000.0)]), at(0));
+    s.apply(m, &batch(vec![power("input", 1e300), absurd]), at(10));
+    s.apply(m, &batch(vec![power("input", 1000.0)]), at(20));
+    s.each(|m| {
+        assert_eq!(m.channels()[0].integrated(), Some(Microjoules(20_000_000_000)));
+        assert_eq!(m.channels()[0].counted(), None);
+    });
+}
+
+#[test]
+fn a_building_that_has_drawn_more_than_64_bits_hold_is_counted_on() {
+    let (s, m) = store();
+    let counter = |gwh: f64| {
+        let (total, quantum) = (Joules::from_kilowatt_hours(gwh * 1e6).unwrap(), Joules::new(3.6e6).unwrap());
+        Reading::measured(
+            id(ChannelId::new, "input"),
+            Measure::Energy(EnergyCounter { total, quantum, modulus: None }),
+        )
+    };
+    s.apply(m, &batch(vec![counter(20.0)]), at(0));
+    s.apply(m, &batch(vec![counter(20.001)]), at(3600));
+    // 20.001 GWh = 72,003,600 MJ
+    s.each(|m| assert_eq!(m.channels()[0].counted(), Some(Microjoules(72_003_600_000_000_000_000))));
 }
 
 #[test]

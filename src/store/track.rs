@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::model::{Microjoules, Moment};
 
-/// The most points kept: 4,096 readings are over an hour at 1 Hz, and 128 KiB.
+/// The most points kept: 4,096 readings are over an hour at 1 Hz, and 192 KiB.
 const MAX_POINTS: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,16 @@ impl Track {
         self.points.front().map(|p| p.at)
     }
 
+    /// The latest end of an interval from `from` on that is either known or unknown as a whole: where the next gap begins, or
+    /// ends if `from` lies in it; none if no gap follows.
+    #[must_use]
+    pub fn next_break(&self, from: Moment) -> Option<Moment> {
+        let later = self.points.partition_point(|p| p.at <= from);
+        let gap = self.points.range(later..).position(|p| !p.known)? + later;
+        let begin = gap.checked_sub(1).and_then(|before| self.points.get(before)).map(|p| p.at);
+        begin.filter(|b| *b > from).or(self.points.get(gap).map(|p| p.at))
+    }
+
     /// Energy drawn from `from` to `to`; none where any part of that is not known. The parts of an interval add up to the
     /// whole, to the microjoule.
     #[must_use]
@@ -74,11 +84,10 @@ impl Track {
             return Some(end.total);
         }
         let begin = self.points.get(after.checked_sub(1)?)?;
-        let gained = u128::from(end.total.since(begin.total).0);
+        let gained = end.total.since(begin.total).0;
         let part = at.since(begin.at).as_nanos();
         let whole = end.at.since(begin.at).as_nanos().max(1);
-        let share = u64::try_from(gained * part / whole).unwrap_or(u64::MAX);
-        Some(begin.total + Microjoules(share))
+        Some(begin.total + Microjoules(gained.saturating_mul(part) / whole))
     }
 
     /// Forgets what lies before `until`, but for the point that `until` still leans on.
@@ -101,7 +110,7 @@ mod tests {
     fn track(points: &[(u64, u64, bool)]) -> Track {
         let mut t = Track::default();
         for (s, uj, known) in points {
-            t.push(at(*s), Microjoules(*uj), *known);
+            t.push(at(*s), Microjoules(u128::from(*uj)), *known);
         }
         t
     }
@@ -126,6 +135,18 @@ mod tests {
         assert_eq!(Track::default().between(at(0), at(1)), None);
     }
 
+    #[test]
+    fn an_interval_is_broken_where_a_gap_begins_and_where_it_ends() {
+        let t =
+            track(&[(10, 0, false), (20, 100, true), (30, 200, true), (90, 200, false), (100, 300, true)]);
+        assert_eq!(t.next_break(at(5)), Some(at(10)), "before the first reading");
+        assert_eq!(t.next_break(at(10)), Some(at(30)));
+        assert_eq!(t.next_break(at(30)), Some(at(90)));
+        assert_eq!(t.next_break(at(40)), Some(at(90)));
+        assert_eq!(t.next_break(at(90)), None);
+        assert_eq!(Track::default().next_break(at(0)), None);
+    }
+
     proptest! {
         #[test]
         fn parts_add_up_to_the_whole(
@@ -137,7 +158,7 @@ mod tests {
             for (dt, de) in &steps {
                 when += dt;
                 total += de;
-                t.push(Moment::from_nanos(when), Microjoules(total), true);
+                t.push(Moment::from_nanos(when), Microjoules(u128::from(total)), true);
             }
             let start = t.start().unwrap().nanos();
             let mut bounds: Vec<u64> =

@@ -8,8 +8,11 @@ use std::time::Duration;
 use super::Usage;
 use crate::model::{DatacenterId, HostId, LabelSet, Moment, PollError};
 
-/// Samples kept for one source: a ledger that is not served forgets the oldest.
+/// Samples kept for one source: where feeds are waited for longer, the oldest are dropped. No energy is lost by that:
+/// the interval grows, and CPU counters go on.
 const MAX_SAMPLES: usize = 600;
+/// Workloads in all samples kept for one source, since a sample may hold thousands: 16 MiB.
+const MAX_WORKLOADS: usize = 200_000;
 
 /// Which source, as an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,10 +106,8 @@ impl UsageLog {
             return;
         }
         state.last_good = Some(usage.at);
-        if state.queue.len() == MAX_SAMPLES {
-            state.queue.pop_front();
-        }
         state.queue.push_back(usage);
+        trim(&mut state.queue);
     }
 
     /// Takes note that a source could not be asked.
@@ -121,9 +122,13 @@ impl UsageLog {
         if let Some(mut state) = self.lock(source) {
             into.append(&mut state.queue);
         }
-        while into.len() > MAX_SAMPLES {
-            into.pop_front();
-        }
+        trim(into);
+    }
+
+    /// How long a source may be silent before it is down.
+    #[must_use]
+    pub fn stale_after(&self, source: SourceIndex) -> Duration {
+        self.lock(source).map_or(Duration::ZERO, |state| state.settings.stale_after)
     }
 
     /// Every source in turn, in configuration order.
@@ -135,5 +140,65 @@ impl UsageLog {
 
     fn lock(&self, source: SourceIndex) -> Option<MutexGuard<'_, SourceState>> {
         Some(self.sources.get(source.0)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Drops the oldest samples that are too many; the newest always stays.
+fn trim(queue: &mut VecDeque<Usage>) {
+    let mut workloads: usize = queue.iter().map(|usage| usage.workloads.len()).sum();
+    while queue.len() > 1 && (queue.len() > MAX_SAMPLES || workloads > MAX_WORKLOADS) {
+        workloads -= queue.pop_front().map_or(0, |oldest| oldest.workloads.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::WorkloadId;
+    use crate::workloads::{Workload, WorkloadInfo, WorkloadKind};
+
+    fn usage(second: u64, workloads: usize) -> Usage {
+        let info = Arc::new(WorkloadInfo {
+            id: WorkloadId::new("a").unwrap(),
+            kind: WorkloadKind::Vm,
+            domain: String::new(),
+            name: String::new(),
+            project_id: None,
+            project_name: String::new(),
+            user: String::new(),
+            flavor: String::new(),
+        });
+        let one = Workload { info, run: 1, state: None, cpu: None, vcpus: 1, memory_bytes: 0 };
+        let at = Moment::ZERO + Duration::from_secs(second);
+        Usage { at, node: None, workloads: vec![one; workloads] }
+    }
+
+    fn kept(samples: u64, workloads: usize) -> (usize, Option<Moment>) {
+        let log = UsageLog::new(vec![SourceSettings {
+            host: HostId::new("h").unwrap(),
+            datacenter: DatacenterId::new("dc").unwrap(),
+            driver: "libvirt",
+            address: String::new(),
+            stale_after: Duration::from_secs(30),
+        }]);
+        let mut pending = VecDeque::new();
+        for second in 0..samples {
+            log.push(SourceIndex(0), usage(second, workloads));
+            if second % 7 == 0 {
+                log.take(SourceIndex(0), &mut pending);
+            }
+        }
+        log.take(SourceIndex(0), &mut pending);
+        (pending.len(), pending.back().map(|newest| newest.at))
+    }
+
+    #[test]
+    fn samples_that_nobody_settles_fill_no_memory_and_the_newest_stays() {
+        let newest = |second| Some(Moment::ZERO + Duration::from_secs(second));
+        assert_eq!(kept(1000, 1), (600, newest(999)));
+        assert_eq!(kept(100, 16_384), (12, newest(99)));
+        assert_eq!(kept(2, 300_000), (1, newest(1)));
     }
 }

@@ -104,21 +104,6 @@ impl State {
             Self::NoState | Self::ShutOff | Self::Crashed => false,
         }
     }
-
-    /// The word in the `state` label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoState => "nostate",
-            Self::Running => "running",
-            Self::Blocked => "blocked",
-            Self::Paused => "paused",
-            Self::ShuttingDown => "shutdown",
-            Self::ShutOff => "shutoff",
-            Self::Crashed => "crashed",
-            Self::Suspended => "pmsuspended",
-        }
-    }
 }
 
 /// Which kind of workload; value of the `kind` label.

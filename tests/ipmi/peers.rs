@@ -126,7 +126,10 @@ impl Simulator {
             .output()
             .expect("cc is missing: `make test` installs it (Debian package gcc)");
         let why = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "Debian package libopenipmi-dev is needed (`make test` installs it): {why}");
+        assert!(
+            built.status.success(),
+            "Debian package libopenipmi-dev is needed (`make test` installs it): {why}"
+        );
         let address = free_address();
         let lan = format!(
             "name \"bmc\"\nloadlib \"{}\" \"{}\"\nstartlan 1\naddr 127.0.0.1 {}\npriv_limit admin\n\
@@ -184,7 +187,8 @@ fn commands(sensor_file: &str) -> String {
         if number == 1 {
             out += &format!("sensor_add 0x20 0 1 {kind} 1 poll 100 file \"{sensor_file}\" div=4\n");
         } else {
-            out += &format!("sensor_add 0x20 0 {number} {kind} 1\nsensor_set_value 0x20 0 {number} {raw} 0\n");
+            out +=
+                &format!("sensor_add 0x20 0 {number} {kind} 1\nsensor_set_value 0x20 0 {number} {raw} 0\n");
         }
         let mut body = vec![0x20, 0, number, entity, 1, 0x7f, 0x68, kind, 1, 0, 0, 0, 0, 0, 0];
         body.extend([0, unit, 0, 0, m, 0, 0, 0, 0, exponent << 4]);
@@ -195,7 +199,9 @@ fn commands(sensor_file: &str) -> String {
         record.extend(body);
         let bytes: Vec<_> = record.iter().map(|byte| format!("0x{byte:02x}")).collect();
         out += &format!("main_sdr_add 0x20 {}\n", bytes.join(" "));
-        out += &format!("sensor_set_event_support 0x20 0 {number} enable scanning per-state {mask} {mask} {mask} {mask}\n");
+        out += &format!(
+            "sensor_set_event_support 0x20 0 {number} enable scanning per-state {mask} {mask} {mask} {mask}\n"
+        );
     }
     out + "mc_enable 0x20\n"
 }

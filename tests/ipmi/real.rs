@@ -14,7 +14,12 @@ fn ipmitool(settings: &Settings, password: &str, suite: Suite, command: &[&str])
     let (host, port) = settings.address.rsplit_once(':').unwrap();
     let out = Command::new("ipmitool")
         .args(["-I", "lanplus", "-H", host, "-p", port, "-U", &settings.user, "-P", password])
-        .args(["-L", if level(settings) == "ADMIN" { "ADMINISTRATOR" } else { level(settings) }, "-C", &suite.id().to_string()])
+        .args([
+            "-L",
+            if level(settings) == "ADMIN" { "ADMINISTRATOR" } else { level(settings) },
+            "-C",
+            &suite.id().to_string(),
+        ])
         .args(command)
         .output()
         .expect("ipmitool is missing: `make test` installs it (Debian package ipmitool)");
@@ -41,7 +46,18 @@ fn freeipmi(settings: &Settings, password: &str, suite: Suite) -> Option<f64> {
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
     let out = Command::new("ipmi-dcmi")
         .env("PATH", path)
-        .args(["-D", "LAN_2_0", "-h", &settings.address, "-u", &settings.user, "-p", password, "-l", level(settings)])
+        .args([
+            "-D",
+            "LAN_2_0",
+            "-h",
+            &settings.address,
+            "-u",
+            &settings.user,
+            "-p",
+            password,
+            "-l",
+            level(settings),
+        ])
         .args(["-I", &suite.id().to_string(), "-W", "opensesspriv", "--get-system-power-statistics"])
         .output()
         .expect("ipmi-dcmi is missing: `make test` installs it (Debian package freeipmi-tools)");
@@ -115,7 +131,13 @@ async fn ipmi_sim_is_read_as_ipmitool_and_freeipmi_read_it() {
     let simulator = Simulator::start();
     // It gives DCMI to administrators only, as some real BMCs do: for a user the sensor is the total.
     for (user, password, privilege, input, profile) in [
-        ("monitor", "m0nitor-pass", Privilege::User, 300, "sensor System Power (dcmi: insufficient privilege level)"),
+        (
+            "monitor",
+            "m0nitor-pass",
+            Privilege::User,
+            300,
+            "sensor System Power (dcmi: insufficient privilege level)",
+        ),
         ("admin", "secret", Privilege::Administrator, 275, "dcmi"),
     ] {
         simulator.watts(275, 300);
@@ -228,7 +250,12 @@ async fn no_reading_is_not_zero() {
     let mut driver = open(settings(&bmc.address, "admin", "password"), &shared);
     assert_eq!(lines(&driver.poll().await.unwrap()), ["input power 100"]);
     bmc.set("scan", 192);
-    let all = ["input power 100", "sensor/sys-power power 100", "sensor/inlet-temp temperature 24", "sensor/12v voltage 12"];
+    let all = [
+        "input power 100",
+        "sensor/sys-power power 100",
+        "sensor/inlet-temp temperature 24",
+        "sensor/12v voltage 12",
+    ];
     assert_eq!(lines(&driver.poll().await.unwrap()), all);
     // Once DCMI has worked, a sensor never stands in for it.
     bmc.set("state", 0);

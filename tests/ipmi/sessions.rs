@@ -196,7 +196,8 @@ async fn a_higher_level_is_raised_where_it_is_asked_for() {
 
 #[test]
 fn what_ipmi_has_no_room_for_is_said_at_once() {
-    let shared = std::sync::Arc::new(ipmi::Shared::new(std::sync::Arc::new(wattribute::model::SystemClock::new())));
+    let shared =
+        std::sync::Arc::new(ipmi::Shared::new(std::sync::Arc::new(wattribute::model::SystemClock::new())));
     let good = settings("bmc-1:623", "admin", "password");
     let refused = |settings: Settings| ipmi::open(settings, std::sync::Arc::clone(&shared)).err().unwrap();
     for (settings, says) in [

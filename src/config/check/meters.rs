@@ -161,7 +161,8 @@ impl Check<'_> {
             ("redfish", raw.redfish.is_absent()),
             ("snmp", raw.snmp.is_absent()),
         ];
-        let given: Vec<&str> = protocols.iter().filter(|(_, absent)| !absent).map(|(name, _)| *name).collect();
+        let given: Vec<&str> =
+            protocols.iter().filter(|(_, absent)| !absent).map(|(name, _)| *name).collect();
         match given.as_slice() {
             [] => {
                 self.error(at, "no protocol is given", "add one of `ipmi`, `redfish`, `snmp`");
@@ -187,18 +188,22 @@ impl Check<'_> {
     }
 
     fn ipmi(&mut self, raw: &schema::Ipmi, at: Mark, folder: &Path, timeout: Duration) -> Option<Ipmi> {
-        let address = self.need(&raw.address, at, "address", "write the address of the BMC, such as 10.0.0.1");
+        let address =
+            self.need(&raw.address, at, "address", "write the address of the BMC, such as 10.0.0.1");
         let username = self.need(&raw.username, at, "username", "IPMI needs the name of a user");
         let username = username.filter(|Label(name)| {
             let fits = name.len() <= MAX_IPMI_USER;
             if !fits {
                 let place = raw.username.located().map_or(at, |(_, place)| place);
-                self.error(place, "`username` is longer than 16 bytes", "choose one that IPMI 2.0 has room for");
+                self.error(
+                    place,
+                    "`username` is longer than 16 bytes",
+                    "choose one that IPMI 2.0 has room for",
+                );
             }
             fits
         });
-        let password =
-            self.needed_secret(folder, "password", (&raw.password_file, &raw.password_env), at);
+        let password = self.needed_secret(folder, "password", (&raw.password_file, &raw.password_env), at);
         let password = password.and_then(|secret| self.ipmi_secret(secret, "password", at));
         let keyed = !raw.bmc_key_file.is_absent() || !raw.bmc_key_env.is_absent();
         let bmc_key = self.secret(folder, "bmc_key", &raw.bmc_key_file, &raw.bmc_key_env);

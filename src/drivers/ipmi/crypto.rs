@@ -178,18 +178,13 @@ impl Exchange {
     /// The key exchange code of RAKP 3.
     #[must_use]
     pub fn rakp3(&self, suite: Suite, password: &[u8]) -> Digest {
-        Keyed::new(suite, password).over(&[
-            &self.managed_random,
-            &self.console.to_le_bytes(),
-            &self.tail(),
-        ])
+        Keyed::new(suite, password).over(&[&self.managed_random, &self.console.to_le_bytes(), &self.tail()])
     }
 
     /// The session's keys. `key` is K_G, or the password where there is none.
     #[must_use]
     pub fn keys(&self, suite: Suite, key: &[u8]) -> Keys {
-        let sik =
-            Keyed::new(suite, key).over(&[&self.console_random, &self.managed_random, &self.tail()]);
+        let sik = Keyed::new(suite, key).over(&[&self.console_random, &self.managed_random, &self.tail()]);
         let sik = Keyed::new(suite, sik.as_slice());
         let (k1, k2) = (sik.over(&[&[1; 20]]), sik.over(&[&[2; 20]]));
         let mut aes = [0; 16];

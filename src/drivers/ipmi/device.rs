@@ -234,7 +234,9 @@ impl Device {
             match sensor::reading(&reply) {
                 Ok(raw) => {
                     let value = raw.and_then(|raw| point.sensor.factors.value(raw));
-                    let Some(measure) = value.and_then(|value| point.sensor.unit.measure(value).ok()) else { continue };
+                    let Some(measure) = value.and_then(|value| point.sensor.unit.measure(value).ok()) else {
+                        continue;
+                    };
                     if let (true, Measure::Power(power)) = (point.total, measure) {
                         total = Some(power);
                     }
@@ -295,10 +297,11 @@ impl Device {
 
     /// Where the total comes from and why, and how it is protected.
     fn profile(&self) -> String {
-        let by_sensor = self.points.iter().find(|point| point.total).map_or_else(
-            || "no total".to_owned(),
-            |point| format!("sensor {}", point.sensor.name),
-        );
+        let by_sensor = self
+            .points
+            .iter()
+            .find(|point| point.total)
+            .map_or_else(|| "no total".to_owned(), |point| format!("sensor {}", point.sensor.name));
         let source = match &self.dcmi {
             Dcmi::Works => "dcmi".to_owned(),
             Dcmi::Unknown => by_sensor,
@@ -360,17 +363,24 @@ impl Device {
         let mut bytes = Vec::new();
         while let Some(left) = usize::from(len).checked_sub(bytes.len()).filter(|left| *left > 0) {
             let count = u8::try_from(left).unwrap_or(u8::MAX).min(FRU_CHUNK);
-            let Some(offset) = u16::try_from(bytes.len()).ok().and_then(|done| at.checked_add(done)) else { break };
+            let Some(offset) = u16::try_from(bytes.len()).ok().and_then(|done| at.checked_add(done)) else {
+                break;
+            };
             let reply = self.ask(fru::read(offset, count)).await?;
             match fru::part(&reply) {
-                Ok(part) if !part.is_empty() && part.len() <= usize::from(count) => bytes.extend_from_slice(part),
+                Ok(part) if !part.is_empty() && part.len() <= usize::from(count) => {
+                    bytes.extend_from_slice(part)
+                }
                 Ok(_) | Err(_) => break,
             }
         }
         Ok(bytes)
     }
 
-    async fn ask(&mut self, request: super::wire::message::Request) -> Result<super::wire::message::Reply, Trouble> {
+    async fn ask(
+        &mut self,
+        request: super::wire::message::Request,
+    ) -> Result<super::wire::message::Reply, Trouble> {
         let Some(link) = &mut self.link else {
             return Err(Trouble::Session(Fault::Silence(super::session::Step::Command)));
         };

@@ -16,7 +16,8 @@ use crate::model::BoxFuture;
 /// The BMC is busy and says so.
 const NODE_BUSY: u8 = 0xc0;
 /// How long to wait before asking a busy BMC again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 /// How long a BMC may take to answer Close Session; some never do.
 const FAREWELL: Duration = Duration::from_millis(500);
 

@@ -219,11 +219,7 @@ pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, 
         ));
     }
     if settings.suites.is_empty() {
-        return Err(PollError::new(
-            ErrorKind::Auth,
-            "no cipher suite is allowed",
-            "allow 17, 3 or both",
-        ));
+        return Err(PollError::new(ErrorKind::Auth, "no cipher suite is allowed", "allow 17, 3 or both"));
     }
     let login = Arc::new(Login::new(&settings)?);
     Ok(Box::new(Device::new(settings, login, shared)))

@@ -40,10 +40,12 @@ pub struct Point {
 
 /// The sensors worth reading, power first.
 pub fn points(sensors: &[Sensor]) -> Vec<Point> {
-    let mut wanted: Vec<&Sensor> = sensors.iter().filter(|s| !s.unit.is_temperature() || is_inlet(s)).collect();
+    let mut wanted: Vec<&Sensor> =
+        sensors.iter().filter(|s| !s.unit.is_temperature() || is_inlet(s)).collect();
     wanted.sort_by_key(|sensor| rank(sensor.unit));
     wanted.truncate(MAX_POINTS);
-    let best = wanted.iter().filter_map(|sensor| Some((total_rank(sensor)?, sensor.number, sensor.lun))).min();
+    let best =
+        wanted.iter().filter_map(|sensor| Some((total_rank(sensor)?, sensor.number, sensor.lun))).min();
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();
     wanted.iter().for_each(|sensor| *taken.entry(slug(&sensor.name)).or_default() += 1);
     let point = |sensor: &&Sensor| {
@@ -157,8 +159,11 @@ mod tests {
 
     #[test]
     fn equal_and_empty_names_are_told_apart_by_number() {
-        let sensors =
-            [sensor(8, 7, Unit::Volts, "VDD"), sensor(9, 7, Unit::Volts, "VDD"), sensor(4, 7, Unit::Volts, "\u{e9}")];
+        let sensors = [
+            sensor(8, 7, Unit::Volts, "VDD"),
+            sensor(9, 7, Unit::Volts, "VDD"),
+            sensor(4, 7, Unit::Volts, "\u{e9}"),
+        ];
         assert_eq!(names(&sensors), ["sensor/vdd/0.8", "sensor/vdd/0.9", "sensor/0.4"]);
     }
 }

@@ -150,11 +150,17 @@ impl Walk {
     }
 
     /// What follows the head: as much of `len` bytes as the BMC really has. `None` if the reservation is gone.
-    async fn body(&mut self, bmc: &mut dyn Ask, reservation: u16, len: u8) -> Result<Option<Vec<u8>>, Trouble> {
+    async fn body(
+        &mut self,
+        bmc: &mut dyn Ask,
+        reservation: u16,
+        len: u8,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
         let mut body: Vec<u8> = Vec::new();
         while body.len() < usize::from(len) {
             let left = usize::from(len) - body.len();
-            let count = CHUNKS.get(self.chunk).copied().unwrap_or(8).min(u8::try_from(left).unwrap_or(u8::MAX));
+            let count =
+                CHUNKS.get(self.chunk).copied().unwrap_or(8).min(u8::try_from(left).unwrap_or(u8::MAX));
             let Ok(offset) = u8::try_from(body.len() + usize::from(Head::LEN)) else { break };
             let reply = bmc.ask(sdr::get_record(reservation, self.next, offset, count)).await?;
             match sdr::part(&reply) {
@@ -163,9 +169,7 @@ impl Walk {
                 Ok((_, [])) => break,
                 Ok((_, part)) => body.extend_from_slice(part),
                 Err(No::Code(Code::RESERVATION_LOST)) => return Ok(None),
-                Err(No::Code(Code::TOO_MANY_BYTES | Code(0xff | 0xc8)))
-                    if self.chunk + 1 < CHUNKS.len() =>
-                {
+                Err(No::Code(Code::TOO_MANY_BYTES | Code(0xff | 0xc8))) if self.chunk + 1 < CHUNKS.len() => {
                     self.chunk += 1;
                 }
                 // The record is shorter than it says.
@@ -230,7 +234,8 @@ mod tests {
                     let len = u8::try_from(body.len()).unwrap() + self.says_more;
                     let mut whole = vec![*id, 0, 0x51, 1, len];
                     whole.extend(body);
-                    let next = if index + 1 < self.records.len() { u16::from(*id) + 1 } else { self.next_of_last };
+                    let next =
+                        if index + 1 < self.records.len() { u16::from(*id) + 1 } else { self.next_of_last };
                     let from = usize::from(*offset).min(whole.len());
                     let to = (from + usize::from(*count)).min(whole.len());
                     let mut data = next.to_le_bytes().to_vec();
@@ -251,8 +256,12 @@ mod tests {
     }
 
     fn bmc() -> Bmc {
-        let records =
-            vec![record(1, 6, "System Power"), record(2, 18, "FAN 1"), record(3, 1, "Inlet Temp"), record(4, 4, "12V")];
+        let records = vec![
+            record(1, 6, "System Power"),
+            record(2, 18, "FAN 1"),
+            record(3, 1, "Inlet Temp"),
+            record(4, 4, "12V"),
+        ];
         Bmc { records, most: 255, next_of_last: 0xffff, ..Bmc::default() }
     }
 

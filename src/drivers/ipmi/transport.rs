@@ -104,7 +104,9 @@ impl Sockets {
         let open = match &*slot {
             Some(open) if !open.dead.load(Ordering::Relaxed) => Arc::clone(open),
             Some(_) | None => {
-                let open = Arc::new(bind(peer.is_ipv6(), Arc::clone(&self.routes)).await.map_err(|e| no_socket(&e))?);
+                let open = Arc::new(
+                    bind(peer.is_ipv6(), Arc::clone(&self.routes)).await.map_err(|e| no_socket(&e))?,
+                );
                 *slot = Some(Arc::clone(&open));
                 open
             }

@@ -4,7 +4,7 @@
 //!
 //! | channel | what |
 //! | --- | --- |
-//! | `input` | what the server takes in; see [`select::Source`] for where the total comes from |
+//! | `input` | what the server takes in; see `select::Source` for where the total comes from |
 //! | `psu/<Id>` | one power supply's input; `MemberId` in the older `Power` resource |
 //! | `control/<name>` | a part of the server that `PowerControl` lists beside the whole: processors, memory ... |
 //! | `chassis/<Id>/...` | the same for each further chassis with power of its own |
@@ -16,8 +16,8 @@
 //!
 //! # One poll
 //!
-//! [`client`] (session, statuses) over [`wire`] (one exchange, limits) over [`tls`] reads resources; [`discover`] and
-//! [`plan`] decide once in a while which; [`resources`] are their shapes; [`select`] and [`energy`] make readings of
+//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources; `discover` and
+//! `plan` decide once in a while which; `resources` are their shapes; `select` and `energy` make readings of
 //! them. Polls write nothing but the session.
 
 mod client;

@@ -27,7 +27,8 @@ const POINT: Label = label(
 
 const OF_CHANNEL: &[Label] = &[DATACENTER, METER, CHANNEL];
 const OF_HOST: &[Label] = &[DATACENTER, COMPONENT, HOST];
-const METHOD: Label = label("method", "`measured` by a meter, `rated` from a configured rating");
+const METHOD: Label =
+    label("method", "`measured` by a meter, `rated` from a configured rating or a device's own estimate");
 const OF_NODE: &[Label] = &[DATACENTER, HOST];
 const OF_VM: &[Label] = &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID];
 
@@ -89,6 +90,9 @@ families! {
             &[DATACENTER, COMPONENT, HOST, METHOD];
         HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
             "Power of a host without load, configured or learned", OF_HOST;
+        HOST_SETTLED_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_host_settled_timestamp_seconds",
+            "Up to when the energy of a host has been accounted, Unix time: its counters and its workloads' hold all until then",
+            OF_HOST;
         HOST_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_host_unmeasured_seconds_total",
             "Time in which the power of a host was not known", OF_HOST;
         HOST_OVERHEAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_overhead_energy_joules_total",
@@ -139,6 +143,9 @@ families! {
             "Power at a point of the building's supply", &[DATACENTER, POINT];
         FACILITY_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_facility_energy_joules_total",
             "Energy that passed a point of the building's supply", &[DATACENTER, POINT];
+        FACILITY_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_facility_unmeasured_seconds_total",
+            "Time in which not all meters of a point of the building's supply could tell",
+            &[DATACENTER, POINT];
         EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR: Gauge GramsPerKilowattHour
             "wattribute_emission_factor_grams_per_kilowatt_hour",
             "CO2e emitted for a kilowatt-hour of the building's electricity", &[

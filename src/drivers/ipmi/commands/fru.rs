@@ -161,7 +161,8 @@ mod tests {
         }
         area.push(END);
         let maker = Maker::product(&area);
-        let wanted = Maker { vendor: "Dell Inc.".into(), model: "PowerEdge R640".into(), serial: "ABC1234".into() };
+        let wanted =
+            Maker { vendor: "Dell Inc.".into(), model: "PowerEdge R640".into(), serial: "ABC1234".into() };
         assert_eq!(maker, wanted);
         // Cut anywhere, it says less, never something else.
         for cut in 0..area.len() {

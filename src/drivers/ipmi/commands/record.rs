@@ -34,7 +34,8 @@ impl Sensor {
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(body);
-        let [owner, owner_lun, number, entity, _instance, _init, _capabilities, _type, _event] = bytes.array()?;
+        let [owner, owner_lun, number, entity, _instance, _init, _capabilities, _type, _event] =
+            bytes.array()?;
         // Three masks of events and thresholds.
         bytes.take(6)?;
         let [units, base, _modifier, linear, m, m_tolerance, b, b_accuracy, _accuracy, exponents] =

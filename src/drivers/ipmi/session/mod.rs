@@ -281,7 +281,9 @@ impl Session {
     }
 
     fn sessionless(&mut self, message: &[u8]) -> Result<Event, Fault> {
-        let (State::Greeting(asked) | State::Suites(asked, _)) = &self.state else { return Ok(Event::Ignored) };
+        let (State::Greeting(asked) | State::Suites(asked, _)) = &self.state else {
+            return Ok(Event::Ignored);
+        };
         let Some(reply) = Reply::decode(message, Integrity::Checksums) else { return Ok(Event::Ignored) };
         if !asked.request.is_answered_by(&reply, asked.seq) {
             return Ok(Event::Ignored);

@@ -79,7 +79,9 @@ impl Bmc {
             Datagram::Sessionless(message) if message[5] == 0x38 => {
                 bare(message, 0, &[1, 0x80, 4, 2, 0, 0, 0, 0])
             }
-            Datagram::Sessionless(message) => bare(message, 0, &[1, 0xc0, 3, 1, 0x41, 0x81, 0xc0, 17, 3, 0x44, 0x81]),
+            Datagram::Sessionless(message) => {
+                bare(message, 0, &[1, 0xc0, 3, 1, 0x41, 0x81, 0xc0, 17, 3, 0x44, 0x81])
+            }
             Datagram::Setup(Setup::OpenRequest, request) => {
                 let algorithms = [request[12], request[20], request[28]];
                 let suite = [Suite::Sha1, Suite::Sha256].into_iter().find(|s| s.algorithms() == algorithms);
@@ -211,7 +213,8 @@ fn a_reply_to_another_command_or_number_or_session_is_ignored() {
         }
         assert_eq!(session.datagram(&bmc.reply(&other, &[])), Event::Ignored, "{what}");
     }
-    let sealed = packet::seal(bmc.keys.as_ref().unwrap(), CONSOLE ^ 1, 50, &reply_to(&message, 0, &[]), [0; 16]);
+    let sealed =
+        packet::seal(bmc.keys.as_ref().unwrap(), CONSOLE ^ 1, 50, &reply_to(&message, 0, &[]), [0; 16]);
     assert_eq!(session.datagram(&sealed), Event::Ignored, "another session");
     assert!(matches!(session.datagram(&bmc.reply(&message, &[1])), Event::Reply(_)));
 }

@@ -54,8 +54,19 @@ mod tests {
     fn every_number_counts_once_in_any_order_within_the_window() {
         let mut window = Window::default();
         for (number, good) in [
-            (1, true), (1, false), (3, true), (2, true), (2, false), (3, false), (0, false), (40, true),
-            (9, true), (8, false), (9, false), (1_000_000, true), (40, false),
+            (1, true),
+            (1, false),
+            (3, true),
+            (2, true),
+            (2, false),
+            (3, false),
+            (0, false),
+            (40, true),
+            (9, true),
+            (8, false),
+            (9, false),
+            (1_000_000, true),
+            (40, false),
         ] {
             assert_eq!(window.accept(number), good, "{number}");
         }

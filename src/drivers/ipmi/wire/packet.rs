@@ -120,9 +120,7 @@ impl Sealed<'_> {
         let trailer = covered.get(HEADER + self.payload.len()..)?;
         let (next_header, pad) = trailer.split_last()?;
         let (pad_len, pad) = pad.split_last()?;
-        if !keys.verifies(covered, code)
-            || *next_header != NEXT_HEADER
-            || usize::from(*pad_len) != pad.len()
+        if !keys.verifies(covered, code) || *next_header != NEXT_HEADER || usize::from(*pad_len) != pad.len()
         {
             return None;
         }
@@ -207,7 +205,10 @@ mod tests {
     fn a_sessionless_request_is_as_in_the_specification() {
         let message = hex::decode("2018c88100388e02b7").unwrap();
         let datagram = sessionless(&message);
-        assert_eq!(hex::encode(&datagram), "0600ff0700000000000000000009".to_owned() + &hex::encode(&message));
+        assert_eq!(
+            hex::encode(&datagram),
+            "0600ff0700000000000000000009".to_owned() + &hex::encode(&message)
+        );
         assert_eq!(Datagram::parse(&datagram), Some(Datagram::Sessionless(&message)));
         let padded = [datagram.as_slice(), &[0]].concat();
         assert_eq!(Datagram::parse(&padded), Some(Datagram::Sessionless(&message)));
@@ -215,7 +216,9 @@ mod tests {
 
     #[test]
     fn what_is_no_ipmi_is_nothing() {
-        for hex in ["", "06", "0600ff06", "0600ff07", "0500ff0706", "0600ff0706c0", "0600ff0702000000000000000000"] {
+        for hex in
+            ["", "06", "0600ff06", "0600ff07", "0500ff0706", "0600ff0706c0", "0600ff0702000000000000000000"]
+        {
             assert_eq!(Datagram::parse(&hex::decode(hex).unwrap()), None, "{hex}");
         }
         // A session packet that is not both encrypted and authenticated is none of ours.

@@ -183,10 +183,7 @@ mod tests {
     #[test]
     fn the_request_proposes_one_algorithm_of_each_kind() {
         let request = open_request(9, 2, 0x0102_0304, Suite::Sha256);
-        assert_eq!(
-            hex::encode(request),
-            "0902000004030201000000080300000001000008040000000200000801000000"
-        );
+        assert_eq!(hex::encode(request), "0902000004030201000000080300000001000008040000000200000801000000");
         assert_eq!(
             hex::encode(rakp1(8, 0xa1a2_a3a4, [0x55; 16], 0x12, b"ab")),
             format!("08000000a4a3a2a1{}120000026162", "55".repeat(16))
@@ -194,8 +191,10 @@ mod tests {
     }
 
     fn response() -> Vec<u8> {
-        hex::decode("09000200040302017766554400000008030000000100000804000000020000080100 0000".replace(' ', ""))
-            .unwrap()
+        hex::decode(
+            "09000200040302017766554400000008030000000100000804000000020000080100 0000".replace(' ', ""),
+        )
+        .unwrap()
     }
 
     #[test]

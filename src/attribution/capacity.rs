@@ -1,0 +1,25 @@
+//! What a host has to give in an interval.
+
+use std::time::Duration;
+
+use super::split::Capacity;
+use crate::inventory::Host;
+use crate::model::Ratio;
+use crate::workloads::Node;
+
+/// What may be reserved over `time`, and what the host used itself. Of a node that nobody told of, nothing is known.
+pub(super) fn capacity(node: Option<&Node>, host: &Host, time: Duration, hypervisor_nanos: u64) -> Capacity {
+    let Some(node) = node else { return Capacity { hypervisor_nanos, ..Capacity::default() } };
+    let over = |amount: u128, ratio| over_committed(amount.saturating_mul(time.as_nanos()), ratio);
+    Capacity {
+        hypervisor_nanos,
+        vcpu_nanos: over(node.cpus.into(), host.cpu_overcommit),
+        memory_kib_nanos: over((node.memory_bytes / 1024).into(), host.memory_overcommit),
+    }
+}
+
+/// `amount` times an overcommit ratio, in thousandths.
+fn over_committed(amount: u128, ratio: Ratio) -> u128 {
+    let thousandths = Duration::try_from_secs_f64(ratio.get()).map_or(1000, |d| d.as_millis());
+    amount.saturating_mul(thousandths) / 1000
+}
