@@ -12,6 +12,8 @@ each with `done`:
   busy N        the next N commands are answered with C0h
   slots N       size of the session table
   suites A,B    cipher suites that are offered and accepted; `hidden` in front offers none, but accepts them
+  mute N        does not answer command number N
+  kg TEXT       its own key; `none` for none
   forget 0      loses all sessions, as a restart does
   sync 0        nothing
   scan N        state byte of the sensors: 192 has a reading, 32 is unavailable
@@ -108,7 +110,7 @@ class Bmc(bmc.Bmc):
     def __init__(self, port):
         super().__init__({'admin': 'password'}, port=port, address='127.0.0.1')
         self.open, self.pending = {}, {}
-        self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0)
+        self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0, mute=-1)
         self.offered = self.accepted = [3, 17]
         self.records = [sensor(1, 0x0b, 6, 4, 7, 'Sys Power'), sensor(2, 1, 1, 1, 0x37, 'Inlet Temp'),
                         sensor(3, 4, 18, 100, 7, 'FAN1'), sensor(4, 2, 4, 1, 7, '12V')]
@@ -119,6 +121,8 @@ class Bmc(bmc.Bmc):
             hidden = value.startswith('hidden')
             self.accepted = [int(s) for s in value.removeprefix('hidden').split(',')]
             self.offered = [] if hidden else self.accepted
+        elif key == 'kg':
+            self.kg = None if value == 'none' else value.encode()
         elif key == 'forget':
             self.open.clear()
             self.pending.clear()
@@ -127,6 +131,8 @@ class Bmc(bmc.Bmc):
 
     def handle_raw_request(self, request, s):
         fn, command, data, knobs = request['netfn'], request['command'], bytes(request['data']), self.knobs
+        if command == knobs['mute']:
+            return
         if knobs['busy']:
             knobs['busy'] -= 1
             return s.send_ipmi_response(code=0xc0)

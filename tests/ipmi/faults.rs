@@ -35,9 +35,14 @@ pub struct Network {
 
 impl Network {
     pub async fn to(bmc: &str) -> Self {
-        let front = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::between("127.0.0.1:0", bmc).await
+    }
+
+    /// With the driver's side at `at`.
+    pub async fn between(at: &str, bmc: &str) -> Self {
+        let front = UdpSocket::bind(at).await.unwrap();
         let back = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let foreign = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let foreign = UdpSocket::bind(at).await.unwrap();
         back.connect(bmc).await.unwrap();
         let address = front.local_addr().unwrap().to_string();
         let behaviour: Behaviour = Arc::new(Mutex::new(Box::new(|_| Act::Pass)));
@@ -303,4 +308,40 @@ async fn a_bmc_that_restarts_is_read_again_within_the_same_poll() {
         rig.good("restart").await;
     }
     assert_eq!(rig.bmc.opened(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bmc_that_hangs_over_one_command_still_gives_its_power() {
+    // Get Sensor Reading, Read FRU Data, Get SDR.
+    for command in [0x2d, 0x11, 0x23] {
+        let mut bmc = Bmc::start();
+        bmc.set("mute", command);
+        let settings = Settings {
+            request_timeout: Duration::from_millis(50),
+            ..settings(&bmc.address, "admin", "password")
+        };
+        let mut driver = open(settings, &shared());
+        for watts in [150, 160, 170] {
+            bmc.set("watts", watts);
+            let batch = driver.poll().await.unwrap();
+            assert_eq!(value(&batch, "input", Quantity::Power), Some(f64::from(watts)), "{command:02x}");
+        }
+        bmc.set("mute", -1);
+        driver.poll().await.unwrap();
+        assert_eq!(driver.poll().await.unwrap().readings.len(), 4);
+        driver.close().await;
+        bmc.all_closed(1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bmc_is_read_over_ipv6() {
+    let bmc = Bmc::start();
+    let network = Network::between("[::1]:0", &bmc.address).await;
+    let mut driver = open(settings(&network.address, "admin", "password"), &shared());
+    for _ in 0..2 {
+        assert_eq!(value(&driver.poll().await.unwrap(), "input", Quantity::Power), Some(245.0));
+    }
+    network.behave(|_| Act::Foreign);
+    assert!(driver.poll().await.is_err());
 }

@@ -194,6 +194,21 @@ async fn a_higher_level_is_raised_where_it_is_asked_for() {
     bmc.all_closed(2).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bmc_with_a_key_of_its_own_wants_that_key() {
+    let mut bmc = Bmc::start();
+    bmc.set("kg", "key-of-the-bmc");
+    let error = refused(brief(&bmc)).await;
+    assert_eq!((error.kind, error.cause.contains("K_G")), (ErrorKind::Auth, true), "{error}");
+    let text = "key-of-the-bmc".to_owned();
+    let digits = format!("0x{}", hex::encode(&text));
+    for key in [text, digits] {
+        let mut driver = open(Settings { bmc_key: Some(key.into()), ..brief(&bmc) }, &shared());
+        driver.poll().await.unwrap();
+        driver.close().await;
+    }
+}
+
 #[test]
 fn what_ipmi_has_no_room_for_is_said_at_once() {
     let shared =

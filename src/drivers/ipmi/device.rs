@@ -53,6 +53,7 @@ pub struct Device {
     repository: Repository,
     checked: Option<Moment>,
     points: Vec<Point>,
+    asked_fru: bool,
     maker: Option<Identity>,
     told: Option<Identity>,
 }
@@ -72,6 +73,7 @@ impl Device {
             repository: Repository::default(),
             checked: None,
             points: Vec::new(),
+            asked_fru: false,
             maker: None,
             told: None,
         }
@@ -80,6 +82,7 @@ impl Device {
     /// A session that can be used, and whether it is a new one.
     async fn link(&mut self) -> Result<bool, Trouble> {
         let idle = self.shared.clock.now().since(self.used);
+        self.used = self.shared.clock.now();
         self.link = self.link.take().filter(|link| !link.is_lost() && idle < SESSION_LIFE);
         if self.link.is_some() {
             return Ok(false);
@@ -89,8 +92,10 @@ impl Device {
             Err(Trouble::Session(Fault::Password)) => self.connect().await,
             other => other,
         };
-        self.link = Some(opened?);
-        self.raise_privilege().await?;
+        let mut link = opened?;
+        // Kept only when it can be used: a poll dropped before that drops, and so closes, the session.
+        self.raise_privilege(&mut link).await?;
+        self.link = Some(link);
         // The repository may have changed while nobody looked.
         self.checked = None;
         Ok(true)
@@ -128,16 +133,15 @@ impl Device {
     }
 
     /// A session starts at the level of a user, whatever was asked for.
-    async fn raise_privilege(&mut self) -> Result<(), Trouble> {
+    async fn raise_privilege(&self, link: &mut Link) -> Result<(), Trouble> {
         let privilege = self.settings.privilege;
         if privilege == Privilege::User {
             return Ok(());
         }
-        let reply = self.ask(app::set_privilege(privilege.level())).await?;
+        let reply = link.ask(app::set_privilege(privilege.level())).await?;
         if reply.code == 0 {
             return Ok(());
         }
-        self.link = None;
         Err(Trouble::Other(PollError::new(
             ErrorKind::Auth,
             format!("the BMC does not raise the session to {} ({:02X}h)", privilege.name(), reply.code),
@@ -170,13 +174,24 @@ impl Device {
             Readings::Sensors => {}
         }
         match self.settings.readings {
-            Readings::Auto | Readings::Sensors => self.sensors(begun, &mut readings).await?,
+            Readings::Auto | Readings::Sensors => match self.sensors(begun, &mut readings).await {
+                // A BMC that hangs on one sensor keeps what it said before.
+                Err(Trouble::Session(_)) if !readings.is_empty() => self.link = None,
+                other => other?,
+            },
             Readings::Dcmi => {}
         }
         if readings.is_empty() {
             return Err(Trouble::Other(self.nothing(no)));
         }
-        let identity = self.identify().await?;
+        let identity = match self.identify().await {
+            Ok(identity) => identity,
+            // Nobody's watts depend on a name.
+            Err(_) => {
+                self.link = None;
+                None
+            }
+        };
         Ok(Batch { readings, identity })
     }
 
@@ -280,6 +295,9 @@ impl Device {
 
     /// Who the BMC says it is, when that is new.
     async fn identify(&mut self) -> Result<Option<Identity>, Trouble> {
+        if self.link.is_none() {
+            return Ok(None);
+        }
         let maker = match &self.maker {
             Some(maker) => maker.clone(),
             None => {
@@ -316,11 +334,12 @@ impl Device {
     async fn maker(&mut self) -> Result<Identity, Trouble> {
         let reply = self.ask(app::get_device_id()).await?;
         let id = app::DeviceId::parse(&reply).ok();
-        let learning = self.settings.learning;
-        let maker = match tokio::time::timeout(learning, self.fru()).await {
-            Ok(maker) => maker?,
-            // Too slow to wait for: nobody's watts depend on it.
-            Err(_) => Maker::default(),
+        // Asked for once: a BMC that is slow or hangs over it is not asked again.
+        let maker = match std::mem::replace(&mut self.asked_fru, true) {
+            false => tokio::time::timeout(self.settings.learning, self.fru())
+                .await
+                .unwrap_or(Ok(Maker::default()))?,
+            true => Maker::default(),
         };
         let of_id = |what: fn(&app::DeviceId) -> String| id.as_ref().map(what).unwrap_or_default();
         let vendor = if maker.vendor.is_empty() { of_id(|id| id.vendor().to_owned()) } else { maker.vendor };
