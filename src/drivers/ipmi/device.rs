@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commands::fru::{self, Maker};
 use super::commands::{Code, No, app, dcmi, sensor};
 use super::crypto::Suite;
 use super::errors::{self, Trouble};
+use super::identity;
 use super::link::{Ask, Link, Patience};
 use super::points::{Point, points};
 use super::repository::Repository;
-use super::session::Fault;
+use super::session::{Fault, Step};
+use super::wire::message::{Reply, Request};
 use super::{Login, Privilege, Readings, Settings, Shared};
 use crate::drivers::Driver;
 use crate::model::{
@@ -24,9 +25,6 @@ const SESSION_LIFE: Duration = Duration::from_secs(50);
 const DCMI_REST: Duration = Duration::from_secs(300);
 /// How long sensors are believed to be the same ones, unless one of them vanishes.
 const SENSORS_HOLD: Duration = Duration::from_secs(3600);
-/// Bytes asked for at once of a FRU, and most of one area.
-const FRU_CHUNK: u8 = 16;
-const FRU_AREA: u16 = 512;
 
 /// Where the total comes from.
 enum Dcmi {
@@ -295,13 +293,14 @@ impl Device {
 
     /// Who the BMC says it is, when that is new.
     async fn identify(&mut self) -> Result<Option<Identity>, Trouble> {
-        if self.link.is_none() {
-            return Ok(None);
-        }
         let maker = match &self.maker {
             Some(maker) => maker.clone(),
             None => {
-                let maker = self.maker().await?;
+                // A BMC that is slow or hangs over its FRU is not asked for it again.
+                let fru = !std::mem::replace(&mut self.asked_fru, true);
+                let patience = if fru { self.settings.learning } else { Duration::ZERO };
+                let Some(link) = &mut self.link else { return Ok(None) };
+                let maker = identity::ask(link, patience).await?;
                 self.maker.insert(maker).clone()
             }
         };
@@ -331,77 +330,9 @@ impl Device {
         format!("{source}, cipher suite {suite}")
     }
 
-    async fn maker(&mut self) -> Result<Identity, Trouble> {
-        let reply = self.ask(app::get_device_id()).await?;
-        let id = app::DeviceId::parse(&reply).ok();
-        // Asked for once: a BMC that is slow or hangs over it is not asked again.
-        let maker = match std::mem::replace(&mut self.asked_fru, true) {
-            false => tokio::time::timeout(self.settings.learning, self.fru())
-                .await
-                .unwrap_or(Ok(Maker::default()))?,
-            true => Maker::default(),
-        };
-        let of_id = |what: fn(&app::DeviceId) -> String| id.as_ref().map(what).unwrap_or_default();
-        let vendor = if maker.vendor.is_empty() { of_id(|id| id.vendor().to_owned()) } else { maker.vendor };
-        Ok(Identity {
-            vendor,
-            model: maker.model,
-            serial: maker.serial,
-            firmware: of_id(|id| id.firmware.clone()),
-            profile: String::new(),
-        })
-    }
-
-    async fn fru(&mut self) -> Result<Maker, Trouble> {
-        let reply = self.ask(fru::get_info()).await?;
-        // In words it would have to be read in even steps; hardly any board is.
-        if fru::in_words(&reply) != Ok(false) {
-            return Ok(Maker::default());
-        }
-        let header = self.fru_bytes(0, u16::from(fru::Header::LEN)).await?;
-        let Some(header) = fru::Header::parse(&header) else { return Ok(Maker::default()) };
-        let mut maker = Maker::default();
-        if let Some(at) = header.product {
-            maker = maker.or(Maker::product(&self.fru_area(at).await?));
-        }
-        if let (Some(at), true) = (header.board, maker.model.is_empty() || maker.serial.is_empty()) {
-            maker = maker.or(Maker::board(&self.fru_area(at).await?));
-        }
-        Ok(maker)
-    }
-
-    /// An area, whose second byte is its length in units of eight.
-    async fn fru_area(&mut self, at: u16) -> Result<Vec<u8>, Trouble> {
-        let head = self.fru_bytes(at, 2).await?;
-        let len = head.get(1).map_or(0, |units| u16::from(*units) * 8).min(FRU_AREA);
-        self.fru_bytes(at, len).await
-    }
-
-    /// As many of `len` bytes as the BMC gives.
-    async fn fru_bytes(&mut self, at: u16, len: u16) -> Result<Vec<u8>, Trouble> {
-        let mut bytes = Vec::new();
-        while let Some(left) = usize::from(len).checked_sub(bytes.len()).filter(|left| *left > 0) {
-            let count = u8::try_from(left).unwrap_or(u8::MAX).min(FRU_CHUNK);
-            let Some(offset) = u16::try_from(bytes.len()).ok().and_then(|done| at.checked_add(done)) else {
-                break;
-            };
-            let reply = self.ask(fru::read(offset, count)).await?;
-            match fru::part(&reply) {
-                Ok(part) if !part.is_empty() && part.len() <= usize::from(count) => {
-                    bytes.extend_from_slice(part)
-                }
-                Ok(_) | Err(_) => break,
-            }
-        }
-        Ok(bytes)
-    }
-
-    async fn ask(
-        &mut self,
-        request: super::wire::message::Request,
-    ) -> Result<super::wire::message::Reply, Trouble> {
+    async fn ask(&mut self, request: Request) -> Result<Reply, Trouble> {
         let Some(link) = &mut self.link else {
-            return Err(Trouble::Session(Fault::Silence(super::session::Step::Command)));
+            return Err(Trouble::Session(Fault::Silence(Step::Command)));
         };
         Ok(link.ask(request).await?)
     }

@@ -3,7 +3,8 @@
 //! - `wire/`, `crypto`: bytes, pure; `session/`: one session without I/O;
 //! - `transport`: the few UDP sockets that all BMCs share; `link`: a session driven over them;
 //! - `commands/`: what is asked and what the replies mean, pure; `repository`: the sensors a BMC has, learned step by
-//!   step; `device`: one BMC over time; `errors`: what went wrong, in the device's terms.
+//!   step; `points`: which of them are read; `identity`: who made it; `device`: one BMC over time; `errors`: what went
+//!   wrong, in the device's terms.
 //!
 //! IPMI v1.5 sessions, suites without authentication or encryption, and access from the host itself are not here.
 
@@ -21,6 +22,7 @@ pub mod commands;
 pub mod crypto;
 mod device;
 mod errors;
+mod identity;
 mod link;
 mod points;
 mod repository;

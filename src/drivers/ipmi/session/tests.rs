@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::drivers::ipmi::wire::packet::Setup;
 use crate::drivers::ipmi::{Privilege, Readings, Settings};
 
 /// Numbers that count up: the same in every run.
