@@ -108,7 +108,8 @@ impl Rig {
         let network = Network::to(&bmc.address).await;
         let settings = Settings {
             readings: Readings::Dcmi,
-            request_timeout: Duration::from_millis(150),
+            request_timeout: Duration::from_millis(250),
+            retries: 3,
             ..settings(&network.address, "admin", "password")
         };
         let driver = open(settings, &shared());
