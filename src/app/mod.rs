@@ -8,6 +8,6 @@ mod target;
 
 pub use plan::{Plan, plan};
 pub use run::run;
-pub use target::open;
+pub use target::{Shared, open};
 
 pub use crate::poller::task::deadline_error;

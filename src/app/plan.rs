@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::{self, Config};
-use crate::drivers::{redfish, snmp};
+use crate::drivers::{ipmi, redfish, snmp};
 use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
 use crate::model::{ChannelId, MeterId, Ratio};
 use crate::poller::Timing;
@@ -16,10 +16,14 @@ use crate::workloads::{SourceIndex, SourceSettings, libvirt};
 const STALE_INTERVALS: u32 = 3;
 /// A sample of a hypervisor may take this many calls' time: the usual one, and those that find a guest that hangs.
 const CALLS_PER_SAMPLE: u32 = 3;
+/// BMCs drop a session that was silent for a minute: with longer intervals each poll opens its own.
+const IPMI_SESSION: Duration = Duration::from_secs(45);
 
 /// How a meter is reached.
 #[derive(Debug, Clone)]
 pub enum DriverPlan {
+    /// Over IPMI.
+    Ipmi(ipmi::Settings),
     /// Over Redfish.
     Redfish(redfish::Settings),
     /// Over SNMP.
@@ -95,6 +99,7 @@ pub fn plan(config: &Config) -> Plan {
 
 fn meter(meter: &config::Meter) -> MeterPlan {
     let (driver, kind, address) = match &meter.device {
+        config::Device::Ipmi(i) => (DriverPlan::Ipmi(ipmi(i, &meter.poll)), ipmi::KIND, i.address.clone()),
         config::Device::Redfish(r) => (DriverPlan::Redfish(redfish(r)), redfish::KIND, r.url.clone()),
         config::Device::Snmp(s) => (DriverPlan::Snmp(snmp(s)), snmp::KIND, s.address.clone()),
     };
@@ -110,6 +115,38 @@ fn meter(meter: &config::Meter) -> MeterPlan {
         },
         timing: Timing { interval: meter.poll.interval, deadline: meter.poll.timeout },
         driver,
+    }
+}
+
+fn ipmi(i: &config::Ipmi, poll: &config::Poll) -> ipmi::Settings {
+    ipmi::Settings {
+        address: i.address.clone(),
+        user: i.username.clone(),
+        password: i.password.value.clone(),
+        bmc_key: i.bmc_key.as_ref().map(|key| key.value.clone()),
+        privilege: match i.privilege {
+            config::Privilege::User => ipmi::Privilege::User,
+            config::Privilege::Operator => ipmi::Privilege::Operator,
+            config::Privilege::Administrator => ipmi::Privilege::Administrator,
+        },
+        suites: i.cipher_suites.iter().map(|suite| cipher_suite(*suite)).collect(),
+        readings: match i.readings {
+            config::IpmiReadings::Auto => ipmi::Readings::Auto,
+            config::IpmiReadings::Dcmi => ipmi::Readings::Dcmi,
+            config::IpmiReadings::Sensors => ipmi::Readings::Sensors,
+        },
+        request_timeout: i.request_timeout,
+        retries: i.retries,
+        // Half of the deadline: the other half is for reading what was learned.
+        learning: poll.timeout / 2,
+        keep_session: poll.interval <= IPMI_SESSION,
+    }
+}
+
+const fn cipher_suite(suite: config::CipherSuite) -> ipmi::Suite {
+    match suite {
+        config::CipherSuite::Three => ipmi::Suite::Sha1,
+        config::CipherSuite::Seventeen => ipmi::Suite::Sha256,
     }
 }
 

@@ -71,7 +71,7 @@ pub async fn run(
     });
 
     let tasks = TaskTracker::new();
-    let shared = Arc::new(snmp::Shared::new(profiles, Arc::clone(&clock)));
+    let shared = target::Shared::new(profiles, &clock);
     for meter in plan.meters {
         let Some(index) = store.find(&meter.settings.id) else { continue };
         let device = target::meter(meter, index, &store, &clock, &shared);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::plan::{DriverPlan, MeterPlan, SourcePlan};
-use crate::drivers::{Driver, redfish, snmp};
+use crate::drivers::{Driver, ipmi, redfish, snmp};
 use crate::model::{BoxFuture, Clock, PollError};
 use crate::poller::{Device, Target};
 use crate::store::{MeterIndex, Store};
@@ -50,14 +50,33 @@ impl Target for SourceTarget {
     }
 }
 
+/// What the drivers of one kind share: sockets, profiles.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    ipmi: Arc<ipmi::Shared>,
+    snmp: Arc<snmp::Shared>,
+}
+
+impl Shared {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(profiles: snmp::Profiles, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock))),
+            snmp: Arc::new(snmp::Shared::new(profiles, Arc::clone(clock))),
+        }
+    }
+}
+
 /// Opens a meter's driver.
 ///
 /// # Errors
 /// As the driver's `open`.
-pub fn open(plan: &DriverPlan, shared: &Arc<snmp::Shared>) -> Result<Box<dyn Driver>, PollError> {
+pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollError> {
     match plan {
+        DriverPlan::Ipmi(settings) => ipmi::open(settings.clone(), Arc::clone(&shared.ipmi)),
         DriverPlan::Redfish(settings) => redfish::open(settings.clone()),
-        DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(shared)),
+        DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
     }
 }
 
@@ -67,10 +86,10 @@ pub fn meter(
     index: MeterIndex,
     store: &Arc<Store>,
     clock: &Arc<dyn Clock>,
-    shared: &Arc<snmp::Shared>,
+    shared: &Shared,
 ) -> Device {
     let failed = (Arc::clone(store), Arc::clone(clock));
-    let (store, clock, shared) = (Arc::clone(store), Arc::clone(clock), Arc::clone(shared));
+    let (store, clock, shared) = (Arc::clone(store), Arc::clone(clock), shared.clone());
     Device {
         name: plan.settings.id.as_str().to_owned(),
         defined: plan.defined,

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::{ConfigArgs, load, print};
-use crate::app::{self, plan::MeterPlan};
-use crate::drivers::snmp::{Profiles, Shared};
+use crate::app::{self, Shared, plan::MeterPlan};
+use crate::drivers::snmp::Profiles;
 use crate::model::{Batch, Clock, Moment, PollError, SystemClock};
 
 /// The first poll of a device also finds out what it is: it gets this long at least.
@@ -58,7 +58,7 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let shared = Arc::new(Shared::new(Profiles::load(None)?, Arc::clone(&clock)));
+    let shared = Shared::new(Profiles::load(None)?, &clock);
     match poll(meter, &shared, clock.as_ref()).await {
         Ok((batch, at)) => {
             let age = clock.now().since(at);
@@ -77,11 +77,7 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn poll(
-    meter: &MeterPlan,
-    shared: &Arc<Shared>,
-    clock: &dyn Clock,
-) -> Result<(Batch, Moment), PollError> {
+async fn poll(meter: &MeterPlan, shared: &Shared, clock: &dyn Clock) -> Result<(Batch, Moment), PollError> {
     let mut driver = app::open(&meter.driver, shared)?;
     let deadline = meter.timing.deadline.max(FIRST_POLL);
     let result =

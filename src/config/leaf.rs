@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::problem::{Fault, nearest, shown};
-use super::types::{ChannelRef, Idle, PrivacyProtocol};
+use super::types::{self, ChannelRef, Idle, PrivacyProtocol};
 use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, UnitError, Watts};
 
 /// Defines a value parsed from text by a function, with its JSON Schema.
@@ -71,6 +71,8 @@ leaf!(/// Idle power of a host: a power, `learned` or `none`.
     {"anyOf": [{"enum": ["learned", "none"]}, {"type": "string", "pattern": "^[0-9.eE+]+ ?[kM]?W$"}]});
 leaf!(/// SNMPv3 privacy.
     Privacy(PrivacyProtocol), privacy, {"enum": ["aes128", "aes192", "aes256"]});
+leaf!(/// IPMI cipher suite.
+    CipherSuite(types::CipherSuite), cipher_suite, {"enum": [3, 17]});
 leaf!(/// A pattern over domain names: `*` and `?` and `[abc]`.
     Glob(glob::Pattern), domain_glob, {"type": "string", "minLength": 1, "examples": ["web-*"]});
 leaf!(/// ISO 4217 currency code.
@@ -262,6 +264,17 @@ fn privacy(text: &str) -> Result<PrivacyProtocol, Fault> {
             "set the agent and this key to aes128",
         )),
         other => Err(Fault::new(format!("is `{}`", shown(other)), "choose aes128, aes192, aes256")),
+    }
+}
+
+fn cipher_suite(text: &str) -> Result<types::CipherSuite, Fault> {
+    match text {
+        "3" => Ok(types::CipherSuite::Three),
+        "17" => Ok(types::CipherSuite::Seventeen),
+        other => Err(Fault::new(
+            format!("is `{}`, which is not a cipher suite that protects a session", shown(other)),
+            "choose 17, 3",
+        )),
     }
 }
 

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::bounds::{between, host_idle, host_power, share, some};
 use super::field::{Field, List};
 use super::leaf::{
-    Channel, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower, Intensity, Label,
-    Name, Power, Privacy, Span,
+    Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
+    Intensity, Label, Name, Power, Privacy, Span,
 };
-use super::types::{AuthProtocol, Basis, Component, Login};
+use super::types::{AuthProtocol, Basis, Component, IpmiReadings, Login, Privilege};
 
 /// Configuration of wattribute.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
@@ -164,7 +164,7 @@ pub(super) enum Channels {
 /// A device to poll, with exactly one protocol.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["redfish"]}, {"required": ["snmp"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["ipmi"]}, {"required": ["redfish"]}, {"required": ["snmp"]}]))]
 #[garde(allow_unvalidated)]
 pub(super) struct Meter {
     /// Its name: the `meter` label, and what stands before the `/` in references to its channels.
@@ -184,12 +184,50 @@ pub(super) struct Meter {
     /// As `poll.max_gap`, for this meter.
     #[garde(custom(between(50, 86_400_000)))]
     pub(super) max_gap: Field<Span>,
+    /// A BMC over IPMI.
+    #[garde(dive)]
+    pub(super) ipmi: Field<Ipmi>,
     /// A BMC over Redfish.
     #[garde(dive)]
     pub(super) redfish: Field<Redfish>,
     /// A PDU, UPS or meter over SNMP.
     #[garde(dive)]
     pub(super) snmp: Field<Snmp>,
+}
+
+/// A BMC over IPMI 2.0 (RMCP+).
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Ipmi {
+    /// `HOST` or `HOST:PORT`; the port is 623 unless given.
+    #[schemars(required)]
+    pub(super) address: Field<Endpoint>,
+    /// User name, at most 16 bytes; the level `user` is enough on most BMCs.
+    #[schemars(required)]
+    pub(super) username: Field<Label>,
+    /// File that holds the password, at most 20 bytes.
+    pub(super) password_file: Field<FilePath>,
+    /// Environment variable that holds the password.
+    pub(super) password_env: Field<EnvName>,
+    /// File that holds the BMC's own key (K_G), where it has one: text, or `0x` and hexadecimal digits.
+    pub(super) bmc_key_file: Field<FilePath>,
+    /// Environment variable that holds the BMC's own key (K_G).
+    pub(super) bmc_key_env: Field<EnvName>,
+    /// Privilege level that is asked for: `user` (default), `operator` or `administrator`.
+    pub(super) privilege: Field<Privilege>,
+    /// Cipher suites that may be used, best first: 17 and 3. Default `[17, 3]`.
+    #[garde(custom(some))]
+    pub(super) cipher_suites: List<CipherSuite>,
+    /// `auto` (default): the total by DCMI where it works, else by a sensor, and every electrical sensor. `dcmi`: only the
+    /// total by DCMI, one request a poll. `sensors`: only sensors.
+    pub(super) readings: Field<IpmiReadings>,
+    /// Deadline of one try of a request, at most that of the poll. Default 1s, or that of the poll where it is shorter.
+    #[garde(custom(between(10, 600_000)))]
+    pub(super) timeout: Field<Span>,
+    /// How often a request is sent again. Default 2.
+    #[garde(range(min = 0, max = 10))]
+    pub(super) retries: Field<u32>,
 }
 
 /// A BMC over Redfish (HTTPS).

@@ -295,7 +295,7 @@ fn secrets_come_from_files_and_the_environment_and_never_print() {
     let config = load(&folder.path().join("main.yaml"), &env).unwrap();
     let secrets = config.meters.iter().map(|meter| match &meter.device {
         Device::Redfish(redfish) => redfish.credentials.as_ref().unwrap().1.value.expose_secret().to_owned(),
-        Device::Snmp(_) => panic!("{meter:?}"),
+        Device::Ipmi(_) | Device::Snmp(_) => panic!("{meter:?}"),
     });
     let secrets: Vec<_> = secrets.collect();
     assert_eq!(secrets, ["  from the file ", "from the environment"]);

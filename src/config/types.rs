@@ -112,6 +112,8 @@ pub struct Poll {
 /// The protocol of a meter and what it needs.
 #[derive(Debug, Clone)]
 pub enum Device {
+    /// A BMC over IPMI.
+    Ipmi(Ipmi),
     /// A BMC over Redfish.
     Redfish(Redfish),
     /// A PDU, UPS or meter over SNMP.
@@ -134,6 +136,64 @@ pub enum Origin {
     File(PathBuf),
     /// The environment variable of this name.
     Env(String),
+}
+
+/// A BMC over IPMI 2.0.
+#[derive(Debug, Clone)]
+pub struct Ipmi {
+    /// `host:port`, an IPv6 address in brackets.
+    pub address: String,
+    /// User name, at most 16 bytes.
+    pub username: String,
+    /// Password, at most 20 bytes.
+    pub password: Secret,
+    /// The BMC's own key (K_G), where it has one.
+    pub bmc_key: Option<Secret>,
+    /// Level that is asked for.
+    pub privilege: Privilege,
+    /// Cipher suites that may be used, best first; not empty.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// Where readings come from.
+    pub readings: IpmiReadings,
+    /// Deadline of one try of a request; at most the poll's.
+    pub request_timeout: Duration,
+    /// How often a request is sent again.
+    pub retries: u32,
+}
+
+/// Privilege level of an IPMI session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Privilege {
+    /// Reads.
+    #[default]
+    User,
+    /// Operates the machine.
+    Operator,
+    /// May do everything.
+    Administrator,
+}
+
+/// Cipher suite of an IPMI session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CipherSuite {
+    /// 3: SHA-1 and AES-128.
+    Three,
+    /// 17: SHA-256 and AES-128.
+    Seventeen,
+}
+
+/// Where an IPMI meter's readings come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IpmiReadings {
+    /// DCMI where it works, and sensors.
+    #[default]
+    Auto,
+    /// DCMI only.
+    Dcmi,
+    /// Sensors only.
+    Sensors,
 }
 
 /// A Redfish service.

@@ -6,6 +6,7 @@
 
 use crate::model::{Batch, BoxFuture, PollError};
 
+pub mod ipmi;
 pub mod redfish;
 pub mod snmp;
 
@@ -34,4 +35,4 @@ pub struct Kind {
 }
 
 /// Every driver there is: one line each.
-pub const REGISTRY: &[Kind] = &[redfish::KIND, snmp::KIND];
+pub const REGISTRY: &[Kind] = &[ipmi::KIND, redfish::KIND, snmp::KIND];

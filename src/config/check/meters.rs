@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use humantime::format_duration;
+use secrecy::ExposeSecret;
 
 use super::datacenters::label;
 use super::{Check, entries};
@@ -13,7 +14,7 @@ use crate::config::leaf::{Endpoint, Fingerprint, HttpsUrl, Label, Name, Privacy,
 use crate::config::load::{Documents, Part};
 use crate::config::problem::Mark;
 use crate::config::schema::{self, Version};
-use crate::config::types::{Device, Meter, Poll, Redfish, Secret, Snmp, SnmpAuth, Trust};
+use crate::config::types::{self, Device, Ipmi, Meter, Poll, Redfish, Secret, Snmp, SnmpAuth, Trust};
 use crate::model::MeterId;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,6 +22,11 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_REDFISH_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_SNMP_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_SNMP_PORT: u16 = 161;
+const DEFAULT_IPMI_TIMEOUT: Duration = Duration::from_secs(1);
+const DEFAULT_IPMI_PORT: u16 = 623;
+/// Most bytes of a user name and of a password that IPMI 2.0 has room for.
+const MAX_IPMI_USER: usize = 16;
+const MAX_IPMI_SECRET: usize = 20;
 const DEFAULT_RETRIES: u32 = 2;
 const DEFAULT_MAX_OIDS: u32 = 20;
 
@@ -150,25 +156,96 @@ impl Check<'_> {
     }
 
     fn device(&mut self, raw: &schema::Meter, at: Mark, folder: &Path, timeout: Duration) -> Option<Device> {
-        match (&raw.redfish, &raw.snmp) {
-            (Field::Absent, Field::Absent) => {
-                self.error(at, "no protocol is given", "add one of `redfish`, `snmp`");
+        let protocols = [
+            ("ipmi", raw.ipmi.is_absent()),
+            ("redfish", raw.redfish.is_absent()),
+            ("snmp", raw.snmp.is_absent()),
+        ];
+        let given: Vec<&str> =
+            protocols.iter().filter(|(_, absent)| !absent).map(|(name, _)| *name).collect();
+        match given.as_slice() {
+            [] => {
+                self.error(at, "no protocol is given", "add one of `ipmi`, `redfish`, `snmp`");
                 None
             }
-            (Field::Is(redfish, at), Field::Absent) => {
-                self.redfish(redfish, *at, folder, timeout).map(Device::Redfish)
+            [_] => {
+                let ipmi = raw.ipmi.located().and_then(|(ipmi, at)| self.ipmi(ipmi, at, folder, timeout));
+                let redfish = raw.redfish.located().and_then(|(r, at)| self.redfish(r, at, folder, timeout));
+                let snmp = raw.snmp.located().and_then(|(snmp, at)| self.snmp(snmp, at, folder, timeout));
+                ipmi.map(Device::Ipmi).or(redfish.map(Device::Redfish)).or(snmp.map(Device::Snmp))
             }
-            (Field::Absent, Field::Is(snmp, at)) => self.snmp(snmp, *at, folder, timeout).map(Device::Snmp),
-            (Field::Bad, Field::Absent) | (Field::Absent, Field::Bad) => None,
-            (Field::Is(..) | Field::Bad, Field::Is(..) | Field::Bad) => {
-                self.error(
-                    at,
-                    "both `redfish` and `snmp` are given",
-                    "keep one; define a second meter for the other",
-                );
+            [first, second] => {
+                let what = format!("both `{first}` and `{second}` are given");
+                self.error(at, what, "keep one; define a second meter for the other");
+                None
+            }
+            [_, _, ..] => {
+                let what = format!("`{}` are all given", given.join("`, `"));
+                self.error(at, what, "keep one; define further meters for the others");
                 None
             }
         }
+    }
+
+    fn ipmi(&mut self, raw: &schema::Ipmi, at: Mark, folder: &Path, timeout: Duration) -> Option<Ipmi> {
+        let address =
+            self.need(&raw.address, at, "address", "write the address of the BMC, such as 10.0.0.1");
+        let username = self.need(&raw.username, at, "username", "IPMI needs the name of a user");
+        let username = username.filter(|Label(name)| {
+            let fits = name.len() <= MAX_IPMI_USER;
+            if !fits {
+                let place = raw.username.located().map_or(at, |(_, place)| place);
+                self.error(
+                    place,
+                    "`username` is longer than 16 bytes",
+                    "choose one that IPMI 2.0 has room for",
+                );
+            }
+            fits
+        });
+        let password = self.needed_secret(folder, "password", (&raw.password_file, &raw.password_env), at);
+        let password = password.and_then(|secret| self.ipmi_secret(secret, "password", at));
+        let keyed = !raw.bmc_key_file.is_absent() || !raw.bmc_key_env.is_absent();
+        let bmc_key = self.secret(folder, "bmc_key", &raw.bmc_key_file, &raw.bmc_key_env);
+        // A broken key has been reported: leaving it out would be another login than the file asks for.
+        let bmc_key = if keyed { Some(self.ipmi_secret(bmc_key?, "bmc_key", at)?) } else { None };
+        let outer = ("the poll's `timeout`", timeout);
+        let request_timeout = self.deadline(&raw.timeout, DEFAULT_IPMI_TIMEOUT, outer);
+        let cipher_suites = match &raw.cipher_suites {
+            Field::Absent => vec![types::CipherSuite::Seventeen, types::CipherSuite::Three],
+            Field::Bad | Field::Is(..) => raw.cipher_suites.items().map(|(suite, _)| suite.0).collect(),
+        };
+        let (Endpoint((host, port)), Label(username)) = (address?, username?);
+        Some(Ipmi {
+            address: format!("{host}:{}", port.unwrap_or(DEFAULT_IPMI_PORT)),
+            username: username.clone(),
+            password: password?,
+            bmc_key,
+            privilege: raw.privilege.get().copied().unwrap_or_default(),
+            cipher_suites,
+            readings: raw.readings.get().copied().unwrap_or_default(),
+            request_timeout,
+            retries: raw.retries.get().copied().unwrap_or(DEFAULT_RETRIES),
+        })
+    }
+
+    /// A secret that IPMI has room for. Its value is not shown.
+    fn ipmi_secret(&self, secret: Secret, key: &str, at: Mark) -> Option<Secret> {
+        let text = secret.value.expose_secret();
+        let digits = text.strip_prefix("0x").filter(|_| key == "bmc_key");
+        let (bytes, whole) = digits.map_or((text.len(), true), |digits| {
+            (digits.len().div_ceil(2), digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        });
+        if !whole {
+            self.error(at, format!("the `{key}` is not hexadecimal"), "write pairs of digits behind 0x");
+            return None;
+        }
+        if bytes > MAX_IPMI_SECRET {
+            let fix = "shorten it on the BMC and here: IPMI 2.0 has room for 20 bytes";
+            self.error(at, format!("the `{key}` is longer than 20 bytes"), fix);
+            return None;
+        }
+        Some(secret)
     }
 
     fn redfish(

@@ -1,0 +1,168 @@
+//! What went wrong, in the device's terms and with the fix: session faults and completion codes become [`PollError`]s
+//! here only.
+
+use super::Settings;
+use super::commands::{Code, No};
+use super::session::{Fault, Step};
+use super::wire::setup::Status;
+use crate::model::{ErrorKind, PollError};
+
+/// What can stop a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The session is gone, or never came.
+    Session(Fault),
+    /// There is no way to the device at all.
+    Other(PollError),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Session(fault)
+    }
+}
+
+impl Trouble {
+    /// For people. `settings` are only read for what a message may show: no secret goes in.
+    pub fn explain(self, settings: &Settings) -> PollError {
+        match self {
+            Self::Session(fault) => session(&fault, settings),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+fn session(fault: &Fault, settings: &Settings) -> PollError {
+    match fault {
+        Fault::Silence(step) => silence(*step, settings),
+        Fault::Refused(step, status) => refused(*step, *status, settings),
+        Fault::NoSuite(offered) => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC offers none of the cipher suites {}, but {}", allowed(settings), list(offered)),
+            "allow one that it offers in `cipher_suites`, or update its firmware; a suite that worked before is never \
+             given up for a weaker one without a restart of this program",
+        ),
+        Fault::OtherSuite => PollError::new(
+            ErrorKind::Protocol,
+            "the BMC chose other algorithms than it was asked for",
+            "update its firmware, or allow only the suite that it supports in `cipher_suites`",
+        ),
+        Fault::Password => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC's key exchange was not made with our password for user {:?}", settings.user),
+            "check `username` and the password; if both are right, something else answers at this address",
+        ),
+        Fault::BmcKey => PollError::new(
+            ErrorKind::Auth,
+            "the BMC's last key exchange message was not made with our BMC key (K_G)",
+            "set `bmc_key_file` to the key that the BMC has, or leave it out where it has none",
+        ),
+        Fault::NoRandom => PollError::new(
+            ErrorKind::Unreachable,
+            "this machine's operating system gives no random numbers",
+            "look at this machine: nothing is wrong with the BMC",
+        ),
+    }
+}
+
+fn allowed(settings: &Settings) -> String {
+    list(&settings.suites.iter().map(|suite| suite.id()).collect::<Vec<_>>())
+}
+
+fn list(suites: &[u8]) -> String {
+    if suites.is_empty() {
+        return "none that it names".to_owned();
+    }
+    suites.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn silence(step: Step, settings: &Settings) -> PollError {
+    let tries = settings.retries.saturating_add(1);
+    let (cause, fix) = match step {
+        Step::Greeting => (
+            format!("no answer from {} after {tries} requests", settings.address),
+            "check address and port (UDP 623), that IPMI over LAN is switched on in the BMC, and firewalls",
+        ),
+        Step::Open => (
+            "the BMC answers, but not when a session is to be opened".to_owned(),
+            "it may speak IPMI 1.5 only: update its firmware; otherwise restart the BMC",
+        ),
+        Step::Rakp1 => (
+            format!("the BMC went silent when user {:?} was named", settings.user),
+            "check that the user exists on the BMC and may use IPMI over LAN",
+        ),
+        Step::Rakp3 => (
+            "the BMC went silent at the end of the key exchange".to_owned(),
+            "check the password: some BMCs meet a wrong one with silence",
+        ),
+        Step::Command => (
+            format!("the session with {} went silent", settings.address),
+            "nothing to do once: a new session is opened; if it stays, the BMC is overloaded or restarting",
+        ),
+    };
+    PollError::new(ErrorKind::Timeout, cause, fix)
+}
+
+fn refused(step: Step, status: Status, settings: &Settings) -> PollError {
+    let (user, level) = (&settings.user, settings.privilege.name());
+    match status {
+        Status::NO_RESOURCES | Status(0x0b) => PollError::new(
+            ErrorKind::Busy,
+            format!("the BMC has no free session: {}", status.name()),
+            "close sessions of other tools, or wait: a BMC drops silent ones after a minute",
+        ),
+        Status::UNAUTHORISED_NAME => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC does not know user {user:?}, or does not let it in over LAN: {}", status.name()),
+            "check `username`, and that this user is enabled for IPMI over LAN at this privilege level",
+        ),
+        Status::UNAUTHORISED_ROLE | Status(0x09) => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC does not grant {level} to user {user:?}: {}", status.name()),
+            "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
+        ),
+        Status::INVALID_CHECK_VALUE => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC refused the password of user {user:?}: {}", status.name()),
+            "check the password",
+        ),
+        other => PollError::new(
+            if step == Step::Open || other.refuses_suite() { ErrorKind::Protocol } else { ErrorKind::Busy },
+            format!("the BMC refused to open a session: {} ({:02X}h)", other.name(), other.0),
+            "look at the BMC's log; `ipmitool -I lanplus -C 17` (or 3) against the same address shows it too",
+        ),
+    }
+}
+
+/// Why a command gave nothing, in words that fit behind a colon.
+pub fn why(no: No) -> String {
+    match no {
+        No::Code(code) => format!("{} ({:02X}h)", code.name(), code.0),
+        No::Malformed => "an empty or broken answer".to_owned(),
+        No::NotMeasuring => "the BMC is not measuring".to_owned(),
+    }
+}
+
+/// The error of a poll that brought nothing since a command gave nothing.
+pub fn nothing(what: &str, no: No, settings: &Settings) -> PollError {
+    let cause = format!("{what}: {}", why(no));
+    match no {
+        No::Code(Code::PRIVILEGE) => PollError::new(
+            ErrorKind::Auth,
+            cause,
+            format!(
+                "the BMC lets user {:?} read this at a higher level only: give it the level and set `privilege` to \
+                 operator or administrator (Supermicro X10 and others need that)",
+                settings.user
+            ),
+        ),
+        No::Code(code) if code.passes() => {
+            PollError::new(ErrorKind::Busy, cause, "nothing to do once: the BMC is busy or restarting")
+        }
+        No::Code(_) | No::Malformed | No::NotMeasuring => PollError::new(
+            ErrorKind::NoReading,
+            cause,
+            "meter the host over Redfish or at the PDU, or try `readings: sensors`",
+        ),
+    }
+}

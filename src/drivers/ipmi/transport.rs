@@ -1,0 +1,217 @@
+//! The few UDP sockets that all BMCs share, so that ten thousand of them need eight descriptors. What comes in is handed
+//! to whom it may concern: packets of a session by our session id and the BMC's address, everything before that by the
+//! address alone; whether it is right is the session's to say.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Random;
+use super::wire::packet::Datagram;
+use crate::model::{ErrorKind, PollError};
+
+/// Sockets for each address family. Four spread the receiving over the runtime's threads.
+const SOCKETS: usize = 4;
+/// Asked of the kernel for each socket: a second of answers from thousands of BMCs. It may grant less.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Datagrams that may wait for one session; more are dropped, as the network might have.
+const QUEUE: usize = 16;
+/// No datagram of IPMI is longer: a session packet of 255 bytes with its headers. A longer one is cut, and then refused.
+const MAX_DATAGRAM: usize = 1024;
+/// Errors in a row after which a socket is given up.
+const MAX_ERRORS: u32 = 100;
+
+/// Who wants the datagrams of one session.
+struct Route {
+    peer: SocketAddr,
+    queue: mpsc::Sender<Vec<u8>>,
+}
+
+/// By our session id, and the ids by the BMC's address.
+#[derive(Default)]
+struct Routes {
+    by_session: HashMap<u32, Route>,
+    by_peer: HashMap<SocketAddr, Vec<u32>>,
+}
+
+impl Routes {
+    fn hand_over(&self, from: SocketAddr, datagram: &[u8]) {
+        let to = |session: u32| {
+            if let Some(route) = self.by_session.get(&session).filter(|route| route.peer == from) {
+                // A full queue: whoever reads it is not waiting for this any more.
+                let _ = route.queue.try_send(datagram.to_vec());
+            }
+        };
+        match Datagram::parse(datagram) {
+            Some(Datagram::Sealed(sealed)) => to(sealed.session),
+            Some(Datagram::Sessionless(_) | Datagram::Setup(..)) => {
+                self.by_peer.get(&from).into_iter().flatten().copied().for_each(to);
+            }
+            None => {}
+        }
+    }
+}
+
+/// An open socket.
+struct Open {
+    socket: Arc<UdpSocket>,
+    dead: Arc<AtomicBool>,
+    /// Reads until the last lease and the slot are gone.
+    _reader: AbortOnDropHandle<()>,
+}
+
+/// All of them, opened when first needed.
+#[derive(Default)]
+pub struct Sockets {
+    v4: [tokio::sync::Mutex<Option<Arc<Open>>>; SOCKETS],
+    v6: [tokio::sync::Mutex<Option<Arc<Open>>>; SOCKETS],
+    routes: Arc<Mutex<Routes>>,
+    leased: AtomicUsize,
+}
+
+fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
+    routes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The address without what differs between two datagrams of the same peer.
+const fn plain(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(_) => address,
+        SocketAddr::V6(mut v6) => {
+            v6.set_flowinfo(0);
+            SocketAddr::V6(v6)
+        }
+    }
+}
+
+impl Sockets {
+    /// A place on a socket for one session with `peer`, with a session id of its own.
+    ///
+    /// # Errors
+    /// `Unreachable` if the system gives no socket of that family, or no random numbers.
+    pub async fn lease(&self, peer: SocketAddr, random: &dyn Random) -> Result<Lease, PollError> {
+        let peer = plain(peer);
+        let slots = if peer.is_ipv6() { &self.v6 } else { &self.v4 };
+        let next = self.leased.fetch_add(1, Ordering::Relaxed) % SOCKETS;
+        let Some(slot) = slots.get(next) else { return Err(no_socket(&"no slot")) };
+        let mut slot = slot.lock().await;
+        let open = match &*slot {
+            Some(open) if !open.dead.load(Ordering::Relaxed) => Arc::clone(open),
+            Some(_) | None => {
+                let open = Arc::new(
+                    bind(peer.is_ipv6(), Arc::clone(&self.routes)).await.map_err(|e| no_socket(&e))?,
+                );
+                *slot = Some(Arc::clone(&open));
+                open
+            }
+        };
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let mut routes = lock(&self.routes);
+        let console = loop {
+            let mut bytes = [0; 4];
+            if !random.fill(&mut bytes) {
+                return Err(no_socket(&"the system gives no random numbers"));
+            }
+            let id = u32::from_le_bytes(bytes);
+            if id != 0 && !routes.by_session.contains_key(&id) {
+                break id;
+            }
+        };
+        routes.by_session.insert(console, Route { peer, queue });
+        routes.by_peer.entry(peer).or_default().push(console);
+        Ok(Lease { console, peer, inbox, open, routes: Arc::clone(&self.routes) })
+    }
+}
+
+fn no_socket(why: &dyn std::fmt::Display) -> PollError {
+    PollError::new(
+        ErrorKind::Unreachable,
+        format!("the system gives no UDP socket: {why}"),
+        "check this machine's limits (open files) and whether it has that address family",
+    )
+}
+
+async fn bind(v6: bool, routes: Arc<Mutex<Routes>>) -> std::io::Result<Open> {
+    let socket = Arc::new(UdpSocket::bind(if v6 { "[::]:0" } else { "0.0.0.0:0" }).await?);
+    // Less than asked for costs retries, not readings.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES);
+    let dead = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(read(Arc::clone(&socket), routes, Arc::clone(&dead)));
+    Ok(Open { socket, dead, _reader: AbortOnDropHandle::new(reader) })
+}
+
+async fn read(socket: Arc<UdpSocket>, routes: Arc<Mutex<Routes>>, dead: Arc<AtomicBool>) {
+    let mut buffer = [0; MAX_DATAGRAM];
+    let mut errors = 0;
+    while errors < MAX_ERRORS {
+        match socket.recv_from(&mut buffer).await {
+            Ok((len, from)) => {
+                errors = 0;
+                lock(&routes).hand_over(plain(from), buffer.get(..len).unwrap_or_default());
+            }
+            Err(_) => {
+                errors += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+    dead.store(true, Ordering::Relaxed);
+}
+
+/// A session's place on a socket, given back when dropped.
+pub struct Lease {
+    /// Our session id.
+    pub console: u32,
+    peer: SocketAddr,
+    inbox: mpsc::Receiver<Vec<u8>>,
+    open: Arc<Open>,
+    routes: Arc<Mutex<Routes>>,
+}
+
+impl Lease {
+    /// Sends a datagram to the peer.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn send(&self, datagram: &[u8]) -> std::io::Result<()> {
+        self.open.socket.send_to(datagram, self.peer).await.map(drop)
+    }
+
+    /// The same without waiting, for a last word.
+    pub fn send_now(&self, datagram: &[u8]) {
+        // What cannot be sent now is left to the BMC's own time-out.
+        let _ = self.open.socket.try_send_to(datagram, self.peer);
+    }
+
+    /// The next datagram for this session. Never ends by itself: wait under a time-out.
+    pub async fn receive(&mut self) -> Vec<u8> {
+        match self.inbox.recv().await {
+            Some(datagram) => datagram,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether the socket broke.
+    pub fn is_dead(&self) -> bool {
+        self.open.dead.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut routes = lock(&self.routes);
+        routes.by_session.remove(&self.console);
+        if let Some(sessions) = routes.by_peer.get_mut(&self.peer) {
+            sessions.retain(|session| *session != self.console);
+            if sessions.is_empty() {
+                routes.by_peer.remove(&self.peer);
+            }
+        }
+    }
+}
