@@ -4,6 +4,7 @@
 mod pages;
 pub mod plan;
 pub mod run;
+mod shown;
 mod target;
 
 pub use plan::{Plan, plan};

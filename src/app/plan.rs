@@ -1,13 +1,12 @@
 //! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{ipmi, redfish, snmp};
 use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
-use crate::model::{ChannelId, MeterId, Ratio};
+use crate::model::{ChannelId, MeterId};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
 use crate::workloads::{SourceIndex, SourceSettings, libvirt};
@@ -303,102 +302,6 @@ fn host(h: &config::Host) -> Host {
 
 fn channels(list: &[config::ChannelRef]) -> Vec<(MeterId, ChannelId)> {
     list.iter().map(|c| (c.meter.clone(), c.channel.clone())).collect()
-}
-
-impl fmt::Display for Plan {
-    /// What would run, for people: `check --print-plan`. Holds no secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "meters: {}", self.meters.len())?;
-        for m in &self.meters {
-            let (s, t) = (&m.settings, &m.timing);
-            writeln!(
-                f,
-                "  {} ({} {}): every {}, deadline {}, stale after {}, gaps bridged up to {}, in {}",
-                s.id,
-                s.driver,
-                s.address,
-                span(t.interval),
-                span(t.deadline),
-                span(s.stale_after),
-                span(s.max_gap),
-                s.datacenter,
-            )?;
-        }
-        writeln!(f, "hosts: {}", self.inventory.hosts.len())?;
-        for (i, h) in self.inventory.hosts.iter().enumerate() {
-            write!(f, "  {} ({}, {}", h.id, h.component.name(), h.datacenter)?;
-            for (what, name) in [("rack", &h.rack), ("cluster", &h.cluster)] {
-                if !name.is_empty() {
-                    write!(f, ", {what} {name}")?;
-                }
-            }
-            writeln!(f, ")")?;
-            for (n, feed) in h.feeds.iter().enumerate() {
-                writeln!(f, "    {}. {}", n + 1, Shown(feed))?;
-            }
-            match h.idle {
-                Idle::Fixed(power) => writeln!(f, "    idle power: {power}")?,
-                Idle::Learned => writeln!(f, "    idle power: learned")?,
-                Idle::None => writeln!(f, "    idle power: none, all of it follows load")?,
-            }
-            if h.cpu_overcommit != Ratio::ONE || h.memory_overcommit != Ratio::ONE {
-                let (cpu, memory) = (h.cpu_overcommit.get(), h.memory_overcommit.get());
-                writeln!(f, "    overcommit: {cpu} x CPUs, {memory} x memory")?;
-            }
-            let source = self.host_sources.get(i).copied().flatten().and_then(|s| self.sources.get(s.0));
-            if let Some(s) = source {
-                let (settings, every) = (&s.settings, span(s.timing.interval));
-                writeln!(
-                    f,
-                    "    workloads: {} {} at {}, every {every}",
-                    settings.driver, s.libvirt.uri, settings.address
-                )?;
-            }
-        }
-        for p in &self.inventory.facility {
-            writeln!(
-                f,
-                "facility {} {}: {}",
-                p.datacenter,
-                p.point.name(),
-                Shown(&Feed::Channels(p.channels.clone()))
-            )?;
-        }
-        for e in &self.inventory.factors {
-            writeln!(
-                f,
-                "emission factor {} {}: {} ({} {})",
-                e.datacenter,
-                e.basis.name(),
-                e.value,
-                e.tier,
-                e.source
-            )?;
-        }
-        for p in &self.inventory.prices {
-            writeln!(f, "price {}: {} {}/kWh", p.datacenter, p.per_kilowatt_hour, p.currency)?;
-        }
-        Ok(())
-    }
-}
-
-fn span(time: Duration) -> humantime::FormattedDuration {
-    humantime::format_duration(time)
-}
-
-/// A feed for people.
-struct Shown<'a>(&'a Feed);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Feed::Channels(list) => {
-                let names: Vec<_> = list.iter().map(|(m, c)| format!("{m}/{c}")).collect();
-                f.write_str(&names.join(" + "))
-            }
-            Feed::Rated(power) => write!(f, "rated, {power}"),
-        }
-    }
 }
 
 #[cfg(test)]
