@@ -176,11 +176,14 @@ impl HostAccount {
         self.node.as_ref()
     }
 
-    /// Its measured power: the best feed whose channels are all fresh; none if there is none.
+    /// Its measured power: the best feed whose channels are all fresh; none if there is none, or its device only estimates.
     #[must_use]
     pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
         self.supplies.iter().find_map(|s| match s {
-            Supply::Channels(feeds) => pricing::power(feeds, store, now),
+            Supply::Channels(feeds) => match pricing::method(feeds, store) {
+                Method::Measured => pricing::power(feeds, store, now),
+                Method::Rated => None,
+            },
             Supply::Rated(_) => None,
         })
     }

@@ -282,6 +282,7 @@ fn what_a_device_only_estimates_is_never_called_measured() {
     r.settle(10.0);
     assert_eq!((r.host_joules(0, Method::Measured), r.host_joules(0, Method::Rated)), (0.0, 1000.0));
     assert!(r.ledger.hosts()[0].methods().any(|m| m == Method::Rated));
+    assert_eq!(r.ledger.hosts()[0].power(&r.store, at(10.0)), None);
 }
 
 #[test]

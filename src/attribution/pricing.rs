@@ -84,7 +84,8 @@ pub fn price(
 }
 
 /// A sum is measured only if all of it is: a device's own estimate counts with the nameplate.
-fn method(feeds: &[FeedIndex], store: &Store) -> Method {
+#[must_use]
+pub fn method(feeds: &[FeedIndex], store: &Store) -> Method {
     let estimated = feeds.iter().any(|f| store.quality(*f) == Some(Quality::Estimated));
     if estimated { Method::Rated } else { Method::Measured }
 }

@@ -84,7 +84,7 @@ families! {
     }
     "Hosts": {
         HOST_POWER_WATTS: Gauge Watts "wattribute_host_power_watts",
-            "Power that a host draws over all its feeds; absent while unknown", OF_HOST;
+            "Measured power that a host draws over all its feeds; absent while unknown", OF_HOST;
         HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
             "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
             &[DATACENTER, COMPONENT, HOST, METHOD];

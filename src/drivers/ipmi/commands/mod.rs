@@ -65,12 +65,6 @@ impl Code {
     pub const fn passes(self) -> bool {
         matches!(self.0, 0xc0 | 0xc3 | 0xc4 | 0xc5 | 0xce | 0xd0 | 0xd1 | 0xd2)
     }
-
-    /// Whether the BMC does not have what was asked for.
-    #[must_use]
-    pub const fn unsupported(self) -> bool {
-        matches!(self.0, 0xc1 | 0xc2 | 0xc6 | 0xc7 | 0xc8 | 0xc9 | 0xcc | 0xcd | 0xd3 | 0xd6)
-    }
 }
 
 /// Why a reply gives no value.
