@@ -59,7 +59,7 @@ fn poll_to_store_per_reading(bencher: Bencher<'_, '_>) {
                     Reading::measured(c.clone(), Measure::Energy(energy)),
                 ]
             });
-            (Batch { readings: readings.collect(), identity: None }, at(second))
+            (Batch { readings: readings.collect(), ..Batch::default() }, at(second))
         })
         .bench_local_refs(|(batch, now)| store.apply(index, black_box(batch), *now));
 }
@@ -128,6 +128,7 @@ impl Fleet {
         let batch = Batch {
             readings: vec![Reading::measured(ChannelId::new("input").unwrap(), power)],
             identity: None,
+            ..Batch::default()
         };
         for (h, infos) in self.infos.iter().enumerate() {
             self.store.apply(self.store.find(&meter(h).id).unwrap(), &batch, now);

@@ -118,7 +118,7 @@ impl Room {
         let readings: Vec<_> = power.into_iter().chain(counter).collect();
         if !readings.is_empty() {
             let index = self.store.find(&MeterId::new(METERS[meter]).unwrap()).unwrap();
-            self.store.apply(index, &Batch { readings, identity: None }, at(second));
+            self.store.apply(index, &Batch { readings, ..Batch::default() }, at(second));
         }
     }
 

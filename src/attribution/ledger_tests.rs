@@ -129,7 +129,7 @@ impl Room {
     fn power(&self, meter: &str, seconds: f64, watts: f64) {
         let reading =
             Reading::measured(ChannelId::new("input").unwrap(), Measure::Power(Watts::new(watts).unwrap()));
-        let batch = Batch { readings: vec![reading], identity: None };
+        let batch = Batch { readings: vec![reading], ..Batch::default() };
         self.store.apply(self.store.find(&MeterId::new(meter).unwrap()).unwrap(), &batch, at(seconds));
     }
 
@@ -276,7 +276,7 @@ fn what_a_device_only_estimates_is_never_called_measured() {
             ..Reading::measured(ChannelId::new("input").unwrap(), power)
         };
         let meter = r.store.find(&MeterId::new("pdu0").unwrap()).unwrap();
-        r.store.apply(meter, &Batch { readings: vec![reading], identity: None }, at(s));
+        r.store.apply(meter, &Batch { readings: vec![reading], ..Batch::default() }, at(s));
         r.sample(0, usage(s, None, vec![vm("a-1", 1, Some(s), 1, 1)]));
     }
     r.settle(10.0);

@@ -11,7 +11,7 @@ use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
 use crate::inventory::Inventory;
-use crate::model::{Clock, LabelSet, Moment, Quantity};
+use crate::model::{Clock, LabelSet, Moment, Quantity, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
 use crate::workloads::{State, UsageLog};
@@ -110,6 +110,7 @@ impl Collector {
             (&catalog::METER_POWER_FACTOR_RATIO, Quantity::PowerFactor),
             (&catalog::METER_FREQUENCY_HERTZ, Quantity::Frequency),
             (&catalog::METER_TEMPERATURE_CELSIUS, Quantity::Temperature),
+            (&catalog::METER_HUMIDITY_RATIO, Quantity::Humidity),
         ] {
             let mut family = page.family(family);
             self.each_channel(|meter, channel| {
@@ -144,6 +145,56 @@ impl Collector {
         self.store.each(|meter| up.sample(meter.labels(), meter.is_up(now)));
         let mut info = page.family(&catalog::METER_INFO);
         self.store.each(|meter| info.info(meter.info()));
+        self.windows(page, now);
+        self.systems(page);
+    }
+
+    fn windows(&self, page: &mut Encoder, now: Moment) {
+        let mut power = page.family(&catalog::METER_WINDOW_POWER_WATTS);
+        self.store.each(|meter| {
+            for windowed in meter.windows(now) {
+                let window = &windowed.window;
+                for (watts, label) in [
+                    (window.average, "statistic=\"average\""),
+                    (window.minimum, "statistic=\"minimum\""),
+                    (window.maximum, "statistic=\"maximum\""),
+                ] {
+                    if let Some(watts) = watts {
+                        power.sample_with(&windowed.labels, label, watts.get());
+                    }
+                }
+            }
+        });
+        let mut length = page.family(&catalog::METER_WINDOW_SECONDS);
+        self.store.each(|meter| {
+            meter.windows(now).for_each(|w| length.sample(&w.labels, w.window.length));
+        });
+    }
+
+    fn systems(&self, page: &mut Encoder) {
+        type Of = fn(&SystemSummary) -> Option<u64>;
+        let counts: [(_, Of); 4] = [
+            (&catalog::SYSTEM_PROCESSORS, |s| s.processors.map(u64::from)),
+            (&catalog::SYSTEM_CORES, |s| s.cores.map(u64::from)),
+            (&catalog::SYSTEM_THREADS, |s| s.threads.map(u64::from)),
+            (&catalog::SYSTEM_MEMORY_BYTES, |s| s.memory_bytes),
+        ];
+        for (family, of) in counts {
+            let mut family = page.family(family);
+            self.store.each(|meter| {
+                if let Some(system) = meter.system()
+                    && let Some(count) = of(&system.summary)
+                {
+                    family.sample(&system.labels, count);
+                }
+            });
+        }
+        let mut info = page.family(&catalog::SYSTEM_INFO);
+        self.store.each(|meter| {
+            if let Some(system) = meter.system() {
+                info.info(&system.info);
+            }
+        });
     }
 
     fn each_channel(&self, mut visit: impl FnMut(&Meter, &Channel)) {

@@ -16,7 +16,9 @@ pub use error::{ErrorKind, PollError};
 pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;
 pub use place::{Basis, Component, Point};
-pub use reading::{Batch, EnergyCounter, Identity, Measure, Quality, Quantity, Reading};
+pub use reading::{
+    Batch, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity, Reading, SystemSummary,
+};
 pub use units::{
     Amperes, Celsius, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio, UnitError, VoltAmperes, Volts,
     Watts,

@@ -1,5 +1,8 @@
 //! Readings: what one poll of one meter says. A value that the device does not have is no reading; it is never 0.
 
+use std::time::Duration;
+
+use super::clock::Moment;
 use super::ids::ChannelId;
 use super::units::{Amperes, Celsius, Hertz, Joules, Ratio, VoltAmperes, Volts, Watts};
 
@@ -20,13 +23,15 @@ pub enum Quantity {
     Frequency,
     /// Temperature, degrees Celsius.
     Temperature,
+    /// Relative humidity of the air, 0 to 1.
+    Humidity,
     /// A counter of energy kept by the device, J.
     Energy,
 }
 
 impl Quantity {
     /// Every quantity, in order of exposition.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Power,
         Self::ApparentPower,
         Self::Voltage,
@@ -34,6 +39,7 @@ impl Quantity {
         Self::PowerFactor,
         Self::Frequency,
         Self::Temperature,
+        Self::Humidity,
         Self::Energy,
     ];
 
@@ -48,6 +54,7 @@ impl Quantity {
             Self::PowerFactor => "power_factor",
             Self::Frequency => "frequency",
             Self::Temperature => "temperature",
+            Self::Humidity => "humidity",
             Self::Energy => "energy",
         }
     }
@@ -60,7 +67,7 @@ impl Quantity {
             Self::ApparentPower => "VA",
             Self::Voltage => "V",
             Self::Current => "A",
-            Self::PowerFactor => "ratio",
+            Self::PowerFactor | Self::Humidity => "ratio",
             Self::Frequency => "Hz",
             Self::Temperature => "Cel",
             Self::Energy => "J",
@@ -96,6 +103,8 @@ pub enum Measure {
     Frequency(Hertz),
     /// Temperature.
     Temperature(Celsius),
+    /// Relative humidity of the air.
+    Humidity(Ratio),
     /// Energy counter.
     Energy(EnergyCounter),
 }
@@ -112,6 +121,7 @@ impl Measure {
             Self::PowerFactor(_) => Quantity::PowerFactor,
             Self::Frequency(_) => Quantity::Frequency,
             Self::Temperature(_) => Quantity::Temperature,
+            Self::Humidity(_) => Quantity::Humidity,
             Self::Energy(_) => Quantity::Energy,
         }
     }
@@ -127,6 +137,7 @@ impl Measure {
             Self::PowerFactor(v) => v.get(),
             Self::Frequency(v) => v.get(),
             Self::Temperature(v) => v.get(),
+            Self::Humidity(v) => v.get(),
             Self::Energy(v) => v.total.get(),
         }
     }
@@ -149,6 +160,7 @@ impl Measure {
             Quantity::PowerFactor => Self::PowerFactor(Ratio::new(value)?),
             Quantity::Frequency => Self::Frequency(Hertz::new(value)?),
             Quantity::Temperature => Self::Temperature(Celsius::new(value)?),
+            Quantity::Humidity => Self::Humidity(Ratio::new(value)?),
             Quantity::Energy => Self::Energy(EnergyCounter { total: Joules::new(value)?, quantum, modulus }),
         })
     }
@@ -209,11 +221,61 @@ pub struct Identity {
     pub profile: String,
 }
 
+/// What a device says of a channel's power over a window of its own. Never a source of energy: windows overlap, and their ends
+/// are the device's secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PowerWindow {
+    /// Where it was measured.
+    pub channel: ChannelId,
+    /// Which of the channel's windows: `reporting`, or its length where the device keeps several, such as `5m`.
+    pub name: &'static str,
+    /// Its length.
+    pub length: Duration,
+    /// Mean over the window.
+    pub average: Option<Watts>,
+    /// Least in the window.
+    pub minimum: Option<Watts>,
+    /// Most in the window.
+    pub maximum: Option<Watts>,
+}
+
+/// What a BMC says of the machine it sits in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct SystemSummary {
+    /// The machine's name for itself; empty if it does not say.
+    pub hostname: String,
+    /// Model of the processors; empty if it does not say.
+    pub processor_model: String,
+    /// Processors (sockets).
+    pub processors: Option<u32>,
+    /// Processor cores.
+    pub cores: Option<u32>,
+    /// Hardware threads.
+    pub threads: Option<u32>,
+    /// Memory, bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Readings of an earlier moment than the poll that brought them: what a device sent by itself in between.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// When they were received.
+    pub at: Moment,
+    /// The readings; a channel and quantity stands at most once.
+    pub readings: Vec<Reading>,
+}
+
 /// What one poll brought: every reading of one meter at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
+    /// What came since the last poll, oldest first; empty for devices that only answer.
+    pub earlier: Vec<Earlier>,
     /// The readings; a channel and quantity stands at most once.
     pub readings: Vec<Reading>,
+    /// The device's own windows of power; those of this poll replace those of the one before.
+    pub windows: Vec<PowerWindow>,
     /// Who the device says it is, where this poll asked.
     pub identity: Option<Identity>,
+    /// What the machine is, where this poll asked.
+    pub system: Option<SystemSummary>,
 }

@@ -7,8 +7,8 @@ use super::MeterSettings;
 use super::energy::{Account, DeviceCounter, Drawn, Integral, Step};
 use super::track::Track;
 use crate::model::{
-    Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError, Quality,
-    Quantity, Reading, Watts,
+    Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError,
+    PowerWindow, Quality, Quantity, Reading, SystemSummary, Watts,
 };
 
 /// The most channels one meter may have: a hostile device must not fill the memory.
@@ -93,8 +93,29 @@ const fn slot(quantity: Quantity) -> usize {
         Quantity::PowerFactor => 4,
         Quantity::Frequency => 5,
         Quantity::Temperature => 6,
-        Quantity::Energy => 7,
+        Quantity::Humidity => 7,
+        Quantity::Energy => 8,
     }
+}
+
+/// A window of a channel's power, with its labels.
+#[derive(Debug)]
+pub struct Windowed {
+    /// `datacenter`, `meter`, `channel`, `window`, rendered.
+    pub labels: LabelSet,
+    /// What the device says.
+    pub window: PowerWindow,
+}
+
+/// The machine a BMC sits in, with its labels.
+#[derive(Debug)]
+pub struct System {
+    /// `datacenter`, `meter`, rendered.
+    pub labels: LabelSet,
+    /// The info series' labels, rendered.
+    pub info: LabelSet,
+    /// What the BMC says.
+    pub summary: SystemSummary,
 }
 
 /// One meter.
@@ -104,6 +125,8 @@ pub struct Meter {
     labels: LabelSet,
     info: LabelSet,
     identity: Identity,
+    system: Option<System>,
+    windows: Vec<Windowed>,
     channels: Vec<Channel>,
     by_id: HashMap<ChannelId, usize>,
     /// One for each reader of a channel's past, since each forgets at its own pace.
@@ -125,6 +148,8 @@ impl Meter {
             ]),
             info: info_labels(&settings, &identity),
             identity,
+            system: None,
+            windows: Vec::new(),
             channels: Vec::new(),
             by_id: HashMap::new(),
             tracks: Vec::new(),
@@ -157,6 +182,18 @@ impl Meter {
     #[must_use]
     pub const fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What it says of the machine it sits in.
+    #[must_use]
+    pub const fn system(&self) -> Option<&System> {
+        self.system.as_ref()
+    }
+
+    /// Its own windows of power, as long as they are fresh at `now`.
+    pub fn windows(&self, now: Moment) -> impl Iterator<Item = &Windowed> {
+        let fresh = self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after);
+        self.windows.iter().filter(move |_| fresh)
     }
 
     /// Its channels, in order of first sight.
@@ -250,8 +287,48 @@ impl Meter {
             self.identity = identity.clone();
             self.info = info_labels(&self.settings, identity);
         }
+        if let Some(summary) = &batch.system
+            && self.system.as_ref().is_none_or(|known| known.summary != *summary)
+        {
+            self.system = Some(system(&self.settings, summary));
+        }
+        self.take_windows(&batch.windows);
+        for earlier in &batch.earlier {
+            // Later than what is known already, and not of the future: energy is integrated forwards.
+            if self.last_good.is_none_or(|known| earlier.at > known) && earlier.at < now {
+                self.take(&earlier.readings, earlier.at);
+            }
+        }
+        self.take(&batch.readings, now);
+        self.last_error = None;
+    }
+
+    fn take_windows(&mut self, windows: &[PowerWindow]) {
+        // The labels of windows that are still the same ones are kept: most polls only bring new watts.
+        let same = |known: &Windowed, new: &PowerWindow| {
+            known.window.channel == new.channel && known.window.name == new.name
+        };
+        if self.windows.len() == windows.len() && self.windows.iter().zip(windows).all(|(k, w)| same(k, w)) {
+            for (known, new) in self.windows.iter_mut().zip(windows) {
+                known.window.clone_from(new);
+            }
+            return;
+        }
+        let labelled = windows.iter().take(MAX_CHANNELS).map(|window| Windowed {
+            labels: LabelSet::new(&[
+                ("datacenter", self.settings.datacenter.as_str()),
+                ("meter", self.settings.id.as_str()),
+                ("channel", window.channel.as_str()),
+                ("window", window.name),
+            ]),
+            window: window.clone(),
+        });
+        self.windows = labelled.collect();
+    }
+
+    fn take(&mut self, readings: &[Reading], now: Moment) {
         let mut touched = std::mem::take(&mut self.touched);
-        for reading in &batch.readings {
+        for reading in readings {
             if let Some(index) = self.channel(&reading.channel)
                 && let Some(channel) = self.channels.get_mut(index)
                 && channel.take(reading, now)
@@ -271,7 +348,6 @@ impl Meter {
         }
         self.touched = touched;
         self.last_good = Some(now);
-        self.last_error = None;
     }
 
     /// Finds or makes a channel; none once there are too many, unless a feed names it.
@@ -319,7 +395,8 @@ impl Channel {
             | Measure::Current(_)
             | Measure::PowerFactor(_)
             | Measure::Frequency(_)
-            | Measure::Temperature(_) => {}
+            | Measure::Temperature(_)
+            | Measure::Humidity(_) => {}
         }
         if let Some(place) = self.latest.get_mut(slot(reading.measure.quantity())) {
             *place = Some(Latest { measure: reading.measure, at: now, quality: reading.quality });
@@ -381,7 +458,23 @@ const fn is_plausible(measure: &Measure) -> bool {
         | Measure::Current(_)
         | Measure::PowerFactor(_)
         | Measure::Frequency(_)
-        | Measure::Temperature(_) => true,
+        | Measure::Temperature(_)
+        | Measure::Humidity(_) => true,
+    }
+}
+
+fn system(settings: &MeterSettings, summary: &SystemSummary) -> System {
+    let place = [("datacenter", settings.datacenter.as_str()), ("meter", settings.id.as_str())];
+    let [datacenter, meter] = place;
+    System {
+        labels: LabelSet::new(&place),
+        info: LabelSet::new(&[
+            datacenter,
+            meter,
+            ("hostname", &summary.hostname),
+            ("processor_model", &summary.processor_model),
+        ]),
+        summary: summary.clone(),
     }
 }
 

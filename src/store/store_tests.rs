@@ -1,7 +1,9 @@
 //! Claims about the store.
 
 use super::*;
-use crate::model::{EnergyCounter, ErrorKind, Identity, Joules, Measure, Quantity, Reading};
+use crate::model::{
+    Earlier, EnergyCounter, ErrorKind, Identity, Joules, Measure, PowerWindow, Quantity, Reading,
+};
 
 fn at(seconds: u64) -> Moment {
     Moment::from_nanos(seconds * 1_000_000_000)
@@ -30,7 +32,7 @@ fn power(channel: &str, watts: f64) -> Reading {
 }
 
 fn batch(readings: Vec<Reading>) -> Batch {
-    Batch { readings, identity: None }
+    Batch { readings, ..Batch::default() }
 }
 
 fn fresh(s: &Store, channel: &str, now: Moment) -> Option<f64> {
@@ -241,6 +243,38 @@ fn a_building_that_has_drawn_more_than_64_bits_hold_is_counted_on() {
 fn identity_lands_in_the_info_labels() {
     let (s, m) = store();
     let identity = Identity { vendor: "APC".into(), model: "AP8853".into(), ..Identity::default() };
-    s.apply(m, &Batch { readings: vec![], identity: Some(identity) }, at(1));
+    s.apply(m, &Batch { readings: vec![], identity: Some(identity), ..Batch::default() }, at(1));
     s.each(|m| assert!(m.info().as_str().contains(r#"vendor="APC",model="AP8853""#)));
+}
+
+#[test]
+fn what_a_device_sent_between_polls_counts_at_its_own_moment_and_what_is_out_of_order_does_not() {
+    let (s, m) = store();
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(10));
+    let earlier = |second: u64, watts: f64| Earlier { at: at(second), readings: vec![power("input", watts)] };
+    // 9 s lies before what is known, 20 s is the poll itself: neither may count.
+    let earlier = vec![earlier(9, 1e6), earlier(12, 300.0), earlier(14, 100.0), earlier(20, 1e6)];
+    s.apply(m, &Batch { earlier, ..batch(vec![power("input", 100.0)]) }, at(20));
+    // 2 s from 100 to 300 W, 2 s back to 100 W, 6 s at 100 W: 400 + 400 + 600 J.
+    s.each(|m| assert_eq!(m.channels()[0].integrated(), Some(Microjoules(1_400_000_000))));
+}
+
+#[test]
+fn a_devices_own_window_is_shown_while_fresh_and_goes_with_the_poll_that_lacks_it() {
+    let (s, m) = store();
+    let channel = id(ChannelId::new, "input");
+    let average = Some(Watts::new(240.0).unwrap());
+    let length = Duration::from_mins(20);
+    let window = PowerWindow { channel, name: "reporting", length, average, minimum: None, maximum: None };
+    let shown = |now| {
+        let mut shown = Vec::new();
+        s.each(|m| shown.extend(m.windows(now).map(|w| (w.labels.as_str().to_owned(), w.window.average))));
+        shown
+    };
+    s.apply(m, &Batch { windows: vec![window], ..Batch::default() }, at(10));
+    let labels = r#"datacenter="dc1",meter="pdu-a",channel="input",window="reporting""#.to_owned();
+    assert_eq!(shown(at(40)), [(labels, average)]);
+    assert_eq!(shown(at(41)), []);
+    s.apply(m, &batch(vec![]), at(20));
+    assert_eq!(shown(at(21)), []);
 }

@@ -190,7 +190,7 @@ impl Device {
                 None
             }
         };
-        Ok(Batch { readings, identity })
+        Ok(Batch { readings, identity, ..Batch::default() })
     }
 
     /// The total by DCMI, or why there is none.

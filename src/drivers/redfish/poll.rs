@@ -78,7 +78,7 @@ impl Redfish {
             return Err(refused.unwrap_or_else(nothing));
         }
         self.identity_due = false;
-        Ok(Batch { readings: collector.readings, identity })
+        Ok(Batch { readings: collector.readings, identity, ..Batch::default() })
     }
 
     /// Finds out what to read, wholly at first, a little with each poll later on.

@@ -72,7 +72,7 @@ impl Device {
                 "check that the user or community may see the whole tree; if the device has no meter, remove it",
             ));
         }
-        Ok(Batch { readings, identity: self.identity.take() })
+        Ok(Batch { readings, identity: self.identity.take(), ..Batch::default() })
     }
 
     /// Goes on until there is a plan.

@@ -63,7 +63,8 @@ fn measure(point: &Point, numbers: &HashMap<&Oid, &Value>) -> Option<Measure> {
         | Quantity::Current
         | Quantity::PowerFactor
         | Quantity::Frequency
-        | Quantity::Temperature => (Joules::ZERO, None),
+        | Quantity::Temperature
+        | Quantity::Humidity => (Joules::ZERO, None),
     };
     Measure::from_base_units(point.quantity, values.iter().sum(), quantum, modulus).ok()
 }

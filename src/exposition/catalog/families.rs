@@ -26,6 +26,9 @@ const POINT: Label = label(
 );
 
 const OF_CHANNEL: &[Label] = &[DATACENTER, METER, CHANNEL];
+const OF_METER: &[Label] = &[DATACENTER, METER];
+const WINDOW: Label =
+    label("window", "the device's window: `reporting`, or its length where it keeps several, such as `5m`");
 const OF_HOST: &[Label] = &[DATACENTER, COMPONENT, HOST];
 const METHOD: Label =
     label("method", "`measured` by a meter, `rated` from a configured rating or a device's own estimate");
@@ -67,6 +70,8 @@ families! {
             "Frequency of the supply at a channel", OF_CHANNEL;
         METER_TEMPERATURE_CELSIUS: Gauge Celsius "wattribute_meter_temperature_celsius",
             "Temperature that a channel reports", OF_CHANNEL;
+        METER_HUMIDITY_RATIO: Gauge Ratio "wattribute_meter_humidity_ratio",
+            "Relative humidity that a channel reports, 0 to 1", OF_CHANNEL;
         METER_READING_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_meter_reading_timestamp_seconds",
             "When the latest reading of a channel was taken, Unix time", OF_CHANNEL;
         METER_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_meter_unmeasured_seconds_total",
@@ -80,6 +85,23 @@ families! {
             label("serial", "serial number"),
             label("firmware", "firmware version"),
             label("profile", "device profile or quirk set that reads it"),
+        ];
+        METER_WINDOW_POWER_WATTS: Gauge Watts "wattribute_meter_window_power_watts",
+            "Power at a channel over a window that the device keeps itself; its length is `wattribute_meter_window_seconds`",
+            &[DATACENTER, METER, CHANNEL, WINDOW, label("statistic", "`average`, `minimum` or `maximum`")];
+        METER_WINDOW_SECONDS: Gauge Seconds "wattribute_meter_window_seconds",
+            "Length of a device's own window of power", &[DATACENTER, METER, CHANNEL, WINDOW];
+    }
+    "Machines": {
+        SYSTEM_PROCESSORS: Gauge None "wattribute_system_processors",
+            "Processors (sockets) of the machine that a BMC sits in", OF_METER;
+        SYSTEM_CORES: Gauge None "wattribute_system_cores", "Processor cores of the machine", OF_METER;
+        SYSTEM_THREADS: Gauge None "wattribute_system_threads", "Hardware threads of the machine", OF_METER;
+        SYSTEM_MEMORY_BYTES: Gauge Bytes "wattribute_system_memory_bytes", "Memory of the machine", OF_METER;
+        SYSTEM_INFO: Info None "wattribute_system_info", "What a BMC says of the machine it sits in", &[
+            DATACENTER, METER,
+            label("hostname", "the machine's name for itself"),
+            label("processor_model", "model of its processors"),
         ];
     }
     "Hosts": {
