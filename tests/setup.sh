@@ -67,3 +67,36 @@ if ! cmp -s tests/requirements.txt "$stamp"; then
     || die "pip could not install tests/requirements.txt"
   cp tests/requirements.txt "$stamp"
 fi
+
+# The distribution's kernel, for a guest that has a BMC of its own: only unpacked, never installed.
+fetch_kernel() {
+  local kernel=$peers/kernel work package list
+  [[ -e $kernel/vmlinuz && -e $kernel/ipmi_si.ko ]] && return
+  [[ $(uname -m) == x86_64 ]] || { say "no kernel for a guest on $(uname -m): its test needs x86_64"; return; }
+  command -v apt-get >/dev/null || die "please unpack a kernel with the modules ipmi_msghandler, ipmi_devintf and ipmi_si into $kernel (as vmlinuz and *.ko)"
+  # Debian's meta package, else Ubuntu's; Ubuntu keeps the modules in a package of their own.
+  list=$(for meta in linux-image-amd64 linux-image-generic; do
+    apt-cache depends "$meta" 2>/dev/null | sed -nE 's/^ *Depends: (linux-(image|modules)-[0-9].*)$/\1/p'
+  done)
+  [[ -n $list ]] || { as_root apt-get update -qq >/dev/null 2>&1; list=$(apt-cache depends linux-image-amd64 linux-image-generic 2>/dev/null | sed -nE 's/^ *Depends: (linux-(image|modules)-[0-9].*)$/\1/p'); }
+  for package in $list; do
+    list+=" $(apt-cache depends "$package" 2>/dev/null | sed -nE 's/^ *Depends: (linux-modules-[0-9].*)$/\1/p')"
+  done
+  [[ -n ${list// /} ]] || die "no kernel package found; please unpack one into $kernel (vmlinuz, ipmi_*.ko)"
+  say "unpacking a kernel for a test guest into $kernel (downloads about 70 MB): $(tr -s ' \n' ' ' <<<"$list")"
+  mkdir -p "$kernel"
+  work=$(mktemp -d "$peers/kernel.XXXXXX")
+  # shellcheck disable=SC2086 # a list of packages
+  (cd "$work" && apt-get download -qq $list >/dev/null 2>&1) || (as_root apt-get update -qq && cd "$work" && apt-get download -qq $list) \
+    || die "apt-get could not download: $list"
+  for package in "$work"/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$work" --wildcards '*/boot/vmlinuz-*' '*/kernel/drivers/char/ipmi/*' 2>/dev/null || true
+  done
+  find "$work" -name 'ipmi_*.ko.xz' -exec xz -d {} + ; find "$work" -name 'ipmi_*.ko.zst' -exec zstd -q -d --rm {} +
+  find "$work" -name 'ipmi_*.ko' -exec cp {} "$kernel/" \;
+  find "$work" -name 'vmlinuz-*' -exec cp {} "$kernel/vmlinuz" \;
+  chmod -R u+w "$work"
+  rm -r "$work"
+  [[ -e $kernel/vmlinuz && -e $kernel/ipmi_si.ko ]] || die "no kernel with IPMI modules in: $list"
+}
+fetch_kernel

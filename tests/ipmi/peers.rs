@@ -2,7 +2,7 @@
 //! by its own process id.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -114,6 +114,8 @@ pub struct Simulator {
     child: Child,
     dir: TempDir,
     pub address: String,
+    /// Where a machine of QEMU can plug this BMC in, TCP.
+    pub interface_port: u16,
 }
 
 impl Simulator {
@@ -131,8 +133,11 @@ impl Simulator {
             "Debian package libopenipmi-dev is needed (`make test` installs it): {why}"
         );
         let address = free_address();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let interface_port = free.local_addr().unwrap().port();
+        drop(free);
         let lan = format!(
-            "name \"bmc\"\nloadlib \"{}\" \"{}\"\nstartlan 1\naddr 127.0.0.1 {}\npriv_limit admin\n\
+            "name \"bmc\"\nloadlib \"{}\" \"{}\"\nserial 15 127.0.0.1 {interface_port} codec VM\nstartlan 1\naddr 127.0.0.1 {}\npriv_limit admin\n\
              allowed_auths_user none md5\nallowed_auths_admin none md5\nguid a123456789abcdefa123456789abcdef\nendlan\n\
              user 2 true \"admin\" \"secret\" admin 10\nuser 3 true \"monitor\" \"m0nitor-pass\" user 10\n",
             at("dcmi.so"),
@@ -149,7 +154,7 @@ impl Simulator {
             .stderr(Stdio::null())
             .spawn()
             .expect("ipmi_sim is missing: `make test` installs it (Debian package openipmi)");
-        let simulator = Self { child, dir, address };
+        let simulator = Self { child, dir, address, interface_port };
         simulator.watts(245, 240);
         simulator
     }

@@ -57,6 +57,11 @@ fn session(fault: &Fault, settings: &Settings) -> PollError {
             "the BMC's last key exchange message was not made with our BMC key (K_G)",
             "set `bmc_key_file` to the key that the BMC has, or leave it out where it has none",
         ),
+        Fault::Interface(why) => PollError::new(
+            ErrorKind::Unreachable,
+            format!("the kernel's IPMI device failed: {why}"),
+            "look at the kernel's log for ipmi; if the BMC hangs, restart it",
+        ),
         Fault::NoRandom => PollError::new(
             ErrorKind::Unreachable,
             "this machine's operating system gives no random numbers",

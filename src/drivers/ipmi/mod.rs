@@ -23,6 +23,7 @@ pub mod crypto;
 mod device;
 mod errors;
 mod identity;
+mod inband;
 mod link;
 mod points;
 mod repository;

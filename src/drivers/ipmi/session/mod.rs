@@ -62,6 +62,8 @@ pub enum Fault {
     BmcKey,
     /// The system gives no random numbers.
     NoRandom,
+    /// The kernel's IPMI device failed, and how.
+    Interface(String),
 }
 
 /// What came of an input.
