@@ -15,8 +15,11 @@ use crate::workloads::{SourceIndex, SourceSettings, libvirt};
 const STALE_INTERVALS: u32 = 3;
 /// A sample of a hypervisor may take this many calls' time: the usual one, and those that find a guest that hangs.
 const CALLS_PER_SAMPLE: u32 = 3;
-/// BMCs drop a session that was silent for a minute: with longer intervals each poll opens its own.
-const IPMI_SESSION: Duration = Duration::from_secs(45);
+/// BMCs drop a session that was silent for a minute: polls that are this near keep it by themselves.
+const IPMI_NEAR: Duration = Duration::from_secs(45);
+/// Opening and closing a session takes seven exchanges, keeping it alive one every 40 s: polls further apart than this are
+/// cheaper with a session of their own, and so are those in which nobody else could use its place.
+const IPMI_FAR: Duration = Duration::from_secs(300);
 
 /// How a meter is reached.
 #[derive(Debug, Clone)]
@@ -138,7 +141,18 @@ fn ipmi(i: &config::Ipmi, poll: &config::Poll) -> ipmi::Settings {
         retries: i.retries,
         // Half of the deadline: the other half is for reading what was learned.
         learning: poll.timeout / 2,
-        keep_session: poll.interval <= IPMI_SESSION,
+        keep_session: keep_session(i.keep_session, poll.interval),
+    }
+}
+
+fn keep_session(wanted: config::KeepSession, interval: Duration) -> ipmi::KeepSession {
+    match wanted {
+        config::KeepSession::Never => ipmi::KeepSession::No,
+        config::KeepSession::Auto | config::KeepSession::Always if interval <= IPMI_NEAR => {
+            ipmi::KeepSession::ByPolls
+        }
+        config::KeepSession::Auto if interval > IPMI_FAR => ipmi::KeepSession::No,
+        config::KeepSession::Auto | config::KeepSession::Always => ipmi::KeepSession::ByKeepAlive,
     }
 }
 

@@ -27,7 +27,7 @@ mod types;
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Component, Config, Datacenter, Device, EmissionFactor,
-    Feed, Host, Idle, Ipmi, IpmiReadings, Libvirt, LibvirtAddress, Login, Meter, Origin, Overcommit, Point,
+    Feed, Host, Idle, Ipmi, IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Meter, Origin, Overcommit, Point,
     Poll, Price, PrivacyProtocol, Privilege, Redfish, Secret, Snmp, SnmpAuth, Tenant, Trust,
 };
 

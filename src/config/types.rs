@@ -155,6 +155,8 @@ pub struct Ipmi {
     pub cipher_suites: Vec<CipherSuite>,
     /// Where readings come from.
     pub readings: IpmiReadings,
+    /// Whether the session is kept between polls.
+    pub keep_session: KeepSession,
     /// Deadline of one try of a request; at most the poll's.
     pub request_timeout: Duration,
     /// How often a request is sent again.
@@ -194,6 +196,19 @@ pub enum IpmiReadings {
     Dcmi,
     /// Sensors only.
     Sensors,
+}
+
+/// Whether an IPMI session is kept between polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepSession {
+    /// Where that costs the BMC less than opening one for each poll.
+    #[default]
+    Auto,
+    /// However rare the polls are.
+    Always,
+    /// Never: each poll opens and closes its own.
+    Never,
 }
 
 /// A Redfish service.

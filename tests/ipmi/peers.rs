@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wattribute::drivers::Driver;
-use wattribute::drivers::ipmi::{self, Privilege, Readings, Settings, Shared, Suite};
+use wattribute::drivers::ipmi::{self, KeepSession, Privilege, Readings, Settings, Shared, Suite};
 use wattribute::model::SystemClock;
 
 fn folder() -> PathBuf {
@@ -227,7 +227,7 @@ pub fn settings(address: &str, user: &str, password: &str) -> Settings {
         request_timeout: Duration::from_secs(2),
         retries: 2,
         learning: Duration::from_secs(10),
-        keep_session: true,
+        keep_session: KeepSession::ByPolls,
     }
 }
 

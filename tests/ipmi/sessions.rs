@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wattribute::drivers::ipmi::{self, Privilege, Readings, Settings, Suite};
+use wattribute::drivers::ipmi::{self, KeepSession, Privilege, Readings, Settings, Suite};
 use wattribute::model::{ErrorKind, PollError, Quantity};
 
 use super::faults::{Act, Network, Rig, kind};
@@ -175,7 +175,7 @@ async fn a_driver_dropped_at_any_moment_gives_its_session_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rare_polls_open_and_close_their_own_session() {
     let mut bmc = Bmc::start();
-    let mut driver = open(Settings { keep_session: false, ..brief(&bmc) }, &shared());
+    let mut driver = open(Settings { keep_session: KeepSession::No, ..brief(&bmc) }, &shared());
     for polls in 1..=3 {
         assert_eq!(value(&driver.poll().await.unwrap(), "input", Quantity::Power), Some(245.0));
         bmc.all_closed(polls).await;

@@ -216,17 +216,32 @@ impl Check<'_> {
             Field::Bad | Field::Is(..) => raw.cipher_suites.items().map(|(suite, _)| suite.0).collect(),
         };
         let (Endpoint((host, port)), Label(username)) = (address?, username?);
+        let address = format!("{host}:{}", port.unwrap_or(DEFAULT_IPMI_PORT));
+        self.one_meter_a_bmc(&address, raw.address.located().map_or(at, |(_, place)| place));
         Some(Ipmi {
-            address: format!("{host}:{}", port.unwrap_or(DEFAULT_IPMI_PORT)),
+            address,
             username: username.clone(),
             password: password?,
             bmc_key,
             privilege: raw.privilege.get().copied().unwrap_or_default(),
             cipher_suites,
             readings: raw.readings.get().copied().unwrap_or_default(),
+            keep_session: raw.keep_session.get().copied().unwrap_or_default(),
             request_timeout,
             retries: raw.retries.get().copied().unwrap_or(DEFAULT_RETRIES),
         })
+    }
+
+    /// A BMC has few sessions: two meters would take two of them for what one meter reads.
+    fn one_meter_a_bmc(&mut self, address: &str, at: Mark) {
+        match self.bmcs.get(&address.to_ascii_lowercase()) {
+            Some(first) => {
+                let place = self.problems.borrow().describe(*first, at);
+                let what = format!("the BMC {address} is read by another meter, {place}");
+                self.error(at, what, "keep one of the two: all its readings come over one session");
+            }
+            None => drop(self.bmcs.insert(address.to_ascii_lowercase(), at)),
+        }
     }
 
     /// A secret that IPMI has room for. Its value is not shown.

@@ -29,6 +29,8 @@ struct Check<'a> {
     datacenters: BTreeMap<DatacenterId, Mark>,
     /// Names of meters, broken ones included, and where they stand.
     meters: BTreeMap<MeterId, (Mark, Option<DatacenterId>)>,
+    /// Addresses that are read over IPMI, and where first.
+    bmcs: BTreeMap<String, Mark>,
     /// Channels that are named, and where first.
     channels: RefCell<BTreeMap<ChannelRef, Mark>>,
     /// Whether names that lead nowhere may stand in what could not be read.
@@ -45,6 +47,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         files: Files::default(),
         datacenters: BTreeMap::new(),
         meters: BTreeMap::new(),
+        bmcs: BTreeMap::new(),
         channels: RefCell::default(),
         incomplete: documents.incomplete,
         hints: Cell::new(100),

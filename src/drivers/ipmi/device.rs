@@ -1,6 +1,5 @@
-//! One BMC over time: its session, where its total comes from, its sensors, who it is.
+//! One BMC over time: where its total comes from, its sensors, who it is. Its session is looked after in `upkeep`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,19 +7,18 @@ use super::commands::{Code, No, app, dcmi, sensor};
 use super::crypto::Suite;
 use super::errors::{self, Trouble};
 use super::identity;
-use super::link::{Ask, Link, Patience};
+use super::link::{Ask, Link};
 use super::points::{Point, points};
 use super::repository::Repository;
 use super::session::{Fault, Step};
 use super::wire::message::{Reply, Request};
-use super::{Login, Privilege, Readings, Settings, Shared};
+use super::upkeep::{self, Upkeep};
+use super::{KeepSession, Login, Readings, Settings, Shared};
 use crate::drivers::Driver;
 use crate::model::{
     Batch, BoxFuture, ChannelId, ErrorKind, Identity, Measure, Moment, PollError, Reading, Watts,
 };
 
-/// BMCs drop a session that was silent for 60 s, give or take 3.
-const SESSION_LIFE: Duration = Duration::from_secs(50);
 /// How long DCMI is believed not to work before it is tried again.
 const DCMI_REST: Duration = Duration::from_secs(300);
 /// How long sensors are believed to be the same ones, unless one of them vanishes.
@@ -38,15 +36,11 @@ enum Dcmi {
 
 /// The BMC.
 pub struct Device {
-    settings: Settings,
-    login: Arc<Login>,
+    settings: Arc<Settings>,
     shared: Arc<Shared>,
-    tries: usize,
+    upkeep: Upkeep,
+    /// The session, as long as it is used.
     link: Option<Link>,
-    /// When the session was last used.
-    used: Moment,
-    /// Suites that may still be used: none below what once worked.
-    allowed: Vec<Suite>,
     dcmi: Dcmi,
     repository: Repository,
     checked: Option<Moment>,
@@ -59,14 +53,12 @@ pub struct Device {
 impl Device {
     /// Sends nothing yet.
     pub fn new(settings: Settings, login: Arc<Login>, shared: Arc<Shared>) -> Self {
+        let settings = Arc::new(settings);
         Self {
-            allowed: settings.suites.clone(),
+            upkeep: Upkeep::new(Arc::clone(&settings), login, Arc::clone(&shared)),
             settings,
-            login,
             shared,
-            tries: 0,
             link: None,
-            used: Moment::ZERO,
             dcmi: Dcmi::Unknown,
             repository: Repository::default(),
             checked: None,
@@ -79,72 +71,17 @@ impl Device {
 
     /// A session that can be used, and whether it is a new one.
     async fn link(&mut self) -> Result<bool, Trouble> {
-        let idle = self.shared.clock.now().since(self.used);
-        self.used = self.shared.clock.now();
-        self.link = self.link.take().filter(|link| !link.is_lost() && idle < SESSION_LIFE);
+        self.link = self.link.take().filter(upkeep::is_usable);
         if self.link.is_some() {
             return Ok(false);
         }
-        let opened = match self.connect().await {
-            // A single garbled datagram looks like a wrong password, whose long pause would cost much more.
-            Err(Trouble::Session(Fault::Password)) => self.connect().await,
-            other => other,
-        };
-        let mut link = opened?;
-        // Kept only when it can be used: a poll dropped before that drops, and so closes, the session.
-        self.raise_privilege(&mut link).await?;
+        let (link, fresh) = self.upkeep.take().await?;
         self.link = Some(link);
-        // The repository may have changed while nobody looked.
-        self.checked = None;
-        Ok(true)
-    }
-
-    async fn connect(&mut self) -> Result<Link, Trouble> {
-        let peer = self.resolve().await.map_err(Trouble::Other)?;
-        let random = Arc::clone(&self.shared.random);
-        let lease = self.shared.sockets.lease(peer, random.as_ref()).await.map_err(Trouble::Other)?;
-        let patience = Patience { timeout: self.settings.request_timeout, retries: self.settings.retries };
-        let link = Link::open(lease, Arc::clone(&self.login), &self.allowed, random, patience).await?;
-        if let Some(suite) = link.suite() {
-            // From here on nobody can talk us into a weaker one.
-            let upto = self.allowed.iter().position(|allowed| *allowed == suite).unwrap_or(0);
-            self.allowed.truncate(upto + 1);
+        if fresh {
+            // The repository may have changed while nobody looked.
+            self.checked = None;
         }
-        Ok(link)
-    }
-
-    async fn resolve(&mut self) -> Result<SocketAddr, PollError> {
-        let address = self.settings.address.clone();
-        let unknown = |why: String| {
-            PollError::new(
-                ErrorKind::Unreachable,
-                format!("{address} cannot be resolved: {why}"),
-                "check the name and this machine's DNS",
-            )
-        };
-        let found: Vec<SocketAddr> =
-            tokio::net::lookup_host(&address).await.map_err(|e| unknown(e.to_string()))?.collect();
-        // A name with several addresses may answer at one of them only: each new try takes the next.
-        let peer = self.tries.checked_rem(found.len()).and_then(|place| found.get(place).copied());
-        self.tries = self.tries.wrapping_add(1);
-        peer.ok_or_else(|| unknown("it has no address".to_owned()))
-    }
-
-    /// A session starts at the level of a user, whatever was asked for.
-    async fn raise_privilege(&self, link: &mut Link) -> Result<(), Trouble> {
-        let privilege = self.settings.privilege;
-        if privilege == Privilege::User {
-            return Ok(());
-        }
-        let reply = link.ask(app::set_privilege(privilege.level())).await?;
-        if reply.code == 0 {
-            return Ok(());
-        }
-        Err(Trouble::Other(PollError::new(
-            ErrorKind::Auth,
-            format!("the BMC does not raise the session to {} ({:02X}h)", privilege.name(), reply.code),
-            "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
-        )))
+        Ok(fresh)
     }
 
     async fn poll_bmc(&mut self) -> Result<Batch, Trouble> {
@@ -346,14 +283,17 @@ impl Driver for Device {
     fn poll(&mut self) -> BoxFuture<'_, Result<Batch, PollError>> {
         Box::pin(async move {
             let result = self.poll_bmc().await;
-            self.used = self.shared.clock.now();
-            match &result {
-                Ok(_) | Err(Trouble::Other(_)) => {
-                    if let Some(link) = self.link.take_if(|_| !self.settings.keep_session) {
-                        link.close().await;
-                    }
-                }
-                Err(Trouble::Session(_)) => self.link = None,
+            let link = match &result {
+                // Nobody comes back for long: a place in the BMC's table is not kept for nothing.
+                Err(Trouble::Other(refused)) if refused.kind == ErrorKind::Auth => Some(KeepSession::No),
+                Ok(_) | Err(Trouble::Other(_)) => Some(self.settings.keep_session),
+                Err(Trouble::Session(_)) => None,
+            };
+            match (link, self.link.take()) {
+                (Some(KeepSession::ByPolls), link) => self.link = link,
+                (Some(KeepSession::ByKeepAlive), Some(link)) => self.upkeep.park(link),
+                (Some(KeepSession::No), Some(link)) => link.close().await,
+                (None | Some(KeepSession::ByKeepAlive | KeepSession::No), _) => {}
             }
             result.map_err(|trouble| trouble.explain(&self.settings))
         })
@@ -361,7 +301,8 @@ impl Driver for Device {
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Some(link) = self.link.take() {
+            let parked = self.upkeep.recall().await;
+            if let Some(link) = self.link.take().or(parked) {
                 link.close().await;
             }
         })

@@ -1,25 +1,27 @@
 //! A session driven over its place on a socket: sends what the session wants sent, and gives it what comes and how time
-//! passes.
+//! passes. How it ends is in `farewell`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::budget::Place;
 use super::crypto::Suite;
+use super::errors::Trouble;
+use super::farewell;
 use super::session::{Event, Fault, Session, Step};
 use super::transport::Lease;
 use super::wire::message::{Reply, Request};
-use super::{Login, Random};
-use crate::model::BoxFuture;
+use super::wire::packet::{Datagram, Setup};
+use super::{Login, Shared};
+use crate::model::{BoxFuture, Clock, Moment, OpenSession};
 
 /// The BMC is busy and says so.
 const NODE_BUSY: u8 = 0xc0;
 /// How long to wait before asking a busy BMC again.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
-/// How long a BMC may take to answer Close Session; some never do.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Patience with one request.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +38,28 @@ pub trait Ask: Send {
     fn ask(&mut self, request: Request) -> BoxFuture<'_, Result<Reply, Fault>>;
 }
 
-/// A session that is up.
+/// A session with all that it occupies: its place on a socket and in the BMC's table.
+pub struct Line {
+    /// The session.
+    pub session: Session,
+    /// Its place on a socket.
+    pub lease: Lease,
+    /// Its place in the BMC's table.
+    pub place: Place,
+    /// Held from when it is up until it is closed.
+    counted: Option<OpenSession>,
+}
+
+/// A session that is up, or on its way.
 pub struct Link {
-    session: Session,
-    lease: Lease,
+    /// None once it was parted with.
+    line: Option<Line>,
+    clock: Arc<dyn Clock>,
     patience: Patience,
     /// Requests since the last reply: those of polls that were cut short count as well.
     unanswered: u32,
+    /// When the BMC last said something.
+    heard: Moment,
     lost: bool,
 }
 
@@ -50,62 +67,117 @@ impl Link {
     /// Opens a session.
     ///
     /// # Errors
-    /// As the session's faults. What the BMC may hold for us has then been given back.
+    /// As the session's faults, or `Busy` where no more of them may be asked for now. What the BMC may hold for us is
+    /// being given back then.
     pub async fn open(
-        lease: Lease,
+        shared: &Shared,
+        (lease, place): (Lease, Place),
         login: Arc<Login>,
         allowed: &[Suite],
-        random: Arc<dyn Random>,
         patience: Patience,
-    ) -> Result<Self, Fault> {
-        let session = Session::new(login, allowed, lease.console, random);
-        let mut link = Self { session, lease, patience, unanswered: 0, lost: false };
-        link.session.open();
-        link.drive().await?;
+    ) -> Result<Self, Trouble> {
+        let session = Session::new(login, allowed, lease.console, Arc::clone(&shared.random));
+        let mut link = Self {
+            line: Some(Line { session, lease, place, counted: None }),
+            clock: Arc::clone(&shared.clock),
+            patience,
+            unanswered: 0,
+            heard: shared.clock.now(),
+            lost: false,
+        };
+        let Some(line) = &mut link.line else { return Err(gone().into()) };
+        line.session.open();
+        line.drive(patience).await?;
+        line.counted = Some(shared.sessions.hold());
+        link.heard = link.clock.now();
         Ok(link)
     }
 
     /// The cipher suite in use.
     pub fn suite(&self) -> Option<Suite> {
-        self.session.suite()
+        self.line.as_ref().and_then(|line| line.session.suite())
     }
 
     /// Whether the session has come to its end: it went silent, or two requests in a row were given up on.
     pub fn is_lost(&self) -> bool {
-        self.lost || self.unanswered > 1 || self.lease.is_dead()
+        self.lost || self.unanswered > 1 || self.line.as_ref().is_none_or(|line| line.lease.is_dead())
+    }
+
+    /// How long the BMC has said nothing in it.
+    pub fn idle(&self) -> Duration {
+        self.clock.now().since(self.heard)
     }
 
     /// Closes the session, and waits a little for the BMC to say so.
     pub async fn close(mut self) {
-        self.session.farewell();
-        if self.flush().await.is_ok() {
-            // Whatever comes is the answer; it is not looked at.
-            let _ = timeout(FAREWELL, self.lease.receive()).await;
+        if let Some(parting) = self.line.take().and_then(farewell::part) {
+            parting.wait().await;
         }
     }
 
-    async fn flush(&mut self) -> std::io::Result<()> {
+    async fn once(&mut self, request: Request) -> Result<Reply, Fault> {
+        self.unanswered = self.unanswered.saturating_add(1);
+        let Some(line) = self.line.as_mut().filter(|_| !self.lost) else { return Err(gone()) };
+        if !line.session.request(request) {
+            self.lost = true;
+            return Err(gone());
+        }
+        match line.drive(self.patience).await {
+            Ok(Some(reply)) => {
+                self.unanswered = 0;
+                self.heard = self.clock.now();
+                Ok(reply)
+            }
+            Ok(None) | Err(Trouble::Other(_)) => {
+                self.lost = true;
+                Err(gone())
+            }
+            Err(Trouble::Session(fault)) => {
+                self.lost = true;
+                Err(fault)
+            }
+        }
+    }
+}
+
+const fn gone() -> Fault {
+    Fault::Silence(Step::Command)
+}
+
+impl Line {
+    /// Sends what is to be sent. `lost`: nothing has come since the last time.
+    async fn flush(&mut self, lost: bool) -> Result<(), Trouble> {
         while let Some(datagram) = self.session.transmit() {
-            self.lease.send(&datagram).await?;
+            if let Some(Datagram::Setup(Setup::OpenRequest, _)) = Datagram::parse(&datagram) {
+                self.place.ask(lost).map_err(Trouble::Other)?;
+            }
+            // A send that fails is a datagram lost: there may be no route now and one a second later.
+            let _ = self.lease.send(&datagram).await;
         }
         Ok(())
     }
 
     /// Until the session is up or the reply is there.
-    async fn drive(&mut self) -> Result<Option<Reply>, Fault> {
+    async fn drive(&mut self, patience: Patience) -> Result<Option<Reply>, Trouble> {
+        let mut lost = false;
         loop {
-            // A send that fails is a datagram lost: there may be no route now and one a second later.
-            let _ = self.flush().await;
-            let event = match timeout(self.patience.timeout, self.wait()).await {
-                Ok(event) => event,
-                Err(_) => self.session.timeout(self.patience.retries),
-            };
-            match event {
-                Event::Ready => return Ok(None),
-                Event::Reply(reply) => return Ok(Some(reply)),
+            self.flush(lost).await?;
+            let event = timeout(patience.timeout, self.wait()).await;
+            lost = event.is_err();
+            match event.unwrap_or_else(|_| self.session.timeout(patience.retries)) {
+                Event::Ready => {
+                    self.place.hear();
+                    return Ok(None);
+                }
+                Event::Reply(reply) => {
+                    self.place.hear();
+                    return Ok(Some(reply));
+                }
                 Event::Failed(fault) => {
-                    self.lost = true;
-                    return Err(fault);
+                    if matches!(fault, Fault::Refused(Step::Open, _)) {
+                        self.place.given_back();
+                    }
+                    return Err(Trouble::Session(fault));
                 }
                 Event::Progress | Event::Ignored => {}
             }
@@ -121,17 +193,6 @@ impl Link {
                 event => return event,
             }
         }
-    }
-
-    async fn once(&mut self, request: Request) -> Result<Reply, Fault> {
-        self.unanswered = self.unanswered.saturating_add(1);
-        if !self.session.request(request) {
-            self.lost = true;
-            return Err(Fault::Silence(Step::Command));
-        }
-        let reply = self.drive().await?.ok_or(Fault::Silence(Step::Command))?;
-        self.unanswered = 0;
-        Ok(reply)
     }
 }
 
@@ -151,11 +212,10 @@ impl Ask for Link {
 }
 
 impl Drop for Link {
-    /// A session that is dropped is closed as well: its slot in the BMC is scarce.
+    /// A session that is dropped is closed as well: its place in the BMC is scarce.
     fn drop(&mut self) {
-        self.session.farewell();
-        while let Some(datagram) = self.session.transmit() {
-            self.lease.send_now(&datagram);
+        if let Some(line) = self.line.take() {
+            let _goes_on = farewell::part(line);
         }
     }
 }

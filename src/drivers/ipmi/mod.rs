@@ -1,7 +1,8 @@
 //! IPMI over LAN (RMCP+, IPMI v2.0): power and sensors of BMCs by DCMI and by their sensor repository.
 //!
 //! - `wire/`, `crypto`: bytes, pure; `session/`: one session without I/O;
-//! - `transport`: the few UDP sockets that all BMCs share; `link`: a session driven over them;
+//! - `network`: what carries datagrams; `transport`: the few sockets that all BMCs share; `link`: a session driven over
+//!   them; `farewell`: how it is given back; `budget`: how many there may be; `upkeep`: one BMC's session over time;
 //! - `commands/`: what is asked and what the replies mean, pure; `repository`: the sensors a BMC has, learned step by
 //!   step; `points`: which of them are read; `identity`: who made it; `device`: one BMC over time; `errors`: what went
 //!   wrong, in the device's terms.
@@ -13,22 +14,29 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
+use self::budget::Budget;
 use self::device::Device;
+use self::network::{Network, Udp};
 use self::transport::Sockets;
+use self::upkeep::Handshakes;
 use super::{Driver, Kind};
-use crate::model::{Clock, ErrorKind, PollError};
+use crate::model::{Clock, ErrorKind, OpenSessions, PollError};
 
+mod budget;
 pub mod commands;
 pub mod crypto;
 mod device;
 mod errors;
+mod farewell;
 mod identity;
 mod inband;
 mod link;
+pub mod network;
 mod points;
 mod repository;
 pub mod session;
 mod transport;
+mod upkeep;
 pub mod wire;
 
 pub use crypto::Suite;
@@ -108,8 +116,19 @@ pub struct Settings {
     pub retries: u32,
     /// How long a poll that already has a reading may go on learning sensors.
     pub learning: Duration,
-    /// Whether the session outlives the poll; false where polls are so rare that the BMC would drop it in between.
-    pub keep_session: bool,
+    /// Whether and how the session outlives the poll.
+    pub keep_session: KeepSession,
+}
+
+/// What becomes of the session between two polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepSession {
+    /// It stays open: polls come often enough.
+    ByPolls,
+    /// It stays open, and a cheap request is sent before the BMC would drop it.
+    ByKeepAlive,
+    /// It is closed: each poll opens its own.
+    No,
 }
 
 /// Who logs in.
@@ -187,18 +206,40 @@ impl Random for SystemRandom {
     }
 }
 
-/// What all BMCs share: the sockets, the clock, random numbers.
+/// What all BMCs share: the sockets, the clock, random numbers, and how many sessions there may be.
 pub struct Shared {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     sockets: Sockets,
+    budget: Budget,
+    handshakes: Handshakes,
+    sessions: OpenSessions,
 }
 
 impl Shared {
-    /// Opens no socket yet.
+    /// Over UDP. Opens no socket yet.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, random: Arc::new(SystemRandom), sockets: Sockets::default() }
+        Self::over(Arc::new(Udp), clock)
+    }
+
+    /// Over `network`. Opens no socket yet.
+    #[must_use]
+    pub fn over(network: Arc<dyn Network>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            random: Arc::new(SystemRandom),
+            sockets: Sockets::new(network),
+            budget: Budget::new(Arc::clone(&clock)),
+            handshakes: Handshakes::default(),
+            sessions: OpenSessions::default(),
+            clock,
+        }
+    }
+
+    /// Counts open sessions in `sessions`.
+    #[must_use]
+    pub fn count_in(self, sessions: OpenSessions) -> Self {
+        Self { sessions, ..self }
     }
 }
 

@@ -1,25 +1,26 @@
-//! The few UDP sockets that all BMCs share, so that ten thousand of them need eight descriptors. What comes in is handed
+//! The few sockets that all BMCs share, so that ten thousand of them need eight descriptors. What comes in is handed
 //! to whom it may concern: packets of a session by our session id and the BMC's address, everything before that by the
-//! address alone; whether it is right is the session's to say.
+//! address alone; whether it is right is the session's to say. What carries the datagrams is in `network`.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use tokio::io::ReadBuf;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Random;
+use super::network::{Network, Socket};
 use super::wire::packet::Datagram;
 use crate::model::{ErrorKind, PollError};
 
 /// Sockets for each address family. Four spread the receiving over the runtime's threads.
 const SOCKETS: usize = 4;
-/// Asked of the kernel for each socket: a second of answers from thousands of BMCs. It may grant less.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Datagrams that may wait for one session; more are dropped, as the network might have.
 const QUEUE: usize = 16;
 /// No datagram of IPMI is longer: a session packet of 255 bytes with its headers. A longer one is cut, and then refused.
@@ -60,15 +61,15 @@ impl Routes {
 
 /// An open socket.
 struct Open {
-    socket: Arc<UdpSocket>,
+    socket: Arc<dyn Socket>,
     dead: Arc<AtomicBool>,
     /// Reads until the last lease and the slot are gone.
     _reader: AbortOnDropHandle<()>,
 }
 
 /// All of them, opened when first needed.
-#[derive(Default)]
 pub struct Sockets {
+    network: Arc<dyn Network>,
     v4: [tokio::sync::Mutex<Option<Arc<Open>>>; SOCKETS],
     v6: [tokio::sync::Mutex<Option<Arc<Open>>>; SOCKETS],
     routes: Arc<Mutex<Routes>>,
@@ -91,6 +92,17 @@ const fn plain(address: SocketAddr) -> SocketAddr {
 }
 
 impl Sockets {
+    /// Opens nothing yet.
+    pub fn new(network: Arc<dyn Network>) -> Self {
+        Self {
+            network,
+            v4: Default::default(),
+            v6: Default::default(),
+            routes: Arc::default(),
+            leased: AtomicUsize::default(),
+        }
+    }
+
     /// A place on a socket for one session with `peer`, with a session id of its own.
     ///
     /// # Errors
@@ -104,9 +116,8 @@ impl Sockets {
         let open = match &*slot {
             Some(open) if !open.dead.load(Ordering::Relaxed) => Arc::clone(open),
             Some(_) | None => {
-                let open = Arc::new(
-                    bind(peer.is_ipv6(), Arc::clone(&self.routes)).await.map_err(|e| no_socket(&e))?,
-                );
+                let socket = self.network.bind(peer.is_ipv6()).await.map_err(|e| no_socket(&e))?;
+                let open = Arc::new(Open::new(socket.into(), Arc::clone(&self.routes)));
                 *slot = Some(Arc::clone(&open));
                 open
             }
@@ -137,23 +148,23 @@ fn no_socket(why: &dyn std::fmt::Display) -> PollError {
     )
 }
 
-async fn bind(v6: bool, routes: Arc<Mutex<Routes>>) -> std::io::Result<Open> {
-    let socket = Arc::new(UdpSocket::bind(if v6 { "[::]:0" } else { "0.0.0.0:0" }).await?);
-    // Less than asked for costs retries, not readings.
-    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES);
-    let dead = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read(Arc::clone(&socket), routes, Arc::clone(&dead)));
-    Ok(Open { socket, dead, _reader: AbortOnDropHandle::new(reader) })
+impl Open {
+    fn new(socket: Arc<dyn Socket>, routes: Arc<Mutex<Routes>>) -> Self {
+        let dead = Arc::new(AtomicBool::new(false));
+        let reader = tokio::spawn(read(Arc::clone(&socket), routes, Arc::clone(&dead)));
+        Self { socket, dead, _reader: AbortOnDropHandle::new(reader) }
+    }
 }
 
-async fn read(socket: Arc<UdpSocket>, routes: Arc<Mutex<Routes>>, dead: Arc<AtomicBool>) {
+async fn read(socket: Arc<dyn Socket>, routes: Arc<Mutex<Routes>>, dead: Arc<AtomicBool>) {
     let mut buffer = [0; MAX_DATAGRAM];
     let mut errors = 0;
     while errors < MAX_ERRORS {
-        match socket.recv_from(&mut buffer).await {
-            Ok((len, from)) => {
+        let mut into = ReadBuf::new(&mut buffer);
+        match poll_fn(|cx| socket.poll_receive(cx, &mut into)).await {
+            Ok(from) => {
                 errors = 0;
-                lock(&routes).hand_over(plain(from), buffer.get(..len).unwrap_or_default());
+                lock(&routes).hand_over(plain(from), into.filled());
             }
             Err(_) => {
                 errors += 1;
@@ -179,14 +190,19 @@ impl Lease {
     ///
     /// # Errors
     /// As the system says.
-    pub async fn send(&self, datagram: &[u8]) -> std::io::Result<()> {
-        self.open.socket.send_to(datagram, self.peer).await.map(drop)
+    pub async fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        loop {
+            match self.open.socket.try_send(datagram, self.peer) {
+                Err(full) if full.kind() == io::ErrorKind::WouldBlock => self.open.socket.room().await?,
+                sent => return sent,
+            }
+        }
     }
 
     /// The same without waiting, for a last word.
     pub fn send_now(&self, datagram: &[u8]) {
         // What cannot be sent now is left to the BMC's own time-out.
-        let _ = self.open.socket.try_send_to(datagram, self.peer);
+        let _ = self.open.socket.try_send(datagram, self.peer);
     }
 
     /// The next datagram for this session. Never ends by itself: wait under a time-out.

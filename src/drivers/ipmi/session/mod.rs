@@ -14,12 +14,14 @@ use super::wire::packet::{self, Datagram, Sealed};
 use super::wire::setup::Status;
 use super::{Login, Random};
 
+mod leaving;
 mod opening;
 mod suites;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use leaving::Leaving;
 use suites::Offer;
 use window::Window;
 
@@ -28,7 +30,6 @@ const NAME_ONLY: u8 = 0x10;
 /// This channel.
 const CHANNEL: u8 = 0x0e;
 const APPLICATION: u8 = 0x06;
-const CLOSE_SESSION: u8 = 0x3c;
 
 /// Where in the setup something happened, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,8 @@ pub struct Session {
     /// Whether the BMC itself listed the candidates.
     listed: bool,
     state: State,
+    /// What the BMC is to close, once there was a farewell.
+    leaving: Option<Leaving>,
     tag: u8,
     seq: u8,
     tries: u32,
@@ -143,6 +146,7 @@ impl Session {
             candidates: allowed.iter().copied().collect(),
             listed: false,
             state: State::Idle,
+            leaving: None,
             tag: 0,
             seq: 0,
             tries: 0,
@@ -187,28 +191,6 @@ impl Session {
         self.outbox.push_back(datagram);
         *pending = Some(Pending { request, seq, after: live.window.newest(), tries: 0 });
         true
-    }
-
-    /// Ends the session from our side: Close Session, to be sent without waiting for a reply. Also where the BMC may
-    /// think that there is one, since RAKP 3 was sent.
-    pub fn farewell(&mut self) {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Ready { mut live, .. } | State::Rakp3 { mut live, .. } => self.say_farewell(&mut live),
-            State::Idle
-            | State::Greeting(_)
-            | State::Suites(..)
-            | State::Opening { .. }
-            | State::Rakp1 { .. }
-            | State::Over => {}
-        }
-    }
-
-    fn say_farewell(&mut self, live: &mut Live) {
-        let request = Request::new(APPLICATION, CLOSE_SESSION, live.managed.to_le_bytes());
-        self.seq = self.seq.wrapping_add(1) & 0x3f;
-        if let Some(datagram) = live.seal(&request.encode(self.seq), self.random.as_ref()) {
-            self.outbox.push_back(datagram);
-        }
     }
 
     /// A datagram from the BMC's address. What does not fit is ignored.
@@ -260,8 +242,8 @@ impl Session {
             State::Rakp1 { .. } if spent => Err(Fault::Silence(Step::Rakp1)),
             // The BMC's state has moved on: a lost answer cannot be asked for again, only the whole setup.
             State::Opening { .. } | State::Rakp1 { .. } => self.reopen(),
-            State::Rakp3 { mut live, .. } => {
-                self.say_farewell(&mut live);
+            State::Rakp3 { live, .. } => {
+                self.leave(live);
                 if spent { Err(Fault::Silence(Step::Rakp3)) } else { self.reopen() }
             }
             other @ (State::Idle | State::Ready { .. } | State::Over) => {

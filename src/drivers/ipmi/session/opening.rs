@@ -62,6 +62,7 @@ impl Session {
 
     pub(super) fn reopen(&mut self) -> Result<Event, Fault> {
         let suite = *self.candidates.front().ok_or(Fault::NoSuite(Vec::new()))?;
+        self.leaving = None;
         let tag = self.next_tag();
         let request = setup::open_request(tag, self.login.privilege.level(), self.console, suite);
         self.outbox.push_back(packet::setup(Setup::OpenRequest, &request));

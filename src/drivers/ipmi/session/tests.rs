@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use proptest::prelude::*;
 
+use super::leaving::CLOSE_SESSION;
 use super::*;
 use crate::drivers::ipmi::wire::packet::Setup;
 use crate::drivers::ipmi::{Privilege, Readings, Settings};
@@ -35,7 +36,7 @@ fn login() -> Arc<Login> {
         request_timeout: std::time::Duration::from_secs(1),
         retries: 2,
         learning: std::time::Duration::ZERO,
-        keep_session: true,
+        keep_session: crate::drivers::ipmi::KeepSession::ByPolls,
     };
     Arc::new(Login::new(&settings).unwrap())
 }

@@ -1,0 +1,71 @@
+//! How a session is given back: Close Session, as often as it takes, and whether the BMC has said that it is done.
+
+use super::{APPLICATION, Live, Session, State};
+use crate::drivers::ipmi::wire::message::{Integrity, Reply, Request};
+use crate::drivers::ipmi::wire::packet::Datagram;
+
+pub(super) const CLOSE_SESSION: u8 = 0x3c;
+/// The BMC does not know the session: it is closed as well.
+const NO_SESSION: u8 = 0x87;
+
+/// A session that the BMC may hold, and that is not used any more.
+pub(super) struct Leaving {
+    live: Live,
+    /// Number of the request.
+    seq: u8,
+}
+
+impl Leaving {
+    fn request(&self) -> Request {
+        Request::new(APPLICATION, CLOSE_SESSION, self.live.managed.to_le_bytes())
+    }
+}
+
+impl Session {
+    /// Ends the session from our side: Close Session, to be sent without waiting for a reply. Also where the BMC may
+    /// think that there is one, since RAKP 3 was sent. Each further call says it once more. False if the BMC holds nothing
+    /// that could be closed.
+    pub fn farewell(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Ready { live, .. } | State::Rakp3 { live, .. } => self.leave(live),
+            State::Idle
+            | State::Greeting(_)
+            | State::Suites(..)
+            | State::Opening { .. }
+            | State::Rakp1 { .. }
+            | State::Over => self.say_farewell(),
+        }
+        self.leaving.is_some()
+    }
+
+    /// Closes what `live` stands for; what was being closed before is left to the BMC's time-out.
+    pub(super) fn leave(&mut self, live: Live) {
+        self.seq = self.seq.wrapping_add(1) & 0x3f;
+        self.leaving = Some(Leaving { live, seq: self.seq });
+        self.say_farewell();
+    }
+
+    fn say_farewell(&mut self) {
+        let Some(leaving) = &mut self.leaving else { return };
+        let message = leaving.request().encode(leaving.seq);
+        self.outbox.extend(leaving.live.seal(&message, self.random.as_ref()));
+    }
+
+    /// Whether `datagram` is the BMC's word that the session is closed.
+    pub fn is_closed_by(&mut self, datagram: &[u8]) -> bool {
+        let (Some(leaving), Some(Datagram::Sealed(sealed))) = (&mut self.leaving, Datagram::parse(datagram))
+        else {
+            return false;
+        };
+        if sealed.session != self.console {
+            return false;
+        }
+        let Some(message) = sealed.open(&leaving.live.keys) else { return false };
+        if !leaving.live.window.accept(sealed.sequence) {
+            return false;
+        }
+        Reply::decode(&message, Integrity::Sealed).is_some_and(|reply| {
+            leaving.request().is_answered_by(&reply, leaving.seq) && matches!(reply.code, 0 | NO_SESSION)
+        })
+    }
+}
