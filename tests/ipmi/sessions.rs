@@ -5,7 +5,7 @@ use std::time::Duration;
 use wattribute::drivers::ipmi::{self, KeepSession, Privilege, Readings, Settings, Suite};
 use wattribute::model::{ErrorKind, PollError, Quantity};
 
-use super::faults::{Act, Network, Rig, kind};
+use super::network::{Act, Network, Rig, kind};
 use super::peers::{Bmc, open, settings, shared};
 use super::value;
 
