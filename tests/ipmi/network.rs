@@ -304,11 +304,9 @@ async fn a_garbled_key_exchange_is_not_taken_for_a_wrong_password() {
 async fn a_bmc_that_restarts_is_read_again_within_the_same_poll() {
     let mut rig = Rig::new().await;
     rig.good("the start").await;
-    for _ in 0..3 {
-        rig.bmc.set("forget", 0);
-        rig.good("restart").await;
-    }
-    assert_eq!(rig.bmc.opened(), 4);
+    rig.bmc.set("forget", 0);
+    rig.good("restart").await;
+    assert_eq!(rig.bmc.opened(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
