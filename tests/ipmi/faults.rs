@@ -84,10 +84,17 @@ fn sealed(datagram: &[u8]) -> bool {
 }
 
 /// Changes the first reply of this kind; the others pass.
-fn once(kind: u8, mut change: impl FnMut(&[u8]) -> Vec<Delivery> + Send + 'static) -> impl FnMut(&[u8]) -> Vec<Delivery> + Send {
+fn once(
+    kind: u8,
+    mut change: impl FnMut(&[u8]) -> Vec<Delivery> + Send + 'static,
+) -> impl FnMut(&[u8]) -> Vec<Delivery> + Send {
     let mut due = true;
     move |reply| {
-        if reply[4] == 6 && reply[5] == kind && std::mem::take(&mut due) { change(reply) } else { pass(reply) }
+        if reply[4] == 6 && reply[5] == kind && std::mem::take(&mut due) {
+            change(reply)
+        } else {
+            pass(reply)
+        }
     }
 }
 
@@ -177,7 +184,9 @@ fn replies() -> Vec<Row> {
         (
             Up,
             "cut at every byte, then whole",
-            |rig| rig.fate(|r| (0..=r.len()).map(|cut| after(u64::try_from(cut).unwrap(), &r[..cut])).collect()),
+            |rig| {
+                rig.fate(|r| (0..=r.len()).map(|cut| after(u64::try_from(cut).unwrap(), &r[..cut])).collect())
+            },
             Right,
             Right,
             (1, 1, 0),
@@ -279,14 +288,7 @@ fn replies() -> Vec<Row> {
             Right,
             (1, 1, 0),
         ),
-        (
-            Up,
-            "lost once, and once more",
-            |rig| rig.air.lose(ADDRESS, 2),
-            Right,
-            Right,
-            (1, 1, 0),
-        ),
+        (Up, "lost once, and once more", |rig| rig.air.lose(ADDRESS, 2), Right, Right, (1, 1, 0)),
     ]
 }
 
@@ -386,16 +388,72 @@ fn bmcs() -> Vec<Row> {
 
 fn setup() -> Vec<Row> {
     vec![
-        (Start, "the open response is lost", |rig| rig.fate(once(0x11, |_| Vec::new())), Right, Right, (1, 1, 0)),
+        (
+            Start,
+            "the open response is lost",
+            |rig| rig.fate(once(0x11, |_| Vec::new())),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
         (Start, "RAKP 2 is lost", |rig| rig.fate(once(0x13, |_| Vec::new())), Right, Right, (1, 1, 0)),
         (Start, "RAKP 4 is lost", |rig| rig.fate(once(0x15, |_| Vec::new())), Right, Right, (2, 2, 0)),
-        (Start, "the open response has a wrong tag", |rig| rig.fate(once(0x11, |r| flipped(r, 16))), Right, Right, (1, 1, 0)),
-        (Start, "RAKP 2 has a wrong tag", |rig| rig.fate(once(0x13, |r| flipped(r, 16))), Right, Right, (1, 1, 0)),
-        (Start, "RAKP 4 has a wrong tag", |rig| rig.fate(once(0x15, |r| flipped(r, 16))), Right, Right, (2, 2, 0)),
-        (Start, "the open response is for another session", |rig| rig.fate(once(0x11, |r| flipped(r, 20))), Right, Right, (1, 1, 0)),
-        (Start, "RAKP 2 is for another session", |rig| rig.fate(once(0x13, |r| flipped(r, 20))), Right, Right, (1, 1, 0)),
-        (Start, "RAKP 4 is for another session", |rig| rig.fate(once(0x15, |r| flipped(r, 20))), Right, Right, (2, 2, 0)),
-        (Start, "RAKP 2 has a flipped bit", |rig| rig.fate(once(0x13, |r| flipped(r, 60))), Right, Right, (1, 1, 0)),
+        (
+            Start,
+            "the open response has a wrong tag",
+            |rig| rig.fate(once(0x11, |r| flipped(r, 16))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 2 has a wrong tag",
+            |rig| rig.fate(once(0x13, |r| flipped(r, 16))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 4 has a wrong tag",
+            |rig| rig.fate(once(0x15, |r| flipped(r, 16))),
+            Right,
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Start,
+            "the open response is for another session",
+            |rig| rig.fate(once(0x11, |r| flipped(r, 20))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 2 is for another session",
+            |rig| rig.fate(once(0x13, |r| flipped(r, 20))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 4 is for another session",
+            |rig| rig.fate(once(0x15, |r| flipped(r, 20))),
+            Right,
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Start,
+            "RAKP 2 has a flipped bit",
+            |rig| rig.fate(once(0x13, |r| flipped(r, 60))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
         // Seen from here this is a wrong key: it is not tried again at once.
         (
             Start,

@@ -265,8 +265,7 @@ impl Bmc {
         let held = self.sessions.get_mut(&id).unwrap();
         held.sent += 1;
         let iv = std::array::from_fn(|at| held.sent.to_le_bytes()[at % 4]);
-        let payload =
-            if knobs.no_payload { Vec::new() } else { encrypt(&held.aes, iv, message) };
+        let payload = if knobs.no_payload { Vec::new() } else { encrypt(&held.aes, iv, message) };
         let console = if knobs.other_session { held.console ^ 1 } else { held.console };
         let mut out = header(0xc0, console, held.sent, payload.len());
         out.extend(&payload);
