@@ -10,12 +10,18 @@
 
 #[path = "ipmi/faults.rs"]
 mod faults;
+#[path = "ipmi/hours.rs"]
+mod hours;
+#[path = "ipmi/network.rs"]
+mod network;
 #[path = "ipmi/peers.rs"]
 mod peers;
 #[path = "ipmi/real.rs"]
 mod real;
 #[path = "ipmi/sessions.rs"]
 mod sessions;
+#[path = "ipmi/virtual/mod.rs"]
+mod virtual_bmcs;
 
 use wattribute::model::{Batch, Quality, Quantity};
 

@@ -136,3 +136,21 @@ fn no_secret_is_shown_however_a_plan_is_printed() {
         assert!(text.contains("10.0.0.2") && !text.contains("hunter2"), "{text}");
     }
 }
+
+#[test]
+fn an_ipmi_session_is_kept_where_that_costs_the_bmc_less() {
+    use config::KeepSession::{Always, Auto, Never};
+    use ipmi::KeepSession::{ByKeepAlive, ByPolls, No};
+    for (wanted, seconds, kept) in [
+        (Auto, 1, ByPolls),
+        (Auto, 45, ByPolls),
+        (Auto, 46, ByKeepAlive),
+        (Auto, 300, ByKeepAlive),
+        (Auto, 301, No),
+        (Always, 10, ByPolls),
+        (Always, 3600, ByKeepAlive),
+        (Never, 1, No),
+    ] {
+        assert_eq!(keep_session(wanted, Duration::from_secs(seconds)), kept, "{wanted:?} at {seconds} s");
+    }
+}

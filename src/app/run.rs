@@ -71,7 +71,7 @@ pub async fn run(
     });
 
     let tasks = TaskTracker::new();
-    let shared = target::Shared::new(profiles, &clock);
+    let shared = target::Shared::counted(profiles, &clock, &stats);
     for meter in plan.meters {
         let Some(index) = store.find(&meter.settings.id) else { continue };
         let device = target::meter(meter, index, &store, &clock, &shared);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::plan::{DriverPlan, MeterPlan, SourcePlan};
-use crate::drivers::{Driver, ipmi, redfish, snmp};
-use crate::model::{BoxFuture, Clock, PollError};
-use crate::poller::{Device, Target};
+use crate::drivers::{Driver, Kind, ipmi, redfish, snmp};
+use crate::model::{BoxFuture, Clock, OpenSessions, PollError};
+use crate::poller::stats::DriverStats;
+use crate::poller::{Device, Stats, Target};
 use crate::store::{MeterIndex, Store};
 use crate::workloads::{Source, SourceIndex, UsageLog, libvirt};
 
@@ -54,6 +55,7 @@ impl Target for SourceTarget {
 #[derive(Debug, Clone)]
 pub struct Shared {
     ipmi: Arc<ipmi::Shared>,
+    redfish: OpenSessions,
     snmp: Arc<snmp::Shared>,
 }
 
@@ -61,8 +63,19 @@ impl Shared {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(profiles: snmp::Profiles, clock: &Arc<dyn Clock>) -> Self {
+        Self::with(profiles, clock, |_| OpenSessions::default())
+    }
+
+    /// The same; sessions that are held on devices are counted in `stats`.
+    pub fn counted(profiles: snmp::Profiles, clock: &Arc<dyn Clock>, stats: &Stats) -> Self {
+        let count = |kind: &Kind| stats.driver(kind.name).map(DriverStats::count_sessions);
+        Self::with(profiles, clock, |kind| count(kind).unwrap_or_default())
+    }
+
+    fn with(profiles: snmp::Profiles, clock: &Arc<dyn Clock>, count: impl Fn(&Kind) -> OpenSessions) -> Self {
         Self {
-            ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock))),
+            ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock)).count_in(count(&ipmi::KIND))),
+            redfish: count(&redfish::KIND),
             snmp: Arc::new(snmp::Shared::new(profiles, Arc::clone(clock))),
         }
     }
@@ -75,7 +88,7 @@ impl Shared {
 pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollError> {
     match plan {
         DriverPlan::Ipmi(settings) => ipmi::open(settings.clone(), Arc::clone(&shared.ipmi)),
-        DriverPlan::Redfish(settings) => redfish::open(settings.clone()),
+        DriverPlan::Redfish(settings) => redfish::open_counted(settings.clone(), shared.redfish.clone()),
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
     }
 }

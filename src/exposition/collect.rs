@@ -280,6 +280,11 @@ impl Collector {
         }
         let mut restarts = page.family(&catalog::DRIVER_RESTARTS_TOTAL);
         drivers().for_each(|(driver, (labels, _))| restarts.sample(labels, driver.restarts()));
+        let mut sessions = page.family(&catalog::SESSIONS);
+        for (labels, open) in drivers().filter_map(|(driver, (labels, _))| Some((labels, driver.sessions()?)))
+        {
+            sessions.sample(labels, open);
+        }
         let mut hypervisor = page.family(&catalog::HYPERVISOR_UP);
         self.usage.each(|source| hypervisor.sample(source.labels(), source.is_up(now)));
         page.family(&catalog::BUILD_INFO).info(&self.build);

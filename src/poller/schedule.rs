@@ -80,18 +80,19 @@ impl Schedule {
         self.next + Duration::from_nanos(ahead)
     }
 
-    /// How long the device is left alone, spread by up to a quarter so that a rack does not come back at once.
+    /// How long the device is left alone. Behind a switch that restarts all devices fail at once and would come back at once:
+    /// their pauses are spread evenly over half to one and a half of what they would be; refusals only upwards.
     fn pause(&self) -> Duration {
         let doubled =
             |base: Duration, times: u32| base.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX));
-        let pause = if self.refusals > 0 {
-            doubled(AUTH_PAUSE, self.refusals - 1).min(MAX_AUTH_PAUSE)
+        if self.refusals > 0 {
+            doubled(AUTH_PAUSE, self.refusals - 1).min(MAX_AUTH_PAUSE).mul_f64(1.0 + self.phase / 4.0)
         } else if self.failures > TOLERATED {
-            doubled(self.timing.interval, self.failures - TOLERATED).min(MAX_PAUSE.max(self.timing.interval))
+            let pause = doubled(self.timing.interval, self.failures - TOLERATED);
+            pause.min(MAX_PAUSE.max(self.timing.interval)).mul_f64(0.5 + self.phase)
         } else {
-            return Duration::ZERO;
-        };
-        pause.mul_f64(1.0 + self.phase / 4.0)
+            Duration::ZERO
+        }
     }
 }
 
@@ -134,10 +135,44 @@ mod tests {
         }
         assert!(pauses[..3].iter().all(|p| *p == TIMING.interval), "{pauses:?}");
         assert!(pauses.windows(2).all(|w| w[0] <= w[1]));
-        assert!(pauses[19] <= MAX_PAUSE.mul_f64(1.25));
+        assert!(pauses[19] <= MAX_PAUSE.mul_f64(1.5));
         assert!(s.is_open());
         let now = s.next();
         assert_eq!(s.after(Ok(()), now).since(now), TIMING.interval, "one good poll closes the breaker");
+    }
+
+    /// Ten thousand devices, once a second each, behind a switch that is away for a while: how many come back in the
+    /// busiest second, and when all are back.
+    fn after_an_outage(away: Duration) -> (usize, Duration) {
+        let timing = Timing { interval: Duration::from_secs(1), deadline: Duration::from_secs(1) };
+        let (out, back) = (at(100), at(100) + away);
+        let mut seconds = std::collections::BTreeMap::<u64, usize>::new();
+        for n in 0..10_000 {
+            let mut s = Schedule::new(&format!("bmc-{n}"), timing, at(0));
+            while s.next() < back {
+                let now = s.next();
+                // A device that does not answer costs its deadline.
+                let (outcome, took) = if now < out {
+                    (Ok(()), Duration::from_millis(5))
+                } else {
+                    (Err(ErrorKind::Timeout), timing.deadline)
+                };
+                s.after(outcome, now + took);
+            }
+            *seconds.entry(s.next().since(back).as_secs()).or_default() += 1;
+        }
+        let last = seconds.keys().max().copied().unwrap_or_default();
+        (seconds.into_values().max().unwrap_or_default(), Duration::from_secs(last + 1))
+    }
+
+    #[test]
+    fn devices_behind_a_switch_that_restarts_do_not_come_back_at_once() {
+        // (away, at most in one second, all back within), seconds
+        for (away, busiest, within) in [(20, 1_000, 15), (60, 300, 55), (180, 150, 175), (900, 60, 335)] {
+            let (most, all) = after_an_outage(Duration::from_secs(away));
+            assert!(most <= busiest, "{most} in one second after {away} s");
+            assert!(all <= Duration::from_secs(within), "{all:?} after {away} s");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The poller's own figures: how many polls ended how, how long they took, how often a driver was restarted.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::model::ErrorKind;
+use crate::model::{ErrorKind, OpenSessions};
 
 /// Upper bounds of the duration histogram, seconds.
 pub const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -18,6 +19,8 @@ pub struct DriverStats {
     restarts: AtomicU64,
     buckets: [AtomicU64; BUCKETS.len() + 1],
     nanos: AtomicU64,
+    /// Only of drivers that hold any.
+    sessions: OnceLock<OpenSessions>,
 }
 
 impl DriverStats {
@@ -29,6 +32,7 @@ impl DriverStats {
             restarts: AtomicU64::default(),
             buckets: Default::default(),
             nanos: AtomicU64::default(),
+            sessions: OnceLock::new(),
         }
     }
 
@@ -62,6 +66,17 @@ impl DriverStats {
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Where a driver that holds sessions on devices counts them.
+    pub fn count_sessions(&self) -> OpenSessions {
+        self.sessions.get_or_init(OpenSessions::default).clone()
+    }
+
+    /// Sessions that are open on devices now; none for a driver that never holds any.
+    #[must_use]
+    pub fn sessions(&self) -> Option<u64> {
+        self.sessions.get().map(OpenSessions::count)
     }
 
     /// The histogram: polls in each bucket, not cumulated, the last beyond every bound; then their seconds.
@@ -128,5 +143,15 @@ mod tests {
         let (buckets, seconds) = snmp.durations();
         assert_eq!((buckets[0], buckets[1], buckets[11], buckets.iter().sum::<u64>()), (0, 1, 7, 8));
         assert!((seconds - 140.003).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_driver_without_sessions_has_no_count_of_them() {
+        let stats = Stats::new(&["ipmi", "snmp"]);
+        let open = stats.driver("ipmi").unwrap().count_sessions().hold();
+        let sessions = || ["ipmi", "snmp"].map(|driver| stats.driver(driver).unwrap().sessions());
+        assert_eq!(sessions(), [Some(1), None]);
+        drop(open);
+        assert_eq!(sessions(), [Some(0), None]);
     }
 }

@@ -1,348 +1,542 @@
-//! A network that misbehaves in every way between the driver and a BMC. After each fault the next good reading is right,
-//! a wrong datagram never becomes one, and no session is left behind.
+//! Every fault in one table, with tokio's clock paused: what this poll says, that the next one reads the right watts, and that
+//! the BMC was left with no session. Both cipher suites, over a network in memory, with a BMC that was written apart from
+//! the driver.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use tokio::time::sleep;
 use wattribute::drivers::Driver;
-use wattribute::drivers::ipmi::{Readings, Settings};
+use wattribute::drivers::ipmi::{self, Readings, Settings, Shared, Suite};
 use wattribute::model::{ErrorKind, PollError, Quantity};
 
-use super::peers::{Bmc, open, settings, shared};
+use super::peers::settings;
 use super::value;
+use super::virtual_bmcs::{Air, Bmc, Delivery, after, pass};
 
-/// What the network does with a reply of the BMC.
-pub enum Act {
-    Pass,
-    Drop,
-    /// These instead.
-    Send(Vec<Vec<u8>>),
-    /// It arrives after the next request was sent.
-    HoldForNext,
-    /// It arrives from another address.
-    Foreign,
-}
+pub const ADDRESS: &str = "10.0.0.1:623";
+/// From one poll to the next.
+pub const INTERVAL: Duration = Duration::from_secs(10);
 
-type Behaviour = Arc<Mutex<Box<dyn FnMut(&[u8]) -> Act + Send>>>;
-
-/// Relays datagrams between the driver and the BMC, and does as told with the replies.
-pub struct Network {
-    pub address: String,
-    behaviour: Behaviour,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Network {
-    pub async fn to(bmc: &str) -> Self {
-        Self::between("127.0.0.1:0", bmc).await
-    }
-
-    /// With the driver's side at `at`.
-    pub async fn between(at: &str, bmc: &str) -> Self {
-        let front = UdpSocket::bind(at).await.unwrap();
-        let back = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let foreign = UdpSocket::bind(at).await.unwrap();
-        back.connect(bmc).await.unwrap();
-        let address = front.local_addr().unwrap().to_string();
-        let behaviour: Behaviour = Arc::new(Mutex::new(Box::new(|_| Act::Pass)));
-        let shared = Arc::clone(&behaviour);
-        let task = tokio::spawn(async move {
-            let (mut request, mut reply) = ([0; 2048], [0; 2048]);
-            let (mut client, mut held) = (None, Vec::<Vec<u8>>::new());
-            loop {
-                tokio::select! {
-                    Ok((len, from)) = front.recv_from(&mut request) => {
-                        client = Some(from);
-                        for late in held.drain(..) {
-                            front.send_to(&late, from).await.unwrap();
-                        }
-                        let _ = back.send(&request[..len]).await;
-                    }
-                    Ok(len) = back.recv(&mut reply) => {
-                        let (reply, Some(client)) = (&reply[..len], client) else { continue };
-                        let act = (shared.lock().unwrap())(reply);
-                        match act {
-                            Act::Pass => drop(front.send_to(reply, client).await.unwrap()),
-                            Act::Drop => {}
-                            Act::Send(datagrams) => for datagram in datagrams {
-                                front.send_to(&datagram, client).await.unwrap();
-                            },
-                            Act::HoldForNext => held.push(reply.to_vec()),
-                            Act::Foreign => drop(foreign.send_to(reply, client).await.unwrap()),
-                        }
-                    }
-                }
-            }
-        });
-        Self { address, behaviour, task }
-    }
-
-    pub fn behave(&self, behaviour: impl FnMut(&[u8]) -> Act + Send + 'static) {
-        *self.behaviour.lock().unwrap() = Box::new(behaviour);
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Payload type of a datagram: 11h, 13h, 15h in setup, C0h in a session, 0 outside.
-pub fn kind(datagram: &[u8]) -> u8 {
-    if datagram.get(4) == Some(&6) { datagram[5] } else { 0 }
-}
-
-/// A BMC behind a network, a driver that reads DCMI only, and watts that never repeat.
+/// A BMC and a driver that reads DCMI, with watts that never repeat.
 pub struct Rig {
-    pub bmc: Bmc,
-    pub network: Network,
+    pub air: Air,
+    pub shared: std::sync::Arc<Shared>,
     pub driver: Box<dyn Driver>,
-    watts: u32,
+    watts: u16,
 }
 
 impl Rig {
-    pub async fn new() -> Self {
-        let bmc = Bmc::start();
-        let network = Network::to(&bmc.address).await;
+    pub fn new(change: impl FnOnce(Settings) -> Settings) -> Self {
+        let air = Air::new();
+        air.put(ADDRESS, Bmc::new());
+        let shared = std::sync::Arc::new(Shared::over(
+            std::sync::Arc::new(air.clone()),
+            std::sync::Arc::<wattribute::model::SystemClock>::clone(&air.clock),
+        ));
         let settings = Settings {
             readings: Readings::Dcmi,
             request_timeout: Duration::from_millis(250),
-            retries: 3,
-            ..settings(&network.address, "admin", "password")
+            ..settings(ADDRESS, "admin", "password")
         };
-        let driver = open(settings, &shared());
-        Self { bmc, network, driver, watts: 100 }
+        let driver = ipmi::open(change(settings), std::sync::Arc::clone(&shared)).unwrap();
+        Self { air, shared, driver, watts: 100 }
     }
 
-    /// Other watts, then a poll through whatever the network does.
-    pub async fn poll(&mut self) -> Result<bool, PollError> {
+    pub fn bmc<T>(&self, change: impl FnOnce(&mut Bmc) -> T) -> T {
+        self.air.bmc(ADDRESS, change)
+    }
+
+    pub fn fate(&self, fate: impl FnMut(&[u8]) -> Vec<Delivery> + Send + 'static) {
+        self.air.fate(ADDRESS, fate);
+    }
+
+    /// Other watts, then a poll. A reading that comes is the right one, whatever happened before.
+    pub async fn poll(&mut self) -> Result<(), PollError> {
         self.watts += 1;
-        self.bmc.set("watts", self.watts);
+        let watts = self.watts;
+        self.bmc(|bmc| bmc.watts = watts);
         let batch = self.driver.poll().await?;
-        Ok(value(&batch, "input", Quantity::Power) == Some(f64::from(self.watts)))
+        assert_eq!(value(&batch, "input", Quantity::Power), Some(f64::from(watts)), "a wrong reading");
+        Ok(())
     }
 
-    /// A reading comes, at once, and is right.
-    pub async fn good(&mut self, after: &str) {
-        self.network.behave(|_| Act::Pass);
-        assert_eq!(self.poll().await.map_err(|e| e.to_string()), Ok(true), "after {after}");
-    }
-
-    pub async fn end(mut self, sessions: usize) {
-        self.driver.close().await;
-        self.bmc.all_closed(sessions).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_poll_dropped_half_way_leaves_its_late_reply_unread() {
-    let mut rig = Rig::new().await;
-    rig.good("the start").await;
-    for round in 0..70 {
-        let (asked, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        rig.network.behave(move |_| {
-            let _ = asked.send(());
-            Act::HoldForNext
-        });
-        tokio::select! {
-            result = rig.poll() => panic!("{result:?}"),
-            _ = heard.recv() => {}
-        }
-        rig.good(&format!("dropped poll, round {round}")).await;
-    }
-    assert_eq!(rig.bmc.opened(), 1, "all on one session");
-    rig.end(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn duplicates_and_replays_never_become_the_next_reading() {
-    let mut rig = Rig::new().await;
-    rig.network.behave(|reply| Act::Send(vec![reply.to_vec(); 5]));
-    assert_eq!(rig.poll().await, Ok(true), "every datagram of the setup five times");
-    for _ in 0..5 {
-        assert_eq!(rig.poll().await, Ok(true));
-    }
-    // Everything that was ever said comes again before each new reply, in both orders.
-    let all: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-    for round in 0..20 {
-        let all = Arc::clone(&all);
-        rig.network.behave(move |reply| {
-            let mut all = all.lock().unwrap();
-            let mut flood: Vec<_> = all.iter().rev().take(8).cloned().collect();
-            flood.push(reply.to_vec());
-            flood.extend(all.iter().rev().take(4).cloned());
-            all.push(reply.to_vec());
-            Act::Send(flood)
-        });
-        assert_eq!(rig.poll().await, Ok(true), "round {round}");
-    }
-    assert_eq!(rig.bmc.opened(), 1);
-    rig.end(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_cut_or_flipped_or_garbage_is_never_a_reading() {
-    let mut rig = Rig::new().await;
-    rig.good("the start").await;
-    // Every cut and every flipped byte of the same reply, and only then the reply.
-    rig.network.behave(|reply| {
-        let mut bad = vec![Vec::new(), vec![6], vec![6, 0, 0xff, 7], vec![0; 1500]];
-        for at in [4, 5, 6, 9, 10, 13, 14, 16, 31, 32, reply.len() - 14, reply.len() - 13, reply.len() - 1] {
-            let mut flipped = reply.to_vec();
-            flipped[at] ^= 1;
-            bad.push(flipped);
-            bad.push(reply[..at].to_vec());
-        }
-        // Not more at once than a session's queue holds.
-        bad.truncate(12);
-        bad.push(reply.to_vec());
-        Act::Send(bad)
-    });
-    for _ in 0..5 {
-        assert_eq!(rig.poll().await, Ok(true));
-    }
-    for flip in 4..64 {
-        let mut first = true;
-        rig.network.behave(move |reply| {
-            let mut flipped = reply.to_vec();
-            let at = flip.min(flipped.len() - 1);
-            flipped[at] ^= 0x40;
-            if std::mem::take(&mut first) { Act::Send(vec![flipped, Vec::new()]) } else { Act::Pass }
-        });
-        assert_eq!(rig.poll().await, Ok(true), "byte {flip}");
-    }
-    assert_eq!(rig.bmc.opened(), 1);
-    rig.end(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reply_from_another_address_does_not_count() {
-    let mut rig = Rig::new().await;
-    rig.good("the start").await;
-    rig.network.behave(|_| Act::Foreign);
-    let error = rig.poll().await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
-    rig.good("foreign replies").await;
-    rig.end(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn silence_is_a_timeout_and_the_next_poll_is_right() {
-    let mut rig = Rig::new().await;
-    rig.network.behave(|_| Act::Drop);
-    let error = rig.poll().await.unwrap_err();
-    assert_eq!((error.kind, error.cause.contains("no answer from")), (ErrorKind::Timeout, true), "{error}");
-    rig.good("silence from the start").await;
-    for losses in 1..=2 {
-        let mut left = losses;
-        rig.network.behave(move |_| {
-            left -= 1;
-            if left >= 0 { Act::Drop } else { Act::Pass }
-        });
-        assert_eq!(rig.poll().await, Ok(true), "{losses} replies lost");
-    }
-    assert_eq!(rig.bmc.opened(), 1, "a lost reply does not cost the session");
-    rig.network.behave(|_| Act::Drop);
-    assert!(rig.poll().await.is_err());
-    rig.good("silence").await;
-    rig.end(1).await;
-}
-
-/// Whatever is lost, repeated or mixed up in the setup, a session comes of it, and what was half open is given back.
-#[tokio::test(flavor = "multi_thread")]
-async fn each_message_of_the_setup_may_be_lost_or_mistaken_once() {
-    for (step, name) in [(0x00, "outside"), (0x11, "open"), (0x13, "RAKP 2"), (0x15, "RAKP 4")] {
-        for fault in ["lost", "wrong tag", "other session", "cut", "before its time"] {
-            let mut rig = Rig::new().await;
-            let mut first = true;
-            rig.network.behave(move |reply| {
-                if kind(reply) != step || !std::mem::take(&mut first) {
-                    return Act::Pass;
-                }
-                let mut bad = reply.to_vec();
-                match fault {
-                    "lost" => return Act::Drop,
-                    // Outside of sessions the request's number stands where setup has its tag.
-                    "wrong tag" if step == 0 => bad[18] ^= 4,
-                    "wrong tag" => bad[16] ^= 1,
-                    "other session" if step == 0 => bad[9] ^= 1,
-                    "other session" => bad[20] ^= 1,
-                    "cut" => bad.truncate(reply.len() - 3),
-                    _ => bad[5] = 0x15,
-                }
-                Act::Send(vec![bad])
-            });
-            assert_eq!(rig.poll().await, Ok(true), "{name} {fault}");
-            let opened = rig.bmc.opened();
-            rig.good(name).await;
-            assert_eq!(rig.bmc.opened(), opened);
-            // A lost RAKP 4 leaves a session that only the BMC knows of: it is closed all the same.
-            rig.end(1).await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_garbled_key_exchange_is_not_taken_for_a_wrong_password() {
-    let mut rig = Rig::new().await;
-    let mut first = true;
-    rig.network.behave(move |reply| {
-        let mut bad = reply.to_vec();
-        if kind(reply) != 0x13 || !std::mem::take(&mut first) {
-            return Act::Pass;
-        }
-        bad[60] ^= 1;
-        Act::Send(vec![bad])
-    });
-    assert_eq!(rig.poll().await, Ok(true));
-    rig.end(1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bmc_that_restarts_is_read_again_within_the_same_poll() {
-    let mut rig = Rig::new().await;
-    rig.good("the start").await;
-    for _ in 0..3 {
-        rig.bmc.set("forget", 0);
-        rig.good("restart").await;
-    }
-    assert_eq!(rig.bmc.opened(), 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bmc_that_hangs_over_one_command_still_gives_its_power() {
-    // Get Sensor Reading, Read FRU Data, Get SDR.
-    for command in [0x2d, 0x11, 0x23] {
-        let mut bmc = Bmc::start();
-        bmc.set("mute", command);
-        let settings = Settings {
-            request_timeout: Duration::from_millis(50),
-            ..settings(&bmc.address, "admin", "password")
-        };
-        let mut driver = open(settings, &shared());
-        for watts in [150, 160, 170] {
-            bmc.set("watts", watts);
-            let batch = driver.poll().await.unwrap();
-            assert_eq!(value(&batch, "input", Quantity::Power), Some(f64::from(watts)), "{command:02x}");
-        }
-        bmc.set("mute", -1);
-        driver.poll().await.unwrap();
-        assert_eq!(driver.poll().await.unwrap().readings.len(), 4);
+    /// Closes, waits until the BMC has dropped what it was not told of, and gives sessions opened, closed and lost.
+    pub async fn end(self) -> (usize, usize, usize) {
+        let Self { air, mut driver, .. } = self;
         driver.close().await;
-        bmc.all_closed(1).await;
+        drop(driver);
+        sleep(Duration::from_secs(140)).await;
+        let now = air.now();
+        air.bmc(ADDRESS, |bmc| {
+            bmc.drop_silent(now);
+            let lost = bmc.dropped + bmc.forgotten;
+            assert_eq!(bmc.opened, bmc.closed + lost, "a session leaked");
+            assert_eq!(bmc.live(), 0);
+            assert!(bmc.most <= 2, "{} places of the table were ours at once", bmc.most);
+            (bmc.opened, bmc.closed, lost)
+        })
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bmc_is_read_over_ipv6() {
-    let bmc = Bmc::start();
-    let network = Network::between("[::1]:0", &bmc.address).await;
-    let mut driver = open(settings(&network.address, "admin", "password"), &shared());
-    for _ in 0..2 {
-        assert_eq!(value(&driver.poll().await.unwrap(), "input", Quantity::Power), Some(245.0));
+/// Whether a datagram is of a session.
+fn sealed(datagram: &[u8]) -> bool {
+    datagram[4..6] == [6, 0xc0]
+}
+
+/// Changes the first reply of this kind; the others pass.
+fn once(
+    kind: u8,
+    mut change: impl FnMut(&[u8]) -> Vec<Delivery> + Send + 'static,
+) -> impl FnMut(&[u8]) -> Vec<Delivery> + Send {
+    let mut due = true;
+    move |reply| {
+        if reply[4] == 6 && reply[5] == kind && std::mem::take(&mut due) {
+            change(reply)
+        } else {
+            pass(reply)
+        }
     }
-    network.behave(|_| Act::Foreign);
-    assert!(driver.poll().await.is_err());
+}
+
+/// Every bit of `reply` flipped, from byte `from` on, eight a millisecond.
+fn flips(reply: &[u8], from: usize) -> Vec<Delivery> {
+    let bits = (from * 8..reply.len() * 8).map(|bit| {
+        let mut flipped = reply.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        after(u64::try_from(bit / 8 - from).unwrap(), &flipped)
+    });
+    bits.collect()
+}
+
+fn flipped(reply: &[u8], at: usize) -> Vec<Delivery> {
+    let mut flipped = reply.to_vec();
+    flipped[at] ^= 1;
+    pass(&flipped)
+}
+
+/// What a poll comes to.
+enum Want {
+    Right,
+    Fails(ErrorKind, &'static str),
+}
+use Want::{Fails, Right};
+
+impl Want {
+    fn check(&self, result: Result<(), PollError>, row: &str, which: &str) {
+        match (self, result) {
+            (Right, Ok(())) => {}
+            (Fails(kind, says), Err(error)) => {
+                assert_eq!(error.kind, *kind, "{row}, {which}: {error}");
+                assert!(error.cause.contains(says), "{row}, {which}: {error}");
+            }
+            (Right, Err(error)) => panic!("{row}, {which}: {error}"),
+            (Fails(kind, _), Ok(())) => panic!("{row}, {which}: a reading instead of {kind:?}"),
+        }
+    }
+}
+
+/// Whether a session is up when the fault comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Up,
+    Start,
+}
+use When::{Start, Up};
+
+/// A fault; this poll; the next poll, after the fault; sessions opened, closed, lost with the BMC.
+type Row = (When, &'static str, fn(&Rig), Want, Want, (usize, usize, usize));
+
+const SILENT: Want = Fails(ErrorKind::Timeout, "went silent");
+
+fn replies() -> Vec<Row> {
+    vec![
+        (Up, "late by a try", |rig| rig.fate(|r| vec![after(300, r)]), Right, Right, (1, 1, 0)),
+        (
+            Up,
+            "late by a poll",
+            |rig| rig.fate(|r| if sealed(r) { vec![after(9_500, r)] } else { pass(r) }),
+            SILENT,
+            Right,
+            (3, 3, 0),
+        ),
+        (
+            Up,
+            "each five times, the last long after",
+            |rig| rig.fate(|r| [0, 0, 1, 5, 9_990].map(|late| after(late, r)).into()),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Up,
+            "reordered: the first try's reply behind the second's",
+            |rig| {
+                let mut late = true;
+                rig.fate(move |r| {
+                    late = !late;
+                    vec![after(if late { 0 } else { 255 }, r)]
+                });
+            },
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Up,
+            "cut at every byte, then whole",
+            |rig| {
+                rig.fate(|r| (0..=r.len()).map(|cut| after(u64::try_from(cut).unwrap(), &r[..cut])).collect())
+            },
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Up,
+            "cut at every byte, never whole",
+            |rig| {
+                rig.fate(|r| {
+                    let cuts = if sealed(r) { 0..r.len() } else { r.len()..r.len() + 1 };
+                    cuts.map(|cut| after(u64::try_from(cut).unwrap(), &r[..cut])).collect()
+                });
+            },
+            SILENT,
+            Right,
+            (3, 3, 0),
+        ),
+        // The RMCP header in front is not authenticated; nothing is read from it but that it is one.
+        (
+            Up,
+            "every bit flipped, and never the right one",
+            |rig| rig.fate(|r| if sealed(r) { flips(r, 4) } else { pass(r) }),
+            SILENT,
+            Right,
+            (3, 3, 0),
+        ),
+        (
+            Up,
+            "every bit flipped, then the right one",
+            |rig| {
+                rig.fate(|r| {
+                    let mut all = flips(r, 0);
+                    all.push(after(200, r));
+                    all
+                });
+            },
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Up,
+            "replayed: all that was ever said comes again before and behind",
+            |rig| {
+                let mut all: Vec<Vec<u8>> = Vec::new();
+                rig.fate(move |r| {
+                    all.push(r.to_vec());
+                    let before = all.iter().map(|old| after(0, old));
+                    before.chain([after(1, r)]).chain(all.iter().map(|old| after(2, old))).collect()
+                });
+            },
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Up,
+            "from another address",
+            |rig| rig.fate(|r| vec![Delivery { foreign: true, ..after(0, r) }]),
+            Fails(ErrorKind::Timeout, "no answer"),
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Up,
+            "sealed for another session",
+            |rig| rig.bmc(|bmc| bmc.knobs.other_session = true),
+            SILENT,
+            Right,
+            (3, 3, 0),
+        ),
+        (
+            Up,
+            "a payload of no bytes, well sealed",
+            |rig| rig.bmc(|bmc| bmc.knobs.no_payload = true),
+            SILENT,
+            Right,
+            (3, 3, 0),
+        ),
+        (
+            Up,
+            "datagrams of no bytes, and of no payload",
+            |rig| {
+                rig.fate(|r| {
+                    let mut bare = r.to_vec();
+                    (bare[14], bare[15]) = (0, 0);
+                    [&[], &r[..4], &r[..16], &bare, r].map(|bytes| after(0, bytes)).into()
+                });
+            },
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Up,
+            "completed without data",
+            |rig| rig.bmc(|bmc| bmc.knobs.empty = true),
+            Fails(ErrorKind::NoReading, "empty"),
+            Right,
+            (1, 1, 0),
+        ),
+        (Up, "lost once, and once more", |rig| rig.air.lose(ADDRESS, 2), Right, Right, (1, 1, 0)),
+    ]
+}
+
+fn bmcs() -> Vec<Row> {
+    vec![
+        (
+            Up,
+            "restarted in between",
+            |rig| {
+                let now = rig.air.now();
+                rig.bmc(|bmc| bmc.restart(now));
+            },
+            Right,
+            Right,
+            (2, 1, 1),
+        ),
+        (
+            Up,
+            "restarting, for five seconds",
+            |rig| {
+                let until = rig.air.now() + Duration::from_secs(5);
+                rig.bmc(|bmc| bmc.restart(until));
+            },
+            Fails(ErrorKind::Timeout, "no answer"),
+            Right,
+            (2, 1, 1),
+        ),
+        (
+            Up,
+            "dropped the session without a word",
+            |rig| {
+                let later = rig.air.now() + Duration::from_secs(60);
+                rig.bmc(|bmc| bmc.drop_silent(later));
+            },
+            Right,
+            Right,
+            (2, 1, 1),
+        ),
+        (Up, "three times busy", |rig| rig.bmc(|bmc| bmc.knobs.busy = 3), Right, Right, (1, 1, 0)),
+        (
+            Up,
+            "busy for longer",
+            |rig| rig.bmc(|bmc| bmc.knobs.busy = 4),
+            Fails(ErrorKind::Busy, "node busy"),
+            Right,
+            (1, 1, 0),
+        ),
+        // The next poll comes after a long pause: the session is not held for it.
+        (
+            Up,
+            "insufficient privilege",
+            |rig| rig.bmc(|bmc| bmc.knobs.dcmi = 0xd4),
+            Fails(ErrorKind::Auth, "insufficient privilege"),
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Up,
+            "never answers Close Session",
+            |rig| {
+                let now = rig.air.now();
+                rig.bmc(|bmc| {
+                    bmc.knobs.mute_close = true;
+                    bmc.restart(now);
+                });
+            },
+            Right,
+            Right,
+            (2, 1, 1),
+        ),
+        (
+            Start,
+            "four places that others hold",
+            |rig| rig.bmc(|bmc| bmc.knobs.others = 4),
+            Fails(ErrorKind::Busy, "no free session"),
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "three places that others hold",
+            |rig| rig.bmc(|bmc| bmc.knobs.others = 3),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "another password",
+            |rig| rig.bmc(|bmc| bmc.password = b"other".to_vec()),
+            Fails(ErrorKind::Auth, "not made with our password"),
+            Fails(ErrorKind::Busy, "may still hold"),
+            (0, 0, 0),
+        ),
+    ]
+}
+
+fn setup() -> Vec<Row> {
+    vec![
+        (
+            Start,
+            "the open response is lost",
+            |rig| rig.fate(once(0x11, |_| Vec::new())),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (Start, "RAKP 2 is lost", |rig| rig.fate(once(0x13, |_| Vec::new())), Right, Right, (1, 1, 0)),
+        (Start, "RAKP 4 is lost", |rig| rig.fate(once(0x15, |_| Vec::new())), Right, Right, (2, 2, 0)),
+        (
+            Start,
+            "the open response has a wrong tag",
+            |rig| rig.fate(once(0x11, |r| flipped(r, 16))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 2 has a wrong tag",
+            |rig| rig.fate(once(0x13, |r| flipped(r, 16))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 4 has a wrong tag",
+            |rig| rig.fate(once(0x15, |r| flipped(r, 16))),
+            Right,
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Start,
+            "the open response is for another session",
+            |rig| rig.fate(once(0x11, |r| flipped(r, 20))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 2 is for another session",
+            |rig| rig.fate(once(0x13, |r| flipped(r, 20))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "RAKP 4 is for another session",
+            |rig| rig.fate(once(0x15, |r| flipped(r, 20))),
+            Right,
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Start,
+            "RAKP 2 has a flipped bit",
+            |rig| rig.fate(once(0x13, |r| flipped(r, 60))),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        // Seen from here this is a wrong key: it is not tried again at once.
+        (
+            Start,
+            "RAKP 4 has a flipped bit",
+            |rig| rig.fate(once(0x15, |r| flipped(r, 30))),
+            Fails(ErrorKind::Auth, "K_G"),
+            Right,
+            (2, 2, 0),
+        ),
+        (
+            Start,
+            "the whole setup late, each message twice",
+            |rig| rig.fate(|r| vec![after(100, r), after(120, r)]),
+            Right,
+            Right,
+            (1, 1, 0),
+        ),
+        (
+            Start,
+            "the whole setup from another address",
+            |rig| rig.fate(|r| vec![Delivery { foreign: true, ..after(0, r) }]),
+            Fails(ErrorKind::Timeout, "no answer"),
+            Right,
+            (1, 1, 0),
+        ),
+        // Two handshakes dangle in the BMC's table then: no third is begun.
+        (
+            Start,
+            "RAKP 2 is always lost",
+            |rig| rig.fate(|r| if r[5] == 0x13 { Vec::new() } else { pass(r) }),
+            Fails(ErrorKind::Busy, "may still hold"),
+            Fails(ErrorKind::Busy, "may still hold"),
+            (0, 0, 0),
+        ),
+    ]
+}
+
+async fn run(rows: Vec<Row>) {
+    for (when, name, fault, this, next, sessions) in rows {
+        for suite in [Suite::Sha1, Suite::Sha256] {
+            let row = format!("{name}, suite {}", suite.id());
+            let mut rig = Rig::new(|settings| Settings { suites: vec![suite], ..settings });
+            if when == Up {
+                Right.check(rig.poll().await, &row, "before");
+                sleep(INTERVAL).await;
+            }
+            fault(&rig);
+            this.check(rig.poll().await, &row, "this poll");
+            rig.fate(pass);
+            rig.bmc(|bmc| {
+                bmc.knobs = super::virtual_bmcs::bmc::Knobs { down: bmc.knobs.down, ..Default::default() };
+                bmc.password = b"password".to_vec();
+            });
+            sleep(INTERVAL).await;
+            next.check(rig.poll().await, &row, "the next poll");
+            // Whatever it was, it is over by then.
+            sleep(Duration::from_secs(70)).await;
+            Right.check(rig.poll().await, &row, "long after");
+            let counted = rig.end().await;
+            let (more, idle) = match next {
+                // The session of the last poll.
+                Fails(..) => (1, 0),
+                // Dropped after a minute of silence, and another one for the last poll.
+                Right => (1, 1),
+            };
+            let (opened, closed, lost) = sessions;
+            let wanted = (opened + more, closed + more - idle, lost + idle);
+            assert_eq!(counted, wanted, "{row}: opened, closed, lost");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_reply_that_is_not_the_reply_becomes_a_reading() {
+    run(replies()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bmc_that_restarts_is_busy_or_full_is_read_again() {
+    run(bmcs()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setup_that_goes_wrong_leaves_nothing_behind() {
+    run(setup()).await;
 }

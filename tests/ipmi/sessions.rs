@@ -5,7 +5,7 @@ use std::time::Duration;
 use wattribute::drivers::ipmi::{self, KeepSession, Privilege, Readings, Settings, Suite};
 use wattribute::model::{ErrorKind, PollError, Quantity};
 
-use super::faults::{Act, Network, Rig, kind};
+use super::network::{Act, Network, Rig, kind};
 use super::peers::{Bmc, open, settings, shared};
 use super::value;
 
@@ -63,14 +63,14 @@ async fn wrong_credentials_are_told_apart_and_never_printed() {
 async fn a_full_session_table_is_busy_until_a_session_is_free() {
     let mut bmc = Bmc::start();
     bmc.set("slots", 4);
-    let shared = shared();
     let mut others = Vec::new();
     for _ in 0..4 {
-        let mut other = open(brief(&bmc), &shared);
+        // Other programs: this one never takes more than its own places.
+        let mut other = open(brief(&bmc), &shared());
         other.poll().await.unwrap();
         others.push(other);
     }
-    let mut driver = open(brief(&bmc), &shared);
+    let mut driver = open(brief(&bmc), &shared());
     for _ in 0..3 {
         let error = driver.poll().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Busy, "{error}");

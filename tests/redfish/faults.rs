@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use wattribute::drivers::Driver;
-use wattribute::drivers::redfish::{Login, Settings, Trust, open};
-use wattribute::model::{ErrorKind, PollError};
+use wattribute::drivers::redfish::{Login, Settings, Trust, open, open_counted};
+use wattribute::model::{ErrorKind, OpenSessions, PollError};
 
 use crate::bmc::{Bmc, Fault};
 use crate::nginx::certificate;
@@ -193,6 +193,20 @@ async fn one_session_serves_all_polls_and_is_given_back() {
     assert_eq!(bmc.connections(), 1);
     driver.close().await;
     assert_eq!(bmc.sessions(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_session_is_counted_while_the_bmc_holds_it() {
+    let bmc = Bmc::start().await;
+    let sessions = OpenSessions::default();
+    let mut driver = open_counted(trusted(&bmc, Login::Session), sessions.clone()).unwrap();
+    assert_eq!(sessions.count(), 0);
+    for _ in 0..3 {
+        driver.poll().await.unwrap();
+        assert_eq!(sessions.count(), 1);
+    }
+    driver.close().await;
+    assert_eq!(sessions.count(), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Meters: one protocol each, times that fit together, and credentials that are complete.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -217,7 +218,8 @@ impl Check<'_> {
         };
         let (Endpoint((host, port)), Label(username)) = (address?, username?);
         let address = format!("{host}:{}", port.unwrap_or(DEFAULT_IPMI_PORT));
-        self.one_meter_a_bmc(&address, raw.address.located().map_or(at, |(_, place)| place));
+        let place = raw.address.located().map_or(at, |(_, place)| place);
+        self.bmcs.push((address.to_ascii_lowercase(), place));
         Some(Ipmi {
             address,
             username: username.clone(),
@@ -232,15 +234,21 @@ impl Check<'_> {
         })
     }
 
-    /// A BMC has few sessions: two meters would take two of them for what one meter reads.
-    fn one_meter_a_bmc(&mut self, address: &str, at: Mark) {
-        match self.bmcs.get(&address.to_ascii_lowercase()) {
-            Some(first) => {
-                let place = self.problems.borrow().describe(*first, at);
+    /// Checks that no BMC is read by two meters: it has few sessions, and all its readings come over one.
+    pub(super) fn one_meter_a_bmc(&self) {
+        let mut first = BTreeMap::new();
+        for (address, at) in &self.bmcs {
+            if let Some(other) = first.get(address) {
+                let place = self.problems.borrow().describe(*other, *at);
                 let what = format!("the BMC {address} is read by another meter, {place}");
-                self.error(at, what, "keep one of the two: all its readings come over one session");
+                self.error(
+                    *at,
+                    what,
+                    "keep one of the two: a BMC has few sessions, and one tells everything",
+                );
+            } else {
+                first.insert(address, *at);
             }
-            None => drop(self.bmcs.insert(address.to_ascii_lowercase(), at)),
         }
     }
 

@@ -29,8 +29,8 @@ struct Check<'a> {
     datacenters: BTreeMap<DatacenterId, Mark>,
     /// Names of meters, broken ones included, and where they stand.
     meters: BTreeMap<MeterId, (Mark, Option<DatacenterId>)>,
-    /// Addresses that are read over IPMI, and where first.
-    bmcs: BTreeMap<String, Mark>,
+    /// Addresses that are read over IPMI, and where.
+    bmcs: Vec<(String, Mark)>,
     /// Channels that are named, and where first.
     channels: RefCell<BTreeMap<ChannelRef, Mark>>,
     /// Whether names that lead nowhere may stand in what could not be read.
@@ -47,7 +47,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         files: Files::default(),
         datacenters: BTreeMap::new(),
         meters: BTreeMap::new(),
-        bmcs: BTreeMap::new(),
+        bmcs: Vec::new(),
         channels: RefCell::default(),
         incomplete: documents.incomplete,
         hints: Cell::new(100),
@@ -64,6 +64,10 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     {
         let fix = "write at least `meters` and `hosts` into it";
         check.error(Mark::new(0, 1, 1), "the configuration names no meter and no host", fix);
+    }
+    // Of meters that are wrong anyway nothing more is said.
+    if !problems.borrow().any() {
+        check.one_meter_a_bmc();
     }
     let place = |(channel, mark)| (channel, problems.borrow().place(mark));
     let channels = check.channels.into_inner().into_iter().map(place).collect();

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
 use crate::model::{Clock, ErrorKind, Moment, PollError};
 
 /// Places in a BMC's table that may be ours at any time: the session in use, and one that the BMC has not let go of.
@@ -15,6 +18,17 @@ use crate::model::{Clock, ErrorKind, Moment, PollError};
 const PLACES: usize = 2;
 /// After this a BMC has dropped what was silent: 60 s, give or take 3 (IPMI v2.0 section 6.12.15).
 const DROPPED: Duration = Duration::from_secs(64);
+
+/// What those who share a BMC tell each other.
+#[derive(Default)]
+struct News {
+    /// Packets of the BMC in any of our sessions, handshakes included.
+    heard: AtomicU64,
+    /// A place is needed: who is closing a session is to hurry.
+    needed: Notify,
+    /// A place is free.
+    freed: Notify,
+}
 
 /// Places at one BMC.
 #[derive(Default)]
@@ -25,8 +39,7 @@ struct Peer {
     leaving: usize,
     /// When the BMC will have dropped what it holds without us.
     dangling: Vec<Moment>,
-    /// Authenticated packets of the BMC in any of our sessions.
-    heard: Arc<AtomicU64>,
+    news: Arc<News>,
 }
 
 impl Peer {
@@ -66,9 +79,9 @@ impl Budget {
                 "read a BMC by one meter only; another name of it is the same BMC",
             ));
         }
-        let heard = Arc::clone(&at.heard);
+        let news = Arc::clone(&at.news);
         let (clock, peers) = (Arc::clone(&self.clock), Arc::clone(&self.peers));
-        Ok(Place { clock, peers, peer, heard, used: true, owed: false })
+        Ok(Place { clock, peers, peer, news, used: true, owed: false })
     }
 }
 
@@ -77,7 +90,7 @@ pub struct Place {
     clock: Arc<dyn Clock>,
     peers: Arc<Mutex<HashMap<SocketAddr, Peer>>>,
     peer: SocketAddr,
-    heard: Arc<AtomicU64>,
+    news: Arc<News>,
     used: bool,
     /// Whether the BMC may hold a place for this.
     owed: bool,
@@ -133,14 +146,43 @@ impl Place {
         }
     }
 
-    /// An authenticated packet of the BMC came in the session.
-    pub fn hear(&self) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
+    /// As [`Place::ask`], but where there is no place, those who are closing sessions are told to hurry, and waited for.
+    ///
+    /// # Errors
+    /// `Busy` if there is none after `patience`.
+    pub async fn ask_in_time(&mut self, lost: bool, patience: Duration) -> Result<(), PollError> {
+        let mut refused = match self.ask(lost) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let news = Arc::clone(&self.news);
+        news.needed.notify_waiters();
+        let wait = async {
+            loop {
+                news.freed.notified().await;
+                match self.ask(false) {
+                    Ok(()) => return,
+                    Err(error) => refused = error,
+                }
+            }
+        };
+        timeout(patience, wait).await.map_err(|_| refused)
     }
 
-    /// How many such packets came in any of our sessions with the BMC.
+    /// A packet of the BMC came.
+    pub fn hear(&self) {
+        self.news.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many packets came in any of our sessions with the BMC.
     pub fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
+        self.news.heard.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the place is needed for another session.
+    pub fn needed(&self) -> impl Future<Output = ()> + use<> {
+        let news = Arc::clone(&self.news);
+        async move { news.needed.notified().await }
     }
 }
 
@@ -157,6 +199,7 @@ impl Drop for Place {
         if self.owed {
             peer.dangling.push(now + DROPPED);
         }
+        self.news.freed.notify_one();
         if !peer.used && peer.taken(now) == 0 {
             peers.remove(&self.peer);
         }

@@ -11,8 +11,8 @@ use super::link::{Ask, Link};
 use super::points::{Point, points};
 use super::repository::Repository;
 use super::session::{Fault, Step};
-use super::wire::message::{Reply, Request};
 use super::upkeep::{self, Upkeep};
+use super::wire::message::{Reply, Request};
 use super::{KeepSession, Login, Readings, Settings, Shared};
 use crate::drivers::Driver;
 use crate::model::{

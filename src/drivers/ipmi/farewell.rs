@@ -5,13 +5,24 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::link::Line;
 
-/// How long a BMC may take to answer each Close Session; some never do.
-const PATIENCE: [Duration; 3] =
-    [Duration::from_millis(500), Duration::from_millis(500), Duration::from_secs(1)];
+/// How long each Close Session is given. Together as long as a BMC keeps a silent session: 60 s, give or take 3 (IPMI v2.0
+/// section 6.12.15).
+const PATIENCE: [Duration; 8] = [
+    Duration::from_millis(500),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+    Duration::from_secs(32),
+];
+/// The same once its place is needed.
+const HURRY: Duration = Duration::from_millis(250);
 /// How often it may leave Close Session unanswered while it answers in another session, before that says that it does not
 /// know this one: a datagram may have been lost once.
 const DEAF: u32 = 2;
@@ -42,24 +53,25 @@ pub fn part(mut line: Line) -> Option<Parting> {
 }
 
 async fn insist(mut line: Line) {
-    let mut deaf = 0;
-    for patience in PATIENCE {
+    let (mut patience, mut hurry, mut deaf) = (PATIENCE.into_iter(), false, 0);
+    while deaf < DEAF {
+        let next = if hurry { Some(HURRY) } else { patience.next() };
+        // Silent for so long that the BMC has dropped it, whether it heard us or not.
+        let Some(next) = next else { break };
         while let Some(datagram) = line.session.transmit() {
             line.lease.send_now(&datagram);
         }
-        let heard = line.place.heard();
-        if timeout(patience, closed(&mut line)).await.is_ok() {
-            line.place.given_back();
-            return;
-        }
-        deaf += u32::from(line.place.heard() != heard);
-        if deaf == DEAF {
-            // It has restarted, or had dropped the session before.
-            line.place.given_back();
-            return;
+        let (heard, needed) = (line.place.heard(), line.place.needed());
+        tokio::select! {
+            biased;
+            () = closed(&mut line) => break,
+            // Who needs the place has just been answered by the BMC.
+            () = needed, if !hurry => (hurry, deaf) = (true, 0),
+            () = sleep(next) => deaf += u32::from(hurry || line.place.heard() != heard),
         }
         line.session.farewell();
     }
+    line.place.given_back();
 }
 
 async fn closed(line: &mut Line) {

@@ -23,6 +23,9 @@ const NODE_BUSY: u8 = 0xc0;
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 
+/// How long a handshake waits for a session that is just being closed.
+const HURRY: Duration = Duration::from_millis(700);
+
 /// Patience with one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -149,7 +152,7 @@ impl Line {
     async fn flush(&mut self, lost: bool) -> Result<(), Trouble> {
         while let Some(datagram) = self.session.transmit() {
             if let Some(Datagram::Setup(Setup::OpenRequest, _)) = Datagram::parse(&datagram) {
-                self.place.ask(lost).map_err(Trouble::Other)?;
+                self.place.ask_in_time(lost, HURRY).await.map_err(Trouble::Other)?;
             }
             // A send that fails is a datagram lost: there may be no route now and one a second later.
             let _ = self.lease.send(&datagram).await;
@@ -165,14 +168,8 @@ impl Line {
             let event = timeout(patience.timeout, self.wait()).await;
             lost = event.is_err();
             match event.unwrap_or_else(|_| self.session.timeout(patience.retries)) {
-                Event::Ready => {
-                    self.place.hear();
-                    return Ok(None);
-                }
-                Event::Reply(reply) => {
-                    self.place.hear();
-                    return Ok(Some(reply));
-                }
+                Event::Ready => return Ok(None),
+                Event::Reply(reply) => return Ok(Some(reply)),
                 Event::Failed(fault) => {
                     if matches!(fault, Fault::Refused(Step::Open, _)) {
                         self.place.given_back();
@@ -190,7 +187,10 @@ impl Line {
             let datagram = self.lease.receive().await;
             match self.session.datagram(&datagram) {
                 Event::Ignored => {}
-                event => return event,
+                event => {
+                    self.place.hear();
+                    return event;
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use super::resources::{self, Link, Root};
 use super::session::Sessions;
 use super::wire::{Credentials, Proof, Wire};
 use super::{Login, Settings, tls};
-use crate::model::{ErrorKind, PollError};
+use crate::model::{ErrorKind, OpenSessions, PollError};
 
 /// Why a resource was not read.
 #[derive(Debug)]
@@ -53,6 +53,14 @@ impl Client {
             }
         };
         Ok(Self { wire, tls, access, last: None })
+    }
+
+    /// Counts open sessions in `sessions`.
+    pub(super) fn count_in(&mut self, sessions: OpenSessions) {
+        match &mut self.access {
+            Access::Session(keeper) => keeper.count_in(sessions),
+            Access::Open | Access::Basic(_) => {}
+        }
     }
 
     /// Where the BMC lives, to resolve its links.

@@ -39,7 +39,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{Driver, Kind};
-use crate::model::{PollError, SystemClock};
+use crate::model::{OpenSessions, PollError, SystemClock};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
@@ -86,5 +86,13 @@ pub struct Settings {
 /// # Errors
 /// `Tls` when the CA file cannot be read or used, `Unreachable` when the URL is not one of https.
 pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
-    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?))
+    open_counted(settings, OpenSessions::default())
+}
+
+/// As [`open`], and counts open sessions in `sessions`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_counted(settings: Settings, sessions: OpenSessions) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.count_in(sessions)))
 }

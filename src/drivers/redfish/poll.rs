@@ -14,7 +14,7 @@ use super::plan::{ChassisPlan, Site};
 use super::resources::{PowerState, System, read};
 use super::select::{self, Collector, Seen};
 use crate::drivers::Driver;
-use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, PollError};
+use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, OpenSessions, PollError};
 
 /// How often a BMC is looked through again: supplies are added, firmware is updated.
 const REFRESH: Duration = Duration::from_secs(2 * 3600);
@@ -51,6 +51,12 @@ impl Redfish {
             counters: Counters::default(),
             identity_due: false,
         })
+    }
+
+    /// Counts open sessions in `sessions`.
+    pub(super) fn count_in(mut self, sessions: OpenSessions) -> Self {
+        self.client.count_in(sessions);
+        self
     }
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {

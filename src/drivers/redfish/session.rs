@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::origin::ResourcePath;
 use super::resources::{self, Link};
 use super::wire::{Credentials, Proof, Wire};
-use crate::model::{ErrorKind, PollError};
+use crate::model::{ErrorKind, OpenSession, OpenSessions, PollError};
 
 /// Where sessions are made if the service root does not say.
 const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
@@ -29,6 +29,8 @@ struct Session {
     token: HeaderValue,
     /// What to DELETE; none if the BMC did not say, so that only its own timeout ends the session.
     uri: Option<ResourcePath>,
+    /// Held until it was given back.
+    _counted: OpenSession,
 }
 
 enum State {
@@ -42,12 +44,23 @@ pub(super) struct Sessions {
     state: State,
     credentials: Credentials,
     collection: ResourcePath,
+    open: OpenSessions,
 }
 
 impl Sessions {
     /// No session yet.
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { state: State::Out, credentials, collection: ResourcePath::well_known(SESSIONS) }
+        Self {
+            state: State::Out,
+            credentials,
+            collection: ResourcePath::well_known(SESSIONS),
+            open: OpenSessions::default(),
+        }
+    }
+
+    /// Counts open sessions in `open`.
+    pub(super) fn count_in(&mut self, open: OpenSessions) {
+        self.open = open;
     }
 
     /// Where the service root says that sessions are made.
@@ -75,7 +88,8 @@ impl Sessions {
             match &mut self.state {
                 State::In(session) => return Ok((Proof::Token(session.token.clone()), fresh)),
                 State::Out => {
-                    let login = login(wire.clone(), self.collection.clone(), self.credentials.clone());
+                    let who = (self.credentials.clone(), self.open.clone());
+                    let login = login(wire.clone(), self.collection.clone(), who);
                     self.state = State::Opening(tokio::spawn(login));
                 }
                 State::Opening(task) => {
@@ -134,10 +148,14 @@ fn died(error: &tokio::task::JoinError) -> PollError {
 }
 
 /// Opens a session within a few request times.
-async fn login(wire: Wire, collection: ResourcePath, credentials: Credentials) -> Result<Session, PollError> {
+async fn login(
+    wire: Wire,
+    collection: ResourcePath,
+    (credentials, count): (Credentials, OpenSessions),
+) -> Result<Session, PollError> {
     let patience = wire.limit().saturating_mul(LOGIN_PATIENCE);
     let late = wire.too_late(&collection);
-    let opened = tokio::time::timeout(patience, open(&wire, collection, &credentials)).await;
+    let opened = tokio::time::timeout(patience, open(&wire, collection, &credentials, &count)).await;
     opened.unwrap_or(Err(late))
 }
 
@@ -145,6 +163,7 @@ async fn open(
     wire: &Wire,
     collection: ResourcePath,
     credentials: &Credentials,
+    count: &OpenSessions,
 ) -> Result<Session, PollError> {
     let body = serde_json::json!({
         "UserName": credentials.user,
@@ -158,7 +177,7 @@ async fn open(
         response = wire.send(Method::POST, &path, Proof::None, Some(body)).await?;
     }
     match response.status() {
-        status if status.is_success() => accept(wire, &path, response, credentials).await,
+        status if status.is_success() => accept(wire, &path, response, credentials, count).await,
         status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             Err(credentials.refused(status, &path))
         }
@@ -181,7 +200,9 @@ async fn accept(
     path: &ResourcePath,
     response: Response,
     credentials: &Credentials,
+    count: &OpenSessions,
 ) -> Result<Session, PollError> {
+    let counted = count.hold();
     let header = |name: &str| response.headers().get(name).cloned();
     let token = header("X-Auth-Token").filter(|token| !token.is_empty());
     let location = header(LOCATION.as_str());
@@ -198,7 +219,7 @@ async fn accept(
     }
     if let Some(mut token) = token {
         token.set_sensitive(true);
-        return Ok(Session { token, uri });
+        return Ok(Session { token, uri, _counted: counted });
     }
     if let Some(uri) = uri {
         delete(wire, &uri, Proof::Basic(credentials.clone())).await;

@@ -189,6 +189,8 @@ families! {
         ];
         DRIVER_RESTARTS_TOTAL: Counter None "wattribute_driver_restarts_total",
             "Times that the task of a device died and was started again", &[DRIVER];
+        SESSIONS: Gauge None "wattribute_sessions",
+            "Sessions held open on devices, those that are being closed included", &[DRIVER];
         HYPERVISOR_UP: Gauge None "wattribute_hypervisor_up",
             "Whether the latest sample of a hypervisor was complete enough to use", OF_NODE;
         BUILD_INFO: Info None "wattribute_build_info", "Which build of the exporter runs", &[
