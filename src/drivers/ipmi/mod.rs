@@ -25,8 +25,10 @@ mod errors;
 mod identity;
 mod link;
 mod points;
+mod reading;
 mod repository;
 pub mod session;
+mod total;
 mod transport;
 pub mod wire;
 
