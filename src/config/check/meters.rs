@@ -224,6 +224,7 @@ impl Check<'_> {
             privilege: raw.privilege.get().copied().unwrap_or_default(),
             cipher_suites,
             readings: raw.readings.get().copied().unwrap_or_default(),
+            quirks: raw.quirks.items().map(|(quirk, _)| *quirk).collect(),
             request_timeout,
             retries: raw.retries.get().copied().unwrap_or(DEFAULT_RETRIES),
         })

@@ -1,22 +1,15 @@
 //! What one poll reads of a BMC, in a session that somebody else keeps: its total (`total`), its sensors, and who it is.
 
-use std::time::Duration;
-
-use super::commands::sensor;
-use super::commands::{Code, No};
 use super::errors::{self, Trouble};
-use super::identity;
+use super::extras::{Inlet, Windows};
+use super::identity::Who;
 use super::link::Ask;
-use super::points::{Point, points};
-use super::repository::Repository;
+use super::sensors::Sensors;
 use super::total::{Total, is_off};
 use super::{Readings, Settings};
 use crate::model::{
     Batch, ChannelId, Clock, ErrorKind, Identity, Measure, Moment, PollError, Reading, Watts,
 };
-
-/// How long sensors are believed to be the same ones, unless one of them vanishes.
-const SENSORS_HOLD: Duration = Duration::from_secs(3600);
 
 /// What one poll is made with.
 #[derive(Clone, Copy)]
@@ -42,18 +35,17 @@ impl Poll<'_> {
 #[derive(Default)]
 pub struct Reader {
     total: Total,
-    repository: Repository,
-    checked: Option<Moment>,
-    points: Vec<Point>,
-    asked_fru: bool,
-    maker: Option<Identity>,
+    sensors: Sensors,
+    inlet: Inlet,
+    windows: Windows,
+    who: Who,
     told: Option<Identity>,
 }
 
 impl Reader {
     /// A new session: the repository may have changed while nobody looked.
     pub const fn reopened(&mut self) {
-        self.checked = None;
+        self.sensors.doubt();
     }
 
     /// Reads the BMC once.
@@ -61,75 +53,59 @@ impl Reader {
     /// # Errors
     /// If the session fails before there is a reading, or there is none.
     pub async fn read(&mut self, bmc: &mut dyn Ask, poll: Poll<'_>) -> Result<Batch, Trouble> {
-        let mut readings = Vec::new();
-        let mut no = None;
-        match poll.settings.readings {
-            Readings::Auto | Readings::Dcmi => match self.total.read(bmc, poll).await? {
-                Ok(power) => readings.extend(reading("input", Measure::Power(power))),
-                Err(why) => no = Some(why),
-            },
-            Readings::Sensors => {}
-        }
-        let mut alive = true;
-        match poll.settings.readings {
-            Readings::Auto | Readings::Sensors => match self.sensors(bmc, poll, &mut readings).await {
-                // A BMC that hangs on one sensor keeps what it said before.
-                Err(Trouble::Session(_)) if !readings.is_empty() => alive = false,
-                other => other?,
-            },
-            Readings::Dcmi => {}
+        let (power, window) = self.total.read(bmc, poll, &mut self.who).await?;
+        let mut readings: Vec<Reading> =
+            power.and_then(|power| reading("input", Measure::Power(power))).into_iter().collect();
+        let mut identity = None;
+        match self.read_rest(bmc, poll, &mut readings).await {
+            Ok(()) if readings.is_empty() => {}
+            // Nobody's watts depend on a name.
+            Ok(()) => identity = self.identify(bmc, poll).await.unwrap_or(None),
+            // A BMC that hangs on one sensor keeps what it said before.
+            Err(Trouble::Session(_)) if !readings.is_empty() => {}
+            Err(trouble) => return Err(trouble),
         }
         if readings.is_empty() {
-            return Err(Trouble::Other(nothing(no, poll.settings)));
+            return Err(Trouble::Other(self.nothing(poll.settings)));
         }
-        // Nobody's watts depend on a name.
-        let identity = if alive { self.identify(bmc, poll).await.unwrap_or(None) } else { None };
-        Ok(Batch { readings, identity, ..Batch::default() })
+        let mut windows: Vec<_> = window.into_iter().collect();
+        windows.extend_from_slice(self.windows.read());
+        Ok(Batch { readings, windows, identity, ..Batch::default() })
     }
 
-    /// Learns what sensors there are, for a while, and reads those that are known.
-    async fn sensors(
+    /// All but the total by DCMI or the maker's command.
+    async fn read_rest(
         &mut self,
         bmc: &mut dyn Ask,
         poll: Poll<'_>,
         readings: &mut Vec<Reading>,
     ) -> Result<(), Trouble> {
-        let now = poll.clock.now();
-        if self.checked.is_none_or(|checked| now.since(checked) > SENSORS_HOLD) {
-            self.repository.check(bmc).await?;
-            self.checked = Some(poll.clock.now());
+        let (oem, sensors) = match poll.settings.readings {
+            Readings::Auto => (true, true),
+            Readings::Oem => (true, false),
+            Readings::Sensors => (false, true),
+            Readings::Dcmi => (false, false),
+        };
+        if oem {
+            self.total.read_parts(bmc, poll, &mut self.who, readings).await?;
         }
-        if self.repository.is_learning() {
-            while self.repository.is_learning() && (readings.is_empty() || poll.may_learn()) {
-                self.repository.step(bmc).await?;
-            }
-            if !self.repository.is_learning() {
-                self.points = points(self.repository.sensors());
-            }
+        if sensors {
+            let total = self.sensors.read(bmc, poll, &mut self.who, readings).await?;
+            self.total.node_manager = self.sensors.node_manager();
+            self.total_by_sensor(bmc, total, readings).await?;
         }
-        let mut total = None;
-        for point in &self.points {
-            let reply = bmc.ask(sensor::get_reading(point.sensor.number, point.sensor.lun)).await?;
-            match sensor::reading(&reply) {
-                Ok(raw) => {
-                    let value = raw.and_then(|raw| point.sensor.factors.value(raw));
-                    let Some(measure) = value.and_then(|value| point.sensor.unit.measure(value).ok()) else {
-                        continue;
-                    };
-                    if let (true, Measure::Power(power)) = (point.total, measure) {
-                        total = Some(power);
-                    }
-                    readings.push(Reading::measured(point.channel.clone(), measure));
-                }
-                // Its repository says otherwise than the BMC: it is asked again whether it has changed.
-                Err(No::Code(Code::NOT_PRESENT)) => self.checked = None,
-                Err(_) => {}
+        if poll.settings.readings == Readings::Auto {
+            if self.sensors.have_no_inlet() {
+                self.inlet.read(bmc, poll, readings).await?;
+            }
+            if self.total.is_dcmi() {
+                self.windows.ask(bmc, poll, self.total.controller).await?;
             }
         }
-        self.total_by_sensor(bmc, total, readings).await
+        Ok(())
     }
 
-    /// The total by a sensor, where DCMI does not give one.
+    /// The total by a sensor, where nothing better gives one.
     async fn total_by_sensor(
         &self,
         bmc: &mut dyn Ask,
@@ -146,17 +122,9 @@ impl Reader {
 
     /// Who the BMC says it is, when that is new.
     async fn identify(&mut self, bmc: &mut dyn Ask, poll: Poll<'_>) -> Result<Option<Identity>, Trouble> {
-        let maker = match &self.maker {
-            Some(maker) => maker.clone(),
-            None => {
-                // A BMC that is slow or hangs over its FRU is not asked for it again.
-                let fru = !std::mem::replace(&mut self.asked_fru, true);
-                let patience = if fru { poll.settings.learning } else { Duration::ZERO };
-                let maker = identity::ask(bmc, patience).await?;
-                self.maker.insert(maker).clone()
-            }
-        };
-        let identity = Identity { profile: self.profile(poll), ..maker };
+        let identity = self.who.identity(bmc, poll.settings.learning).await?;
+        let source = self.total.source(&self.sensors.total_in_words(), &self.who);
+        let identity = Identity { profile: format!("{source}, {}", poll.protection), ..identity };
         if self.told.as_ref() == Some(&identity) {
             return Ok(None);
         }
@@ -164,29 +132,29 @@ impl Reader {
         Ok(Some(identity))
     }
 
-    /// Where the total comes from and why, and how it is protected.
-    fn profile(&self, poll: Poll<'_>) -> String {
-        let by_sensor = self
-            .points
-            .iter()
-            .find(|point| point.total)
-            .map_or_else(|| "no total".to_owned(), |point| format!("sensor {}", point.sensor.name));
-        format!("{}, {}", self.total.source(&by_sensor), poll.protection)
-    }
-}
-
-/// The error of a poll that brought no reading.
-fn nothing(no: Option<No>, settings: &Settings) -> PollError {
-    match (no, settings.readings) {
-        (Some(no), Readings::Dcmi) => errors::nothing("DCMI Get Power Reading", no, settings),
-        (Some(no), Readings::Auto | Readings::Sensors) => {
-            errors::nothing("no sensor has a reading, and DCMI Get Power Reading", no, settings)
+    /// The error of a poll that brought no reading.
+    fn nothing(&self, settings: &Settings) -> PollError {
+        let what = match settings.readings {
+            Readings::Auto => "no sensor has a reading, and DCMI Get Power Reading",
+            Readings::Dcmi => "DCMI Get Power Reading",
+            Readings::Oem => "the maker's own power command",
+            Readings::Sensors => "",
+        };
+        match (self.total.no(), settings.readings) {
+            (Some(no), Readings::Auto | Readings::Dcmi | Readings::Oem) => {
+                errors::nothing(what, no, settings)
+            }
+            (None, Readings::Oem) => PollError::new(
+                ErrorKind::NoReading,
+                "no power command of this BMC's maker is known",
+                "set `readings` to auto",
+            ),
+            (_, Readings::Sensors) | (None, Readings::Auto | Readings::Dcmi) => PollError::new(
+                ErrorKind::NoReading,
+                "none of the BMC's sensors has a reading in watts, volts, amperes or of the inlet's temperature",
+                "set `readings` to auto, or meter the host over Redfish or at the PDU",
+            ),
         }
-        (None, _) => PollError::new(
-            ErrorKind::NoReading,
-            "none of the BMC's sensors has a reading in watts, volts, amperes or of the inlet's temperature",
-            "set `readings` to auto, or meter the host over Redfish or at the PDU",
-        ),
     }
 }
 
