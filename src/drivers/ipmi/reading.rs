@@ -162,3 +162,6 @@ impl Reader {
 pub fn reading(channel: &str, measure: Measure) -> Option<Reading> {
     Some(Reading::measured(ChannelId::new(channel).ok()?, measure))
 }
+
+#[cfg(test)]
+mod tests;
