@@ -12,6 +12,8 @@
 mod faults;
 #[path = "ipmi/peers.rs"]
 mod peers;
+#[path = "ipmi/readings.rs"]
+mod readings;
 #[path = "ipmi/real.rs"]
 mod real;
 #[path = "ipmi/sessions.rs"]
