@@ -16,6 +16,8 @@ mod hours;
 mod network;
 #[path = "ipmi/peers.rs"]
 mod peers;
+#[path = "ipmi/readings.rs"]
+mod readings;
 #[path = "ipmi/real.rs"]
 mod real;
 #[path = "ipmi/sessions.rs"]

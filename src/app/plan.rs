@@ -135,8 +135,10 @@ fn ipmi(i: &config::Ipmi, poll: &config::Poll) -> ipmi::Settings {
         readings: match i.readings {
             config::IpmiReadings::Auto => ipmi::Readings::Auto,
             config::IpmiReadings::Dcmi => ipmi::Readings::Dcmi,
+            config::IpmiReadings::Oem => ipmi::Readings::Oem,
             config::IpmiReadings::Sensors => ipmi::Readings::Sensors,
         },
+        quirks: i.quirks.iter().map(|quirk| ipmi_quirk(*quirk)).collect(),
         request_timeout: i.request_timeout,
         retries: i.retries,
         // Half of the deadline: the other half is for reading what was learned.
@@ -153,6 +155,14 @@ fn keep_session(wanted: config::KeepSession, interval: Duration) -> ipmi::KeepSe
         }
         config::KeepSession::Auto if interval > IPMI_FAR => ipmi::KeepSession::No,
         config::KeepSession::Auto | config::KeepSession::Always => ipmi::KeepSession::ByKeepAlive,
+    }
+}
+
+const fn ipmi_quirk(quirk: config::IpmiQuirk) -> ipmi::Quirk {
+    match quirk {
+        config::IpmiQuirk::InactiveDcmi => ipmi::Quirk::InactiveDcmi,
+        config::IpmiQuirk::IgnoreScanningDisabled => ipmi::Quirk::IgnoreScanningDisabled,
+        config::IpmiQuirk::DiscreteReading => ipmi::Quirk::DiscreteReading,
     }
 }
 

@@ -11,7 +11,7 @@ use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
     Intensity, Label, Name, Power, Privacy, Span,
 };
-use super::types::{AuthProtocol, Basis, Component, IpmiReadings, KeepSession, Login, Privilege};
+use super::types::{AuthProtocol, Basis, Component, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege};
 
 /// Configuration of wattribute.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
@@ -219,12 +219,15 @@ pub(super) struct Ipmi {
     /// Cipher suites that may be used, best first: 17 and 3. Default `[17, 3]`.
     #[garde(custom(some))]
     pub(super) cipher_suites: List<CipherSuite>,
-    /// `auto` (default): the total by DCMI where it works, else by a sensor, and every electrical sensor. `dcmi`: only the
-    /// total by DCMI, one request a poll. `sensors`: only sensors.
+    /// `auto` (default): the total by DCMI where it works, else by the maker's own command, else by a sensor, and every
+    /// electrical sensor. `dcmi`: only the total by DCMI, one request a poll. `oem`: only the maker's commands. `sensors`:
+    /// only sensors.
     pub(super) readings: Field<IpmiReadings>,
     /// `auto` (default): the session stays open between polls up to 5 minutes apart, kept alive where they are more than 45s
     /// apart. `always`: however far apart. `never`: each poll opens and closes its own.
     pub(super) keep_session: Field<KeepSession>,
+    /// What the BMC does against the specification: `inactive_dcmi`, `ignore_scanning_disabled`, `discrete_reading`.
+    pub(super) quirks: List<IpmiQuirk>,
     /// Deadline of one try of a request, at most that of the poll. Default 1s, or that of the poll where it is shorter.
     #[garde(custom(between(10, 600_000)))]
     pub(super) timeout: Field<Span>,

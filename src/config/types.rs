@@ -157,6 +157,8 @@ pub struct Ipmi {
     pub readings: IpmiReadings,
     /// Whether the session is kept between polls.
     pub keep_session: KeepSession,
+    /// What the BMC does against the specification.
+    pub quirks: Vec<IpmiQuirk>,
     /// Deadline of one try of a request; at most the poll's.
     pub request_timeout: Duration,
     /// How often a request is sent again.
@@ -194,6 +196,8 @@ pub enum IpmiReadings {
     Auto,
     /// DCMI only.
     Dcmi,
+    /// The maker's own commands only.
+    Oem,
     /// Sensors only.
     Sensors,
 }
@@ -209,6 +213,18 @@ pub enum KeepSession {
     Always,
     /// Never: each poll opens and closes its own.
     Never,
+}
+
+/// What a BMC does against the specification, where nothing in its answers tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IpmiQuirk {
+    /// DCMI's "measuring" flag is never set (OpenBMC): watts above 0 count all the same.
+    InactiveDcmi,
+    /// Sensors are said not to be scanned, yet have readings (Dell R410, R610; HP rx3600).
+    IgnoreScanningDisabled,
+    /// Sensors with numbers are marked as discrete.
+    DiscreteReading,
 }
 
 /// A Redfish service.

@@ -17,6 +17,14 @@ each with `done`:
   forget 0      loses all sessions, as a restart does
   sync 0        nothing
   scan N        state byte of the sensors: 192 has a reading, 32 is unavailable
+  maker N       its maker's number
+  empty N       the next N readings of DCMI are empty
+  stats 1       DCMI has windows and temperatures
+  oem 1         the maker's own power commands work: Dell's, or Intel's behind Send Message
+  wh N          Dell's energy counter, Wh
+  within N      1: Send Message answers within its reply; 0: in a message behind it
+  behind 1      DCMI's power commands are answered by another controller
+  more 1        has sensors of every kind, and a record of Node Manager
 """
 import hmac
 import os
@@ -31,6 +39,8 @@ import pyghmi.ipmi.bmc as bmc
 import pyghmi.ipmi.private.session as session
 from pyghmi.ipmi.private.constants import payload_types
 from pyghmi.ipmi.private.serversession import ServerSession
+
+import readings
 
 # Number: authentication, integrity, hash, length of codes.
 SUITES = {3: (1, 1, hashlib.sha1, 12), 17: (3, 4, hashlib.sha256, 16)}
@@ -111,6 +121,7 @@ class Bmc(bmc.Bmc):
         super().__init__({'admin': 'password'}, port=port, address='127.0.0.1')
         self.open, self.pending = {}, {}
         self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0, mute=-1)
+        self.knobs |= dict(maker=674, empty=0, stats=0, oem=0, wh=123456, within=1, behind=0)
         self.offered = self.accepted = [3, 17]
         self.records = [sensor(1, 0x0b, 6, 4, 7, 'Sys Power'), sensor(2, 1, 1, 1, 0x37, 'Inlet Temp'),
                         sensor(3, 4, 18, 100, 7, 'FAN1'), sensor(4, 2, 4, 1, 7, '12V')]
@@ -123,6 +134,8 @@ class Bmc(bmc.Bmc):
             self.offered = [] if hidden else self.accepted
         elif key == 'kg':
             self.kg = None if value == 'none' else value.encode()
+        elif key == 'more':
+            self.records = self.records[:1] + self.records[2:] + readings.RECORDS + [readings.node_manager()]
         elif key == 'forget':
             self.open.clear()
             self.pending.clear()
@@ -138,7 +151,6 @@ class Bmc(bmc.Bmc):
             return s.send_ipmi_response(code=0xc0)
         answer = {
             (0, 1): lambda: (0, [1, 0, 0]),
-            (6, 1): lambda: (0, [0x20, 1, 2, 0x17, 2, 0x9f, 0xa2, 2, 0, 0, 1]),
             (0x2c, 2): lambda: (knobs['dcmi'], b'\xdc' + struct.pack(
                 '<HHHHIIB', *[knobs['watts']] * 4, int(time.time()), 1000, knobs['state'])),
             (0x0a, 0x10): lambda: (0, struct.pack('<HB', len(self.fru), 0)),
@@ -148,7 +160,10 @@ class Bmc(bmc.Bmc):
             (0x0a, 0x23): lambda: self.read_record(*struct.unpack('<HHBB', data)),
             (4, 0x2d): lambda: (0, [{1: knobs['watts'] // 4, 2: 24, 4: 12}.get(data[0], 0), knobs['scan'], 0xc0]),
         }.get((fn, command), lambda: (0xc1, []))
-        code, reply = answer()
+        special = readings.answer(self, fn, command, data, s)
+        code, reply = special if special is not None else answer()
+        if code == 'sent':
+            return
         s.send_ipmi_response(code=code, data=[] if code else list(reply))
 
     def read_fru(self, _device, offset, count):
@@ -158,8 +173,9 @@ class Bmc(bmc.Bmc):
     def read_record(self, _reservation, number, offset, count):
         if number >= len(self.records):
             return 0xcb, []
-        body = self.records[number]
-        whole = struct.pack('<HBBB', number, 0x51, 1, len(body)) + body
+        record = self.records[number]
+        kind, body = record if isinstance(record, tuple) else (1, record)
+        whole = struct.pack('<HBBB', number, 0x51, kind, len(body)) + body
         following = number + 1 if number + 1 < len(self.records) else 0xffff
         if count == 0xff:
             count = len(whole)

@@ -224,6 +224,7 @@ pub fn settings(address: &str, user: &str, password: &str) -> Settings {
         privilege: Privilege::User,
         suites: vec![Suite::Sha256, Suite::Sha1],
         readings: Readings::Auto,
+        quirks: Vec::new(),
         request_timeout: Duration::from_secs(2),
         retries: 2,
         learning: Duration::from_secs(10),

@@ -10,7 +10,7 @@ use super::peers::{Bmc, Simulator, open, settings, shared};
 use super::{lines, value};
 
 /// What `ipmitool` prints for `command`.
-fn ipmitool(settings: &Settings, password: &str, suite: Suite, command: &[&str]) -> String {
+pub fn ipmitool(settings: &Settings, password: &str, suite: Suite, command: &[&str]) -> String {
     let (host, port) = settings.address.rsplit_once(':').unwrap();
     let out = Command::new("ipmitool")
         .args(["-I", "lanplus", "-H", host, "-p", port, "-U", &settings.user, "-P", password])
@@ -36,7 +36,7 @@ fn level(settings: &Settings) -> &'static str {
 }
 
 /// The number in the line that starts with `label`, behind its separator.
-fn number(text: &str, label: &str, separator: char, column: usize) -> Option<f64> {
+pub fn number(text: &str, label: &str, separator: char, column: usize) -> Option<f64> {
     let line = text.lines().find(|line| line.trim_start().starts_with(label))?;
     line.split(separator).nth(column)?.split_whitespace().next()?.parse().ok()
 }

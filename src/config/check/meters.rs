@@ -229,6 +229,7 @@ impl Check<'_> {
             cipher_suites,
             readings: raw.readings.get().copied().unwrap_or_default(),
             keep_session: raw.keep_session.get().copied().unwrap_or_default(),
+            quirks: raw.quirks.items().map(|(quirk, _)| *quirk).collect(),
             request_timeout,
             retries: raw.retries.get().copied().unwrap_or(DEFAULT_RETRIES),
         })

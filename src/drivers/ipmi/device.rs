@@ -1,38 +1,17 @@
-//! One BMC over time: where its total comes from, its sensors, who it is. Its session is looked after in `upkeep`.
+//! One BMC over time: its session, which `upkeep` looks after, and the polls that use it. What is read in it is in
+//! `reading`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::commands::{Code, No, app, dcmi, sensor};
 use super::crypto::Suite;
-use super::errors::{self, Trouble};
-use super::identity;
-use super::link::{Ask, Link};
-use super::points::{Point, points};
-use super::repository::Repository;
+use super::errors::Trouble;
+use super::link::Link;
+use super::reading::{Poll, Reader};
 use super::session::{Fault, Step};
 use super::upkeep::{self, Upkeep};
-use super::wire::message::{Reply, Request};
-use super::{KeepSession, Login, Readings, Settings, Shared};
+use super::{KeepSession, Login, Settings, Shared};
 use crate::drivers::Driver;
-use crate::model::{
-    Batch, BoxFuture, ChannelId, ErrorKind, Identity, Measure, Moment, PollError, Reading, Watts,
-};
-
-/// How long DCMI is believed not to work before it is tried again.
-const DCMI_REST: Duration = Duration::from_secs(300);
-/// How long sensors are believed to be the same ones, unless one of them vanishes.
-const SENSORS_HOLD: Duration = Duration::from_secs(3600);
-
-/// Where the total comes from.
-enum Dcmi {
-    /// Not asked yet.
-    Unknown,
-    /// It gave a reading: from now on it is the total.
-    Works,
-    /// It gave none, and is tried again at this moment.
-    Rests(No, Moment),
-}
+use crate::model::{Batch, BoxFuture, ErrorKind, PollError};
 
 /// The BMC.
 pub struct Device {
@@ -41,13 +20,7 @@ pub struct Device {
     upkeep: Upkeep,
     /// The session, as long as it is used.
     link: Option<Link>,
-    dcmi: Dcmi,
-    repository: Repository,
-    checked: Option<Moment>,
-    points: Vec<Point>,
-    asked_fru: bool,
-    maker: Option<Identity>,
-    told: Option<Identity>,
+    reader: Reader,
 }
 
 impl Device {
@@ -59,13 +32,7 @@ impl Device {
             settings,
             shared,
             link: None,
-            dcmi: Dcmi::Unknown,
-            repository: Repository::default(),
-            checked: None,
-            points: Vec::new(),
-            asked_fru: false,
-            maker: None,
-            told: None,
+            reader: Reader::default(),
         }
     }
 
@@ -78,8 +45,7 @@ impl Device {
         let (link, fresh) = self.upkeep.take().await?;
         self.link = Some(link);
         if fresh {
-            // The repository may have changed while nobody looked.
-            self.checked = None;
+            self.reader.reopened();
         }
         Ok(fresh)
     }
@@ -98,185 +64,21 @@ impl Device {
     }
 
     async fn read(&mut self) -> Result<Batch, Trouble> {
-        let begun = self.shared.clock.now();
-        let mut readings = Vec::new();
-        let mut no = None;
-        match self.settings.readings {
-            Readings::Auto | Readings::Dcmi => match self.total().await? {
-                Ok(power) => readings.extend(reading("input", Measure::Power(power))),
-                Err(why) => no = Some(why),
-            },
-            Readings::Sensors => {}
-        }
-        match self.settings.readings {
-            Readings::Auto | Readings::Sensors => match self.sensors(begun, &mut readings).await {
-                // A BMC that hangs on one sensor keeps what it said before.
-                Err(Trouble::Session(_)) if !readings.is_empty() => self.link = None,
-                other => other?,
-            },
-            Readings::Dcmi => {}
-        }
-        if readings.is_empty() {
-            return Err(Trouble::Other(self.nothing(no)));
-        }
-        let identity = match self.identify().await {
-            Ok(identity) => identity,
-            // Nobody's watts depend on a name.
-            Err(_) => {
-                self.link = None;
-                None
-            }
-        };
-        Ok(Batch { readings, identity, ..Batch::default() })
-    }
-
-    /// The total by DCMI, or why there is none.
-    async fn total(&mut self) -> Result<Result<Watts, No>, Trouble> {
-        let now = self.shared.clock.now();
-        match self.dcmi {
-            Dcmi::Rests(no, until) if now < until && self.settings.readings == Readings::Auto => {
-                return Ok(Err(no));
-            }
-            Dcmi::Unknown | Dcmi::Works | Dcmi::Rests(..) => {}
-        }
-        let reply = self.ask(dcmi::get_power_reading()).await?;
-        let value = match dcmi::PowerReading::parse(&reply) {
-            Ok(power) if !power.active => Err(No::NotMeasuring),
-            Ok(power) if power.current == 0 && !self.is_off().await? => Err(No::NotMeasuring),
-            Ok(power) => Watts::new(f64::from(power.current)).map_err(|_| No::Malformed),
-            Err(no) => Err(no),
-        };
-        self.dcmi = match (&value, &self.dcmi) {
-            (Ok(_), _) | (Err(_), Dcmi::Works) => Dcmi::Works,
-            (Err(No::Code(code)), Dcmi::Unknown | Dcmi::Rests(..)) if code.passes() => Dcmi::Unknown,
-            (Err(no), Dcmi::Unknown | Dcmi::Rests(..)) => Dcmi::Rests(*no, now + DCMI_REST),
-        };
-        Ok(value)
-    }
-
-    /// Whether the BMC says that the machine is off: only then are 0 W a reading.
-    async fn is_off(&mut self) -> Result<bool, Trouble> {
-        let reply = self.ask(app::get_chassis_status()).await?;
-        Ok(app::is_on(&reply) == Ok(false))
-    }
-
-    /// Learns what sensors there are, for a while, and reads those that are known.
-    async fn sensors(&mut self, begun: Moment, readings: &mut Vec<Reading>) -> Result<(), Trouble> {
-        let clock = Arc::clone(&self.shared.clock);
-        let Some(link) = &mut self.link else { return Ok(()) };
-        if self.checked.is_none_or(|checked| clock.now().since(checked) > SENSORS_HOLD) {
-            self.repository.check(link).await?;
-            self.checked = Some(clock.now());
-        }
-        if self.repository.is_learning() {
-            while self.repository.is_learning()
-                && (readings.is_empty() || clock.now().since(begun) < self.settings.learning)
-            {
-                self.repository.step(link).await?;
-            }
-            if !self.repository.is_learning() {
-                self.points = points(self.repository.sensors());
-            }
-        }
-        let mut total = None;
-        for point in &self.points {
-            let reply = link.ask(sensor::get_reading(point.sensor.number, point.sensor.lun)).await?;
-            match sensor::reading(&reply) {
-                Ok(raw) => {
-                    let value = raw.and_then(|raw| point.sensor.factors.value(raw));
-                    let Some(measure) = value.and_then(|value| point.sensor.unit.measure(value).ok()) else {
-                        continue;
-                    };
-                    if let (true, Measure::Power(power)) = (point.total, measure) {
-                        total = Some(power);
-                    }
-                    readings.push(Reading::measured(point.channel.clone(), measure));
-                }
-                // Its repository says otherwise than the BMC: it is asked again whether it has changed.
-                Err(No::Code(Code::NOT_PRESENT)) => self.checked = None,
-                Err(_) => {}
-            }
-        }
-        self.total_by_sensor(total, readings).await
-    }
-
-    /// The total by a sensor, where DCMI does not give one.
-    async fn total_by_sensor(
-        &mut self,
-        total: Option<Watts>,
-        readings: &mut Vec<Reading>,
-    ) -> Result<(), Trouble> {
-        let Some(power) = total else { return Ok(()) };
-        if matches!(self.dcmi, Dcmi::Works) || power == Watts::ZERO && !self.is_off().await? {
-            return Ok(());
-        }
-        readings.extend(reading("input", Measure::Power(power)));
-        Ok(())
-    }
-
-    fn nothing(&self, no: Option<No>) -> PollError {
-        match (no, self.settings.readings) {
-            (Some(no), Readings::Dcmi) => errors::nothing("DCMI Get Power Reading", no, &self.settings),
-            (Some(no), Readings::Auto | Readings::Sensors) => {
-                errors::nothing("no sensor has a reading, and DCMI Get Power Reading", no, &self.settings)
-            }
-            (None, _) => PollError::new(
-                ErrorKind::NoReading,
-                "none of the BMC's sensors has a reading in watts, volts, amperes or of the inlet's temperature",
-                "set `readings` to auto, or meter the host over Redfish or at the PDU",
-            ),
-        }
-    }
-
-    /// Who the BMC says it is, when that is new.
-    async fn identify(&mut self) -> Result<Option<Identity>, Trouble> {
-        let maker = match &self.maker {
-            Some(maker) => maker.clone(),
-            None => {
-                // A BMC that is slow or hangs over its FRU is not asked for it again.
-                let fru = !std::mem::replace(&mut self.asked_fru, true);
-                let patience = if fru { self.settings.learning } else { Duration::ZERO };
-                let Some(link) = &mut self.link else { return Ok(None) };
-                let maker = identity::ask(link, patience).await?;
-                self.maker.insert(maker).clone()
-            }
-        };
-        let identity = Identity { profile: self.profile(), ..maker };
-        if self.told.as_ref() == Some(&identity) {
-            return Ok(None);
-        }
-        self.told = Some(identity.clone());
-        Ok(Some(identity))
-    }
-
-    /// Where the total comes from and why, and how it is protected.
-    fn profile(&self) -> String {
-        let by_sensor = self
-            .points
-            .iter()
-            .find(|point| point.total)
-            .map_or_else(|| "no total".to_owned(), |point| format!("sensor {}", point.sensor.name));
-        let source = match &self.dcmi {
-            Dcmi::Works => "dcmi".to_owned(),
-            Dcmi::Unknown => by_sensor,
-            Dcmi::Rests(No::Malformed, _) => format!("{by_sensor} (dcmi: broken answer)"),
-            Dcmi::Rests(No::NotMeasuring, _) => format!("{by_sensor} (dcmi: not measuring)"),
-            Dcmi::Rests(No::Code(code), _) => format!("{by_sensor} (dcmi: {})", code.name()),
-        };
-        let suite = self.link.as_ref().and_then(Link::suite).map_or(0, Suite::id);
-        format!("{source}, cipher suite {suite}")
-    }
-
-    async fn ask(&mut self, request: Request) -> Result<Reply, Trouble> {
         let Some(link) = &mut self.link else {
             return Err(Trouble::Session(Fault::Silence(Step::Command)));
         };
-        Ok(link.ask(request).await?)
+        let protection = format!("cipher suite {}", link.suite().map_or(0, Suite::id));
+        let poll = Poll {
+            settings: &self.settings,
+            clock: self.shared.clock.as_ref(),
+            begun: self.shared.clock.now(),
+            protection: &protection,
+        };
+        let batch = self.reader.read(link, poll).await?;
+        // It may have been lost over what no watts depend on.
+        self.link.take_if(|link| link.is_lost());
+        Ok(batch)
     }
-}
-
-fn reading(channel: &str, measure: Measure) -> Option<Reading> {
-    Some(Reading::measured(ChannelId::new(channel).ok()?, measure))
 }
 
 impl Driver for Device {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::commands::app::{self, DeviceId};
 use super::commands::fru::{self, Header, Maker};
 use super::link::Ask;
+use super::quirks::Vendor;
 use super::session::Fault;
 use super::wire::message::Request;
 use crate::model::Identity;
@@ -14,20 +15,64 @@ const CHUNK: u8 = 16;
 /// Most bytes of one area of it.
 const MAX_AREA: u16 = 512;
 
-/// Asks, for the FRU no longer than `patience`: nobody's watts depend on it. The profile is left empty.
-///
-/// # Errors
-/// If the session fails. What the BMC does not tell is empty.
-pub async fn ask(bmc: &mut dyn Ask, patience: Duration) -> Result<Identity, Fault> {
-    let id = DeviceId::parse(&bmc.ask(app::get_device_id()).await?).ok();
-    let maker = if patience.is_zero() {
-        Maker::default()
-    } else {
-        tokio::time::timeout(patience, mainboard(bmc)).await.unwrap_or(Ok(Maker::default()))?
-    };
-    let (vendor, firmware) = id.map(|id| (id.vendor().to_owned(), id.firmware)).unwrap_or_default();
-    let vendor = if maker.vendor.is_empty() { vendor } else { maker.vendor };
-    Ok(Identity { vendor, model: maker.model, serial: maker.serial, firmware, profile: String::new() })
+/// How often a BMC that does not answer Get Device ID is asked for it.
+const TRIES: u8 = 3;
+
+/// What is known of who a BMC is.
+#[derive(Default)]
+pub struct Who {
+    id: Option<DeviceId>,
+    tries: u8,
+    asked_fru: bool,
+    identity: Option<Identity>,
+}
+
+impl Who {
+    /// Its maker, as far as known up to now.
+    pub fn known(&self) -> Vendor {
+        self.id.as_ref().map_or(Vendor::Other, |id| Vendor::of(id.manufacturer))
+    }
+
+    /// Its maker.
+    ///
+    /// # Errors
+    /// If the session fails.
+    pub async fn vendor(&mut self, bmc: &mut dyn Ask) -> Result<Vendor, Fault> {
+        if self.id.is_none() && self.tries < TRIES {
+            self.tries += 1;
+            self.id = DeviceId::parse(&bmc.ask(app::get_device_id()).await?).ok();
+        }
+        Ok(self.known())
+    }
+
+    /// Everything, asked for once; for the FRU no longer than `patience`: nobody's watts depend on it. The profile is
+    /// left empty.
+    ///
+    /// # Errors
+    /// If the session fails. What the BMC does not tell is empty.
+    pub async fn identity(&mut self, bmc: &mut dyn Ask, patience: Duration) -> Result<Identity, Fault> {
+        if let Some(identity) = &self.identity {
+            return Ok(identity.clone());
+        }
+        self.vendor(bmc).await?;
+        // A BMC that is slow or hangs over its FRU is not asked for it again.
+        let maker = if std::mem::replace(&mut self.asked_fru, true) {
+            Maker::default()
+        } else {
+            tokio::time::timeout(patience, mainboard(bmc)).await.unwrap_or(Ok(Maker::default()))?
+        };
+        let id = self.id.as_ref();
+        let vendor = if maker.vendor.is_empty() { id.map_or("", DeviceId::vendor) } else { &maker.vendor };
+        let firmware = id.map(|id| id.firmware.clone()).unwrap_or_default();
+        let identity = Identity {
+            vendor: vendor.to_owned(),
+            model: maker.model,
+            serial: maker.serial,
+            firmware,
+            profile: String::new(),
+        };
+        Ok(self.identity.insert(identity).clone())
+    }
 }
 
 /// The product's names, and the board's where it has none.

@@ -4,8 +4,9 @@
 //! - `network`: what carries datagrams; `transport`: the few sockets that all BMCs share; `link`: a session driven over
 //!   them; `farewell`: how it is given back; `budget`: how many there may be; `upkeep`: one BMC's session over time;
 //! - `commands/`: what is asked and what the replies mean, pure; `repository`: the sensors a BMC has, learned step by
-//!   step; `points`: which of them are read; `identity`: who made it; `device`: one BMC over time; `errors`: what went
-//!   wrong, in the device's terms.
+//!   step; `points`: which of them are read; `reading`: one poll's readings, with `total` (the
+//!   machine's power), `sensors`, and `extras` (what is asked rarely); `identity`: who made it, `quirks`: what its maker does differently; `device`: one BMC
+//!   over time; `errors`: what went wrong, in the device's terms.
 //!
 //! IPMI v1.5 sessions, suites without authentication or encryption, and access from the host itself are not here.
 
@@ -27,19 +28,25 @@ pub mod commands;
 pub mod crypto;
 mod device;
 mod errors;
+mod extras;
 mod farewell;
 mod identity;
 mod inband;
 mod link;
 pub mod network;
 mod points;
+mod quirks;
+mod reading;
 mod repository;
+mod sensors;
 pub mod session;
+mod total;
 mod transport;
 mod upkeep;
 pub mod wire;
 
 pub use crypto::Suite;
+pub use quirks::Quirk;
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "ipmi", about: "BMCs over IPMI 2.0 (RMCP+): DCMI power and sensors" };
@@ -85,10 +92,12 @@ impl Privilege {
 /// Where readings come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readings {
-    /// The total by DCMI where it works, else from a sensor; and every electrical sensor.
+    /// The total by DCMI where it works, else by the maker's own command, else from a sensor; and every electrical sensor.
     Auto,
     /// The total by DCMI only: one request a poll.
     Dcmi,
+    /// Power and energy by the maker's own commands only.
+    Oem,
     /// Sensors only.
     Sensors,
 }
@@ -110,6 +119,8 @@ pub struct Settings {
     pub suites: Vec<Suite>,
     /// Where readings come from.
     pub readings: Readings,
+    /// What this BMC does against the specification.
+    pub quirks: Vec<Quirk>,
     /// The longest one try of a request may wait for its reply.
     pub request_timeout: Duration,
     /// How often a request is sent again.

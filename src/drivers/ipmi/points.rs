@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::commands::record::Sensor;
 use super::commands::sensor::Unit;
+use super::wire::bridge::Via;
 use crate::model::ChannelId;
 
 /// Most sensors read in one poll.
@@ -38,20 +39,32 @@ pub struct Point {
     pub total: bool,
 }
 
+/// Whether sensors marked as discrete are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discrete {
+    /// They are, if they have a unit and a number.
+    Read,
+    /// They are not: what they answer are states.
+    Skipped,
+}
+
 /// The sensors worth reading, power first.
-pub fn points(sensors: &[Sensor]) -> Vec<Point> {
-    let mut wanted: Vec<&Sensor> =
-        sensors.iter().filter(|s| !s.unit.is_temperature() || is_inlet(s)).collect();
+pub fn points(sensors: &[Sensor], discrete: Discrete) -> Vec<Point> {
+    let mut wanted: Vec<&Sensor> = sensors
+        .iter()
+        .filter(|s| !s.discrete || discrete == Discrete::Read)
+        .filter(|s| !s.unit.is_temperature() || is_inlet(s))
+        .collect();
     wanted.sort_by_key(|sensor| rank(sensor.unit));
     wanted.truncate(MAX_POINTS);
-    let best =
-        wanted.iter().filter_map(|sensor| Some((total_rank(sensor)?, sensor.number, sensor.lun))).min();
+    let best = wanted.iter().filter_map(|sensor| Some((total_rank(sensor)?, place(sensor)))).min();
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();
     wanted.iter().for_each(|sensor| *taken.entry(slug(&sensor.name)).or_default() += 1);
     let point = |sensor: &&Sensor| {
         let name = slug(&sensor.name);
         let unique = !name.is_empty() && taken.get(&name) == Some(&1);
-        let number = format!("{}.{}", sensor.lun, sensor.number);
+        let owner = sensor.via.map_or_else(String::new, |via| format!("{:02x}.", via.address));
+        let number = format!("{owner}{}.{}", sensor.lun, sensor.number);
         let channel = match (unique, name.is_empty()) {
             (true, _) => format!("sensor/{name}"),
             (false, false) => format!("sensor/{name}/{number}"),
@@ -59,7 +72,7 @@ pub fn points(sensors: &[Sensor]) -> Vec<Point> {
         };
         Some(Point {
             channel: ChannelId::new(&channel).ok()?,
-            total: best.is_some_and(|(_, number, lun)| (number, lun) == (sensor.number, sensor.lun)),
+            total: best.is_some_and(|(_, best)| best == place(sensor)),
             sensor: (*sensor).clone(),
         })
     };
@@ -76,7 +89,13 @@ const fn rank(unit: Unit) -> u8 {
     }
 }
 
-fn is_inlet(sensor: &Sensor) -> bool {
+/// What tells a sensor from all others of its BMC.
+const fn place(sensor: &Sensor) -> (u8, u8, Option<Via>) {
+    (sensor.number, sensor.lun, sensor.via)
+}
+
+/// Whether it stands in the air inlet.
+pub fn is_inlet(sensor: &Sensor) -> bool {
     let name = words(&sensor.name);
     INLET.contains(&sensor.entity) || ["inlet", "intake", "ambient"].iter().any(|word| name.contains(word))
 }
@@ -114,12 +133,23 @@ mod tests {
             b_exponent: 0,
             exponent: 0,
         };
-        Sensor { number, lun: 0, entity, unit, factors, name: name.to_owned() }
+        let name = name.to_owned();
+        Sensor {
+            number,
+            lun: 0,
+            entity,
+            unit,
+            factors,
+            each_reading: false,
+            discrete: false,
+            via: None,
+            name,
+        }
     }
 
     fn names(sensors: &[Sensor]) -> Vec<String> {
         let mark = |p: &Point| format!("{}{}", p.channel, if p.total { " total" } else { "" });
-        points(sensors).iter().map(mark).collect()
+        points(sensors, Discrete::Skipped).iter().map(mark).collect()
     }
 
     #[test]
@@ -165,5 +195,20 @@ mod tests {
             sensor(4, 7, Unit::Volts, "\u{e9}"),
         ];
         assert_eq!(names(&sensors), ["sensor/vdd/0.8", "sensor/vdd/0.9", "sensor/0.4"]);
+    }
+
+    #[test]
+    fn a_sensor_of_another_controller_is_told_apart_by_its_address() {
+        let own = sensor(8, 7, Unit::Watts, "Power");
+        let via = Some(Via { channel: 0, address: 0x2c });
+        let others = Sensor { via, ..own.clone() };
+        assert_eq!(names(&[own, others]), ["sensor/power/0.8", "sensor/power/2c.0.8"]);
+    }
+
+    #[test]
+    fn sensors_with_states_are_read_only_where_that_is_known_to_be_a_mistake() {
+        let sensors = [Sensor { discrete: true, ..sensor(8, 7, Unit::Watts, "Power Meter") }];
+        assert!(names(&sensors).is_empty());
+        assert!(points(&sensors, Discrete::Read).iter().all(|point| point.total));
     }
 }

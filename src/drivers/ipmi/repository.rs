@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::commands::record::{FULL, Sensor};
+use super::commands::node_manager;
+use super::commands::record::{FULL, OEM, Sensor, UNIT_AT};
 use super::commands::repository::{self as sdr, Head, Info};
 use super::commands::sensor::Unit;
 use super::commands::{Code, No};
 use super::errors::Trouble;
 use super::link::Ask;
+use super::wire::bridge::Via;
 
 /// Most records of a repository; some BMCs never end the list.
 const MAX_RECORDS: usize = 2_000;
@@ -18,8 +20,6 @@ const MAX_SENSORS: usize = 256;
 const CHUNKS: [u8; 3] = [22, 16, 8];
 /// How often a walk may lose its reservation or be told to wait.
 const MAX_SETBACKS: u32 = 20;
-/// Where a record's base unit stands in its body.
-const UNIT_AT: usize = 16;
 
 /// What is known of one BMC's sensors.
 #[derive(Debug, Default)]
@@ -34,6 +34,7 @@ struct Known {
     /// None where the BMC does not say.
     info: Option<Info>,
     sensors: Vec<Sensor>,
+    node_manager: Option<Via>,
 }
 
 #[derive(Debug)]
@@ -44,6 +45,7 @@ struct Walk {
     next: u16,
     seen: BTreeSet<u16>,
     found: Vec<Sensor>,
+    node_manager: Option<Via>,
     /// Place in [`CHUNKS`].
     chunk: usize,
     setbacks: u32,
@@ -64,6 +66,18 @@ impl Repository {
     #[must_use]
     pub fn sensors(&self) -> &[Sensor] {
         self.known.as_ref().map_or(&[], |known| &known.sensors)
+    }
+
+    /// Where Intel Node Manager is, if a record says so.
+    #[must_use]
+    pub fn node_manager(&self) -> Option<Via> {
+        self.known.as_ref().and_then(|known| known.node_manager)
+    }
+
+    /// Whether it was learned to its end, at least once.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.known.is_some()
     }
 
     /// Whether there is still something to learn.
@@ -88,6 +102,7 @@ impl Repository {
                 next: 0,
                 seen: BTreeSet::new(),
                 found: Vec::new(),
+                node_manager: None,
                 chunk: 0,
                 setbacks: 0,
             });
@@ -109,7 +124,8 @@ impl Repository {
             }
             Outcome::Next(_) | Outcome::Again | Outcome::End => {
                 if let Some(walk) = self.walk.take() {
-                    self.known = Some(Known { info: walk.info, sensors: walk.found });
+                    let Walk { info, found: sensors, node_manager, .. } = walk;
+                    self.known = Some(Known { info, sensors, node_manager });
                 }
             }
         }
@@ -141,21 +157,25 @@ impl Walk {
             // Without this record nobody knows the next.
             Err(_) => return Ok(Outcome::End),
         };
-        let Some(head) = head.filter(|head| head.kind == FULL) else { return Ok(Outcome::Next(next)) };
-        let Some(body) = self.body(bmc, reservation, head.len).await? else { return Ok(Outcome::Again) };
-        if let Some(sensor) = Sensor::parse(&body).filter(|_| self.found.len() < MAX_SENSORS) {
+        let wanted = head.filter(|head| head.kind == FULL || head.kind == OEM);
+        let Some(head) = wanted else { return Ok(Outcome::Next(next)) };
+        let Some(body) = self.body(bmc, reservation, head).await? else { return Ok(Outcome::Again) };
+        if head.kind == OEM {
+            self.node_manager = self.node_manager.or(node_manager::location(&body));
+        } else if let Some(sensor) = Sensor::parse(&body).filter(|_| self.found.len() < MAX_SENSORS) {
             self.found.push(sensor);
         }
         Ok(Outcome::Next(next))
     }
 
-    /// What follows the head: as much of `len` bytes as the BMC really has. `None` if the reservation is gone.
+    /// What follows the head: as much as the BMC really has. `None` if the reservation is gone.
     async fn body(
         &mut self,
         bmc: &mut dyn Ask,
         reservation: u16,
-        len: u8,
+        Head { kind, len }: Head,
     ) -> Result<Option<Vec<u8>>, Trouble> {
+        let len = if kind == OEM { len.min(node_manager::LOCATION_LEN) } else { len };
         let mut body: Vec<u8> = Vec::new();
         while body.len() < usize::from(len) {
             let left = usize::from(len) - body.len();
@@ -175,7 +195,8 @@ impl Walk {
                 // The record is shorter than it says.
                 Err(_) => break,
             }
-            if body.get(UNIT_AT).is_some_and(|unit| Unit::from_code(*unit).is_none()) {
+            let unwanted = |unit: &u8| Unit::from_code(*unit).is_none();
+            if kind == FULL && body.get(UNIT_AT).is_some_and(unwanted) {
                 break;
             }
         }

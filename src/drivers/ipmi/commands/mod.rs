@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod dcmi;
+pub mod dell;
 pub mod fru;
+pub mod node_manager;
 pub mod record;
 pub mod repository;
 pub mod sensor;
@@ -24,6 +26,8 @@ impl Code {
     pub const NOT_PRESENT: Self = Self(0xcb);
     /// The user may not.
     pub const PRIVILEGE: Self = Self(0xd4);
+    /// What Dell answers without the licence for a command: ipmitool, `ipmi_delloem.c`.
+    pub const NO_LICENCE: Self = Self(0x6f);
     /// Not in the machine's present state: it is off.
     pub const NOT_NOW: Self = Self(0xd5);
 
@@ -32,6 +36,7 @@ impl Code {
     pub const fn name(self) -> &'static str {
         match self.0 {
             0x00 => "completed",
+            0x6f => "no licence for it",
             0xc0 => "node busy",
             0xc1 => "invalid command",
             0xc2 => "command invalid for this LUN",

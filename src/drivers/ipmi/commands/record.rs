@@ -1,13 +1,19 @@
 //! A full sensor record: what a sensor is called, what it measures, and how its raw byte becomes a number.
-//! IPMI v2.0 section 43.1. Compact records (43.2) hold no factors, so that no number can come of their sensors.
+//! IPMI v2.0 section 43.1. Compact records (43.2) and event-only ones (43.3) hold no factors, so that no number can come of
+//! their sensors, however many share one record: they are walked past.
 
-use super::sensor::{Factors, Format, Linear, Unit};
+use super::sensor::{EACH_READING, Factors, Format, Linear, Unit};
+use crate::drivers::ipmi::wire::bridge::Via;
 use crate::drivers::ipmi::wire::bytes::Bytes;
 
 /// Type of a full sensor record.
 pub const FULL: u8 = 0x01;
-/// The BMC itself as the owner of a sensor.
-const BMC: u8 = 0x20;
+/// Type of a maker's own record.
+pub const OEM: u8 = 0xc0;
+/// Where a record's base unit stands in its body.
+pub const UNIT_AT: usize = 16;
+/// Event type of sensors with thresholds: those that measure.
+const THRESHOLD: u8 = 0x01;
 /// Longest name of a sensor, bytes.
 const MAX_NAME: usize = 16;
 
@@ -24,45 +30,46 @@ pub struct Sensor {
     pub unit: Unit,
     /// From raw to number.
     pub factors: Factors,
+    /// Whether `factors` hold at no reading, and others must be asked for at each.
+    pub each_reading: bool,
+    /// Whether it is marked as one that has states, not numbers.
+    pub discrete: bool,
+    /// The controller that owns it, where that is not the BMC.
+    pub via: Option<Via>,
     /// Its name as the BMC has it.
     pub name: String,
 }
 
 impl Sensor {
     /// Reads the body of a full record, that is, what follows its head. A body cut short within the name gives a shorter name;
-    /// `None` is what has no numbers, in a unit that nobody asks for, or belongs to another controller.
+    /// `None` is what has no numbers, is in a unit that nobody asks for, or belongs to software or to a controller on
+    /// another bus than the machine's own.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(body);
-        let [owner, owner_lun, number, entity, _instance, _init, _capabilities, _type, _event] =
+        let [owner, owner_lun, number, entity, _instance, _init, _capabilities, _type, event] =
             bytes.array()?;
         // Three masks of events and thresholds.
         bytes.take(6)?;
-        let [units, base, _modifier, linear, m, m_tolerance, b, b_accuracy, _accuracy, exponents] =
-            bytes.array()?;
+        let [units, base, _modifier, linear] = bytes.array()?;
         // Percent, a rate (per second ...), or a compound of two units.
-        if owner != BMC || units & 0b0011_1111 != 0 {
+        if units & 0b0011_1111 != 0 {
             return None;
         }
-        let factors = Factors {
-            format: Format::from_bits(units >> 6)?,
-            linear: Linear::from_bits(linear & 0x7f)?,
-            m: signed(u16::from(m) | u16::from(m_tolerance >> 6) << 8, 10),
-            b: signed(u16::from(b) | u16::from(b_accuracy >> 6) << 8, 10),
-            b_exponent: signed(u16::from(exponents & 0x0f), 4),
-            exponent: signed(u16::from(exponents >> 4), 4),
-        };
+        let owner = Via { channel: owner_lun >> 4, address: owner };
+        if !owner.is_bmc() && (owner.address & 1 == 1 || owner.channel != 0) {
+            return None;
+        }
+        let each_reading = linear & 0x7f == EACH_READING;
+        let linear = if each_reading { Linear::Linear } else { Linear::from_bits(linear & 0x7f)? };
+        let factors = Factors::from_bytes(Format::from_bits(units >> 6)?, linear, bytes.array()?);
         let unit = Unit::from_code(base)?;
         // Flags, nominal values, thresholds, reserved, OEM: 17 bytes up to the name.
         let name = bytes.take(17).and_then(|_| name(bytes)).unwrap_or_default();
-        Some(Self { number, lun: owner_lun & 3, entity, unit, factors, name })
+        let via = (!owner.is_bmc()).then_some(owner);
+        let discrete = event != THRESHOLD;
+        Some(Self { number, lun: owner_lun & 3, entity, unit, factors, each_reading, discrete, via, name })
     }
-}
-
-/// A two's complement number of `bits` bits.
-fn signed(raw: u16, bits: u32) -> i16 {
-    let unused = 16 - bits;
-    (raw << unused).cast_signed() >> unused
 }
 
 /// A type and length byte, and the text behind it, as far as it is there.
@@ -127,12 +134,31 @@ mod tests {
         ] {
             assert_eq!(Sensor::parse(&body(units, base, [1, 0], 0, "x")), None, "{why}");
         }
-        let mut satellite = body(0, 6, [1, 0], 0, "x");
-        satellite[0] = 0x2c;
-        assert_eq!(Sensor::parse(&satellite), None, "another controller's");
+        let mut software = body(0, 6, [1, 0], 0, "x");
+        software[0] = 0x41;
+        assert_eq!(Sensor::parse(&software), None, "system software's");
+        let mut elsewhere = body(0, 6, [1, 0], 0, "x");
+        (elsewhere[0], elsewhere[1]) = (0x2c, 0x60);
+        assert_eq!(Sensor::parse(&elsewhere), None, "of a controller on another bus");
         let mut oem = body(0, 6, [1, 0], 0, "x");
         oem[18] = 0x71;
         assert_eq!(Sensor::parse(&oem), None, "OEM linearisation");
+    }
+
+    #[test]
+    fn who_owns_it_and_how_it_measures_is_told() {
+        let plain = Sensor::parse(&body(0, 6, [1, 0], 0, "x")).unwrap();
+        assert_eq!((plain.via, plain.each_reading, plain.discrete), (None, false, false));
+        let mut satellite = body(0, 6, [1, 0], 0, "x");
+        (satellite[0], satellite[1]) = (0x2c, 0x01);
+        let satellite = Sensor::parse(&satellite).unwrap();
+        assert_eq!((satellite.via, satellite.lun), (Some(Via { channel: 0, address: 0x2c }), 1));
+        let mut other = body(0, 6, [1, 0], 0, "x");
+        other[18] = 0x70;
+        assert!(Sensor::parse(&other).unwrap().each_reading);
+        other = body(0, 6, [1, 0], 0, "x");
+        other[8] = 0x6f;
+        assert!(Sensor::parse(&other).unwrap().discrete);
     }
 
     proptest::proptest! {

@@ -1,6 +1,7 @@
 //! A sensor's reading: from the raw byte to a number in a unit. IPMI v2.0 sections 35.14 and 36.3.
 
 use super::{No, data};
+use crate::drivers::ipmi::wire::bytes::Bytes;
 use crate::drivers::ipmi::wire::message::{Reply, Request};
 use crate::model::{Amperes, Celsius, Measure, UnitError, VoltAmperes, Volts, Watts};
 
@@ -15,15 +16,34 @@ pub fn get_reading(number: u8, lun: u8) -> Request {
     Request { lun, ..Request::new(SENSOR, 0x2d, [number]) }
 }
 
+/// Whether a BMC is believed when it says that it does not scan a sensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scanning {
+    /// It is: there is no reading then.
+    Believed,
+    /// It is not: there is one all the same.
+    Ignored,
+}
+
 /// The raw reading; `None` where the sensor is not scanned or has no reading now.
 ///
 /// # Errors
 /// As [`data`]; `Malformed` if it is too short.
-pub fn reading(reply: &Reply) -> Result<Option<u8>, No> {
+pub fn reading(reply: &Reply, scanning: Scanning) -> Result<Option<u8>, No> {
+    let assumed = match scanning {
+        Scanning::Believed => 0,
+        Scanning::Ignored => SCANNED,
+    };
     match data(reply)? {
-        [raw, state, ..] => Ok((state & (UNAVAILABLE | SCANNED) == SCANNED).then_some(*raw)),
+        [raw, state, ..] => Ok(((state | assumed) & (UNAVAILABLE | SCANNED) == SCANNED).then_some(*raw)),
         [] | [_] => Err(No::Malformed),
     }
+}
+
+/// Get Sensor Reading Factors: those that hold at `raw`.
+#[must_use]
+pub fn get_factors(number: u8, lun: u8, raw: u8) -> Request {
+    Request { lun, ..Request::new(SENSOR, 0x23, [number, raw]) }
 }
 
 /// How the raw byte is to be understood.
@@ -59,6 +79,9 @@ impl Format {
     }
 }
 
+/// Linearisation of sensors that have other factors at each reading.
+pub const EACH_READING: u8 = 0x70;
+
 /// The function after the linear part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linear {
@@ -89,7 +112,7 @@ pub enum Linear {
 }
 
 impl Linear {
-    /// From the seven bits of a record. `None` is non-linear (70h: other factors for each reading) and OEM.
+    /// From the seven bits of a record. `None` is non-linear ([`EACH_READING`]) and OEM.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
@@ -145,6 +168,34 @@ pub struct Factors {
 }
 
 impl Factors {
+    /// From the six bytes that a record and Get Sensor Reading Factors have in common: M, M and tolerance, B, B and
+    /// accuracy, accuracy, exponents.
+    #[must_use]
+    pub fn from_bytes(format: Format, linear: Linear, bytes: [u8; 6]) -> Self {
+        let [m, m_tolerance, b, b_accuracy, _accuracy, exponents] = bytes;
+        Self {
+            format,
+            linear,
+            m: signed(u16::from(m) | u16::from(m_tolerance >> 6) << 8, 10),
+            b: signed(u16::from(b) | u16::from(b_accuracy >> 6) << 8, 10),
+            b_exponent: signed(u16::from(exponents & 0x0f), 4),
+            exponent: signed(u16::from(exponents >> 4), 4),
+        }
+    }
+
+    /// Reads the reply to Get Sensor Reading Factors, for a raw byte of this format. IPMI v2.0 section 35.5.
+    ///
+    /// # Errors
+    /// As [`data`]; `Malformed` if it is too short.
+    pub fn parse(reply: &Reply, format: Format) -> Result<Self, No> {
+        let mut bytes = Bytes(data(reply)?);
+        let mut read = || {
+            let _next_reading = bytes.u8()?;
+            Some(Self::from_bytes(format, Linear::Linear, bytes.array()?))
+        };
+        read().ok_or(No::Malformed)
+    }
+
     /// The number that `raw` stands for; `None` if it is none (a logarithm of 0, say).
     #[must_use]
     pub fn value(&self, raw: u8) -> Option<f64> {
@@ -153,6 +204,12 @@ impl Factors {
         let y = self.linear.of(scaled(f64::from(self.m).mul_add(x, b), self.exponent));
         y.is_finite().then_some(y)
     }
+}
+
+/// A two's complement number of `bits` bits.
+fn signed(raw: u16, bits: u32) -> i16 {
+    let unused = 16 - bits;
+    (raw << unused).cast_signed() >> unused
 }
 
 /// `x 10^exponent`, dividing by whole powers so that 115 by 10 is 11.5 and not its neighbour.
@@ -256,14 +313,63 @@ mod tests {
     }
 
     #[test]
+    fn every_linearisation_is_its_function() {
+        // x = 100 by M = 4, B = 25, both exponents -2: (400 + 25 / 100) / 100 = 4.0025; each function of that.
+        let y: f64 = 4.0025;
+        let functions = [
+            y,
+            y.ln(),
+            y.log10(),
+            y.log2(),
+            y.exp(),
+            10f64.powf(y),
+            2f64.powf(y),
+            1.0 / y,
+            y * y,
+            y * y * y,
+            y.sqrt(),
+            y.cbrt(),
+        ];
+        for (bits, wanted) in (0..).zip(functions) {
+            let linear = Linear::from_bits(bits).unwrap();
+            // 0x19 is 25; exponent nibbles 0xE are -2.
+            let factors = Factors::from_bytes(Format::Unsigned, linear, [4, 0, 0x19, 0, 0, 0xee]);
+            let value = factors.value(100).unwrap();
+            assert!((value / wanted - 1.0).abs() < 1e-12, "{linear:?}: {value} is not {wanted}");
+        }
+        assert!((12..=255).all(|bits| Linear::from_bits(bits).is_none()), "70h and OEM are no function");
+    }
+
+    #[test]
+    fn factors_of_one_reading_are_read() {
+        let reply = |data: &str| Reply {
+            net_fn: 5,
+            seq: 1,
+            command: 0x23,
+            code: 0,
+            data: hex::decode(data).unwrap(),
+        };
+        // Next reading 65h; M = 0x3fe (-2), B = 0x201 (-511), K2 = -1, K1 = 2.
+        let factors = Factors::parse(&reply("65fec0018000f2"), Format::Unsigned).unwrap();
+        assert_eq!((factors.m, factors.b, factors.b_exponent, factors.exponent), (-2, -511, 2, -1));
+        // (-2 x 100 - 511 x 100) / 10.
+        assert_eq!(factors.value(100), Some(-5130.0));
+        assert_eq!(Factors::parse(&reply("65fec0018000"), Format::Unsigned), Err(No::Malformed));
+    }
+
+    #[test]
     fn a_sensor_that_is_not_scanned_or_unavailable_has_no_reading() {
         let reply = |code, data: &[u8]| Reply { net_fn: 5, seq: 1, command: 0x2d, code, data: data.to_vec() };
-        assert_eq!(reading(&reply(0, &[61, 0xc0, 0xc0])), Ok(Some(61)));
-        assert_eq!(reading(&reply(0, &[61, 0x40])), Ok(Some(61)));
-        assert_eq!(reading(&reply(0, &[61, 0xe0])), Ok(None), "unavailable");
-        assert_eq!(reading(&reply(0, &[61, 0x80])), Ok(None), "not scanned");
-        assert_eq!(reading(&reply(0, &[61])), Err(No::Malformed));
-        assert_eq!(reading(&reply(0xcb, &[])), Err(No::Code(super::super::Code::NOT_PRESENT)));
+        let believed = |code, data: &[u8]| reading(&reply(code, data), Scanning::Believed);
+        assert_eq!(believed(0, &[61, 0xc0, 0xc0]), Ok(Some(61)));
+        assert_eq!(believed(0, &[61, 0x40]), Ok(Some(61)));
+        assert_eq!(believed(0, &[61, 0xe0]), Ok(None), "unavailable");
+        assert_eq!(believed(0, &[61, 0x80]), Ok(None), "not scanned");
+        assert_eq!(believed(0, &[61]), Err(No::Malformed));
+        assert_eq!(believed(0xcb, &[]), Err(No::Code(super::super::Code::NOT_PRESENT)));
+        // Where its word on scanning is not taken, unavailable is still unavailable.
+        assert_eq!(reading(&reply(0, &[61, 0x80]), Scanning::Ignored), Ok(Some(61)));
+        assert_eq!(reading(&reply(0, &[61, 0xa0]), Scanning::Ignored), Ok(None));
     }
 
     #[test]
@@ -271,5 +377,14 @@ mod tests {
         assert_eq!(Unit::Fahrenheit.measure(212.0).unwrap().value(), 100.0);
         assert_eq!(Unit::Kelvin.measure(273.15).unwrap().value(), 0.0);
         assert!(Unit::Watts.measure(-1.0).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_number_is_finite_or_none(bytes: [u8; 6], raw: u8, bits in 0u8..12, format in 0u8..3) {
+            let (format, linear) = (Format::from_bits(format).unwrap(), Linear::from_bits(bits).unwrap());
+            let value = Factors::from_bytes(format, linear, bytes).value(raw);
+            proptest::prop_assert!(value.is_none_or(f64::is_finite));
+        }
     }
 }

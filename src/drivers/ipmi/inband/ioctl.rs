@@ -1,7 +1,10 @@
 //! The kernel's IPMI device: a message goes in with a number of ours, its reply comes out with the same number. Linux,
 //! `include/uapi/linux/ipmi.h`. The only unsafe code there is: three structures that hold pointers.
 
-#![expect(unsafe_code, reason = "the kernel takes and gives messages through pointers, and the runtime a descriptor")]
+#![expect(
+    unsafe_code,
+    reason = "the kernel takes and gives messages through pointers, and the runtime a descriptor"
+)]
 
 use std::ffi::{c_int, c_long, c_short, c_uchar, c_uint, c_ushort};
 use std::os::fd::{AsFd, OwnedFd};

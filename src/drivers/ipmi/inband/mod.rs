@@ -51,7 +51,11 @@ impl InBand {
         let device = rustix::fs::open(path, flags, Mode::empty()).map_err(cannot)?;
         let device = ioctl::register(device).map_err(|e| {
             let cause = format!("{} cannot be waited for: {e}", path.display());
-            PollError::new(ErrorKind::Unreachable, cause, "give the path of the kernel's IPMI device, /dev/ipmi0")
+            PollError::new(
+                ErrorKind::Unreachable,
+                cause,
+                "give the path of the kernel's IPMI device, /dev/ipmi0",
+            )
         })?;
         Ok(Self { device, patience, number: 0 })
     }

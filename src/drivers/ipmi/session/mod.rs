@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::crypto::{Exchange, Keys, Suite};
-use super::wire::message::{Integrity, Reply, Request};
+use super::wire::message::{Reply, Request};
 use super::wire::packet::{self, Datagram, Sealed};
 use super::wire::setup::Status;
 use super::{Login, Random};
@@ -268,16 +268,16 @@ impl Session {
         if !live.window.accept(sealed.sequence) {
             return Event::Ignored;
         }
-        let Some(reply) = Reply::decode(&message, Integrity::Sealed) else { return Event::Ignored };
-        match pending {
-            Some(asked)
-                if asked.request.is_answered_by(&reply, asked.seq)
-                    && Window::newer(sealed.sequence, asked.after) =>
-            {
+        let answer = pending
+            .as_ref()
+            .filter(|asked| Window::newer(sealed.sequence, asked.after))
+            .and_then(|asked| asked.request.answer(&message, asked.seq));
+        match answer {
+            Some(reply) => {
                 *pending = None;
                 Event::Reply(reply)
             }
-            Some(_) | None => Event::Ignored,
+            None => Event::Ignored,
         }
     }
 }

@@ -33,6 +33,7 @@ fn login() -> Arc<Login> {
         privilege: Privilege::User,
         suites: vec![Suite::Sha256, Suite::Sha1],
         readings: Readings::Auto,
+        quirks: Vec::new(),
         request_timeout: std::time::Duration::from_secs(1),
         retries: 2,
         learning: std::time::Duration::ZERO,

@@ -1,11 +1,12 @@
 //! The IPMI message: a command to the BMC and its reply, in the form of IPMB that LAN uses. IPMI v1.5 section 12.4.
 
+use super::bridge::Via;
 use super::bytes::Bytes;
 
 /// Address of the BMC.
-const BMC: u8 = 0x20;
+pub(super) const BMC: u8 = 0x20;
 /// Our address: remote console software.
-const CONSOLE: u8 = 0x81;
+pub(super) const CONSOLE: u8 = 0x81;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +19,23 @@ pub struct Request {
     pub command: u8,
     /// What follows.
     pub data: Vec<u8>,
+    /// The controller that it is for, where that is not the BMC.
+    pub via: Option<Via>,
 }
 
 impl Request {
-    /// To logical unit 0.
+    /// To logical unit 0 of the BMC.
     #[must_use]
     pub fn new(net_fn: u8, command: u8, data: impl Into<Vec<u8>>) -> Self {
-        Self { net_fn, lun: 0, command, data: data.into() }
+        Self { net_fn, lun: 0, command, data: data.into(), via: None }
     }
 
     /// As bytes, with the sequence number `seq` (6 bits).
     #[must_use]
     pub fn encode(&self, seq: u8) -> Vec<u8> {
+        if let Some(via) = self.via {
+            return via.wrap(self, seq).encode(seq);
+        }
         let mut out = vec![BMC, self.net_fn << 2 | self.lun & 3];
         out.push(checksum(&out));
         let mut body = vec![CONSOLE, seq << 2, self.command];
@@ -37,6 +43,15 @@ impl Request {
         body.push(checksum(&body));
         out.append(&mut body);
         out
+    }
+
+    /// The reply to this, sent with sequence number `seq`, if a session's `message` is that.
+    #[must_use]
+    pub fn answer(&self, message: &[u8], seq: u8) -> Option<Reply> {
+        match self.via {
+            Some(via) => via.answer(self, message, seq),
+            None => Reply::decode(message, Integrity::Sealed).filter(|reply| self.is_answered_by(reply, seq)),
+        }
     }
 
     /// Whether `reply`, bearing sequence number `seq`, answers this.
@@ -71,9 +86,14 @@ pub enum Integrity {
 }
 
 impl Reply {
-    /// Reads a reply addressed to us.
+    /// Reads the BMC's reply to us.
     #[must_use]
     pub fn decode(message: &[u8], integrity: Integrity) -> Option<Self> {
+        Self::decode_from(message, integrity, (BMC, CONSOLE))
+    }
+
+    /// Reads a reply of the first of two addresses to the second.
+    pub(super) fn decode_from(message: &[u8], integrity: Integrity, way: (u8, u8)) -> Option<Self> {
         let (head, body) = message.split_at_checked(3)?;
         if integrity == Integrity::Checksums && (sum(head) != 0 || sum(body) != 0) {
             return None;
@@ -83,18 +103,18 @@ impl Reply {
         let (_checksum, body) = body.split_last()?;
         let mut body = Bytes(body);
         let (from, seq, command, code) = (body.u8()?, body.u8()? >> 2, body.u8()?, body.u8()?);
-        if to != CONSOLE || from != BMC || net_fn & 1 == 0 {
+        if (from, to) != way || net_fn & 1 == 0 {
             return None;
         }
         Some(Self { net_fn, seq, command, code, data: body.rest().to_vec() })
     }
 }
 
-fn sum(bytes: &[u8]) -> u8 {
+pub(super) fn sum(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
 }
 
-fn checksum(bytes: &[u8]) -> u8 {
+pub(super) fn checksum(bytes: &[u8]) -> u8 {
     sum(bytes).wrapping_neg()
 }
 

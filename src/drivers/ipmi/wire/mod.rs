@@ -1,9 +1,11 @@
 //! Bytes of IPMI over LAN, both ways, as pure functions. Nothing here knows of sessions over time, sockets or clocks.
 //!
 //! - [`message`]: a command and its reply with their checksums;
+//! - [`bridge`]: a command that the BMC passes on to another controller;
 //! - [`packet`]: RMCP and the session headers around it, sealing and opening;
 //! - [`setup`]: Open Session and RAKP 1 to 4.
 
+pub mod bridge;
 pub mod bytes;
 pub mod message;
 pub mod packet;
