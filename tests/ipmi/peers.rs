@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wattribute::drivers::Driver;
-use wattribute::drivers::ipmi::{self, Privilege, Readings, Settings, Shared, Suite};
+use wattribute::drivers::ipmi::{self, Lookup, Privilege, Readings, Settings, Shared, Suite};
 use wattribute::model::SystemClock;
 
 fn folder() -> PathBuf {
@@ -217,7 +217,9 @@ pub fn settings(address: &str, user: &str, password: &str) -> Settings {
         password: password.to_owned().into(),
         bmc_key: None,
         privilege: Privilege::User,
+        lookup: Lookup::Name,
         suites: vec![Suite::Sha256, Suite::Sha1],
+        legacy: Vec::new(),
         readings: Readings::Auto,
         request_timeout: Duration::from_secs(2),
         retries: 2,

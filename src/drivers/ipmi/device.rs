@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::commands::{Code, No, app, dcmi, sensor};
-use super::crypto::Suite;
 use super::errors::{self, Trouble};
 use super::identity;
 use super::link::{Ask, Link, Patience};
 use super::points::{Point, points};
+use super::privilege::{Ladder, Level};
 use super::repository::Repository;
-use super::session::{Fault, Step};
+use super::session::{Fault, Step, Terms};
 use super::wire::message::{Reply, Request};
-use super::{Login, Privilege, Readings, Settings, Shared};
+use super::{Login, Readings, Settings, Shared};
 use crate::drivers::Driver;
 use crate::model::{
     Batch, BoxFuture, ChannelId, ErrorKind, Identity, Measure, Moment, PollError, Reading, Watts,
@@ -45,8 +45,9 @@ pub struct Device {
     link: Option<Link>,
     /// When the session was last used.
     used: Moment,
-    /// Suites that may still be used: none below what once worked.
-    allowed: Vec<Suite>,
+    /// What may still be agreed to: nothing weaker than what once worked.
+    terms: Terms,
+    ladder: Ladder,
     dcmi: Dcmi,
     repository: Repository,
     checked: Option<Moment>,
@@ -60,7 +61,12 @@ impl Device {
     /// Sends nothing yet.
     pub fn new(settings: Settings, login: Arc<Login>, shared: Arc<Shared>) -> Self {
         Self {
-            allowed: settings.suites.clone(),
+            terms: Terms {
+                suites: settings.suites.clone(),
+                legacy: settings.legacy.clone(),
+                level: settings.privilege.first(),
+            },
+            ladder: Ladder::new(settings.privilege),
             settings,
             login,
             shared,
@@ -79,24 +85,41 @@ impl Device {
 
     /// A session that can be used, and whether it is a new one.
     async fn link(&mut self) -> Result<bool, Trouble> {
-        let idle = self.shared.clock.now().since(self.used);
-        self.used = self.shared.clock.now();
+        let now = self.shared.clock.now();
+        let idle = now.since(self.used);
+        self.used = now;
         self.link = self.link.take().filter(|link| !link.is_lost() && idle < SESSION_LIFE);
-        if self.link.is_some() {
+        if let Some(link) = &mut self.link {
+            link.watch(self.ladder.watch(now));
             return Ok(false);
         }
+        let mut link = loop {
+            match self.connect_at(self.ladder.level()).await {
+                Ok(link) => break link,
+                // Whatever it was: at a level that never was had, it is the level's fault as far as anyone can tell.
+                Err(Trouble::Session(fault)) if self.ladder.not_had(fault.refuses_level(), now) => {}
+                Err(trouble) => return Err(trouble),
+            }
+        };
+        self.ladder.opened();
+        link.watch(self.ladder.watch(now));
+        self.link = Some(link);
+        // The repository may have changed while nobody looked.
+        self.checked = None;
+        Ok(true)
+    }
+
+    /// A session at `level`. Kept only when it can be used: a poll dropped before that drops, and so closes, it.
+    async fn connect_at(&mut self, level: Level) -> Result<Link, Trouble> {
+        self.terms.level = level;
         let opened = match self.connect().await {
             // A single garbled datagram looks like a wrong password, whose long pause would cost much more.
             Err(Trouble::Session(Fault::Password)) => self.connect().await,
             other => other,
         };
         let mut link = opened?;
-        // Kept only when it can be used: a poll dropped before that drops, and so closes, the session.
-        self.raise_privilege(&mut link).await?;
-        self.link = Some(link);
-        // The repository may have changed while nobody looked.
-        self.checked = None;
-        Ok(true)
+        raise(&mut link, level).await?;
+        Ok(link)
     }
 
     async fn connect(&mut self) -> Result<Link, Trouble> {
@@ -104,11 +127,10 @@ impl Device {
         let random = Arc::clone(&self.shared.random);
         let lease = self.shared.sockets.lease(peer, random.as_ref()).await.map_err(Trouble::Other)?;
         let patience = Patience { timeout: self.settings.request_timeout, retries: self.settings.retries };
-        let link = Link::open(lease, Arc::clone(&self.login), &self.allowed, random, patience).await?;
-        if let Some(suite) = link.suite() {
-            // From here on nobody can talk us into a weaker one.
-            let upto = self.allowed.iter().position(|allowed| *allowed == suite).unwrap_or(0);
-            self.allowed.truncate(upto + 1);
+        let terms = self.terms.clone();
+        let link = Link::open(lease, Arc::clone(&self.login), terms, random, patience).await?;
+        if let Some(protection) = link.protection() {
+            self.terms.keep(protection);
         }
         Ok(link)
     }
@@ -130,33 +152,27 @@ impl Device {
         peer.ok_or_else(|| unknown("it has no address".to_owned()))
     }
 
-    /// A session starts at the level of a user, whatever was asked for.
-    async fn raise_privilege(&self, link: &mut Link) -> Result<(), Trouble> {
-        let privilege = self.settings.privilege;
-        if privilege == Privilege::User {
-            return Ok(());
+    async fn poll_bmc(&mut self) -> Result<Batch, Trouble> {
+        let mut fresh = self.link().await?;
+        loop {
+            match self.read().await {
+                // The BMC may have restarted and forgotten the session.
+                Err(Trouble::Session(_)) if !fresh => self.link = None,
+                // Ends: every round raises a level or gives one up.
+                Err(Trouble::Privilege(need)) => {
+                    self.ladder.lacks(need, self.shared.clock.now());
+                    self.hang_up().await;
+                }
+                other => return other,
+            }
+            self.link().await?;
+            fresh = true;
         }
-        let reply = link.ask(app::set_privilege(privilege.level())).await?;
-        if reply.code == 0 {
-            return Ok(());
-        }
-        Err(Trouble::Other(PollError::new(
-            ErrorKind::Auth,
-            format!("the BMC does not raise the session to {} ({:02X}h)", privilege.name(), reply.code),
-            "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
-        )))
     }
 
-    async fn poll_bmc(&mut self) -> Result<Batch, Trouble> {
-        let fresh = self.link().await?;
-        match self.read().await {
-            // The BMC may have restarted and forgotten the session.
-            Err(Trouble::Session(_)) if !fresh => {
-                self.link = None;
-                self.link().await?;
-                self.read().await
-            }
-            other => other,
+    async fn hang_up(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.close().await;
         }
     }
 
@@ -326,8 +342,10 @@ impl Device {
             Dcmi::Rests(No::NotMeasuring, _) => format!("{by_sensor} (dcmi: not measuring)"),
             Dcmi::Rests(No::Code(code), _) => format!("{by_sensor} (dcmi: {})", code.name()),
         };
-        let suite = self.link.as_ref().and_then(Link::suite).map_or(0, Suite::id);
-        format!("{source}, cipher suite {suite}")
+        let protection = self.link.as_ref().and_then(Link::protection);
+        let protection = protection.map_or_else(String::new, |protection| format!(", {protection}"));
+        let level = self.ladder.found().map_or_else(String::new, |level| format!(", as {}", level.name()));
+        format!("{source}{protection}{level}")
     }
 
     async fn ask(&mut self, request: Request) -> Result<Reply, Trouble> {
@@ -335,6 +353,17 @@ impl Device {
             return Err(Trouble::Session(Fault::Silence(Step::Command)));
         };
         Ok(link.ask(request).await?)
+    }
+}
+
+/// A session starts at the level of a user, whatever was asked for.
+async fn raise(link: &mut Link, level: Level) -> Result<(), Trouble> {
+    if level == Level::User {
+        return Ok(());
+    }
+    match link.ask(app::set_privilege(level.id())).await?.code {
+        0 => Ok(()),
+        code => Err(Trouble::Session(Fault::NotRaised(level, code))),
     }
 }
 
@@ -353,7 +382,7 @@ impl Driver for Device {
                         link.close().await;
                     }
                 }
-                Err(Trouble::Session(_)) => self.link = None,
+                Err(Trouble::Session(_) | Trouble::Privilege(_)) => self.link = None,
             }
             result.map_err(|trouble| trouble.explain(&self.settings))
         })
@@ -361,9 +390,7 @@ impl Driver for Device {
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Some(link) = self.link.take() {
-                link.close().await;
-            }
+            self.hang_up().await;
         })
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::crypto::Suite;
-use super::session::{Event, Fault, Session, Step};
+use super::privilege::Watch;
+use super::session::{Event, Fault, Protection, Session, Step, Terms};
 use super::transport::Lease;
 use super::wire::message::{Reply, Request};
 use super::{Login, Random};
@@ -15,6 +15,8 @@ use crate::model::BoxFuture;
 
 /// The BMC is busy and says so.
 const NODE_BUSY: u8 = 0xc0;
+/// The user may not, at this level.
+const PRIVILEGE: u8 = 0xd4;
 /// How long to wait before asking a busy BMC again.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
@@ -44,6 +46,8 @@ pub struct Link {
     /// Requests since the last reply: those of polls that were cut short count as well.
     unanswered: u32,
     lost: bool,
+    /// Which refusals a higher level is worth trying for.
+    watch: Watch,
 }
 
 impl Link {
@@ -54,20 +58,27 @@ impl Link {
     pub async fn open(
         lease: Lease,
         login: Arc<Login>,
-        allowed: &[Suite],
+        terms: Terms,
         random: Arc<dyn Random>,
         patience: Patience,
     ) -> Result<Self, Fault> {
-        let session = Session::new(login, allowed, lease.console, random);
-        let mut link = Self { session, lease, patience, unanswered: 0, lost: false };
+        let session = Session::new(login, terms, lease.console, random);
+        let watch = Watch::NOTHING;
+        let mut link = Self { session, lease, patience, unanswered: 0, lost: false, watch };
         link.session.open();
         link.drive().await?;
         Ok(link)
     }
 
-    /// The cipher suite in use.
-    pub fn suite(&self) -> Option<Suite> {
-        self.session.suite()
+    /// How the session is protected.
+    pub fn protection(&self) -> Option<Protection> {
+        self.session.protection()
+    }
+
+    /// From now on a request that is refused for want of privilege fails with [`Fault::Privilege`], where `watch` says
+    /// that a higher level is worth trying; the session is as good as before.
+    pub const fn watch(&mut self, watch: Watch) {
+        self.watch = watch;
     }
 
     /// Whether the session has come to its end: it went silent, or two requests in a row were given up on.
@@ -124,6 +135,7 @@ impl Link {
     }
 
     async fn once(&mut self, request: Request) -> Result<Reply, Fault> {
+        let need = self.watch.over(&request);
         self.unanswered = self.unanswered.saturating_add(1);
         if !self.session.request(request) {
             self.lost = true;
@@ -131,7 +143,10 @@ impl Link {
         }
         let reply = self.drive().await?.ok_or(Fault::Silence(Step::Command))?;
         self.unanswered = 0;
-        Ok(reply)
+        match need {
+            Some(need) if reply.code == PRIVILEGE => Err(Fault::Privilege(need)),
+            Some(_) | None => Ok(reply),
+        }
     }
 }
 

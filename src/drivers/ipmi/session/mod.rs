@@ -3,28 +3,35 @@
 //!
 //! Invariants, each under test: a reply counts only if its integrity code is right, its sequence number was never seen
 //! and is newer than the request, and network function, command and request number match; a retransmission bears a
-//! fresh session sequence number; nothing weaker than the allowed cipher suites is ever agreed to.
+//! fresh session sequence number; nothing weaker than what is allowed is ever agreed to.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::authcode::Authentication;
 use super::crypto::{Exchange, Keys, Suite};
+use super::privilege::Need;
+use super::wire::legacy::{self as v15, Capabilities};
 use super::wire::message::{Integrity, Reply, Request};
 use super::wire::packet::{self, Datagram, Sealed};
 use super::wire::setup::Status;
-use super::{Login, Random};
+use super::{Level, Login, Random};
 
+mod legacy;
+#[cfg(test)]
+mod legacy_tests;
 mod opening;
 mod suites;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use legacy::{Activation, Cover};
 use suites::Offer;
+pub use terms::{Protection, Terms};
 use window::Window;
 
-/// Role byte of RAKP 1: look the user up by name only, as all tools do.
-const NAME_ONLY: u8 = 0x10;
 /// This channel.
 const CHANNEL: u8 = 0x0e;
 const APPLICATION: u8 = 0x06;
@@ -41,6 +48,10 @@ pub enum Step {
     Rakp1,
     /// RAKP 3 and 4.
     Rakp3,
+    /// Get Session Challenge of IPMI 1.5.
+    Challenge,
+    /// Activate Session of IPMI 1.5.
+    Activation,
     /// A command in the session.
     Command,
 }
@@ -56,12 +67,47 @@ pub enum Fault {
     NoSuite(Vec<u8>),
     /// It answered with other algorithms than proposed.
     OtherSuite,
+    /// It says that it speaks IPMI 1.5 only, and that is not allowed.
+    LegacyOnly,
+    /// It refused to open a session of IPMI 1.5 with a completion code.
+    Denied(Step, u8),
+    /// It opened a session of IPMI 1.5 with something else than asked for.
+    OtherTerms,
+    /// It does not raise the session to this level, with a completion code.
+    NotRaised(Level, u8),
+    /// It lets a higher level only do this, which may be had.
+    Privilege(Need),
     /// Its RAKP 2 was not made with our password.
     Password,
     /// Its RAKP 4 was not made with our K_G.
     BmcKey,
     /// The system gives no random numbers.
     NoRandom,
+}
+
+impl Fault {
+    /// Whether the BMC says that the user does not have the level that was asked for. With a lookup by level the user
+    /// is then unknown to it.
+    #[must_use]
+    pub fn refuses_level(&self) -> bool {
+        match self {
+            Self::Refused(_, status) => {
+                [Status::UNAUTHORISED_ROLE, Status::INVALID_ROLE, Status::UNAUTHORISED_NAME].contains(status)
+            }
+            Self::Denied(Step::Activation, code) => *code == 0x86,
+            Self::NotRaised(..) => true,
+            Self::Denied(..)
+            | Self::Silence(_)
+            | Self::NoSuite(_)
+            | Self::OtherSuite
+            | Self::LegacyOnly
+            | Self::OtherTerms
+            | Self::Privilege(_)
+            | Self::Password
+            | Self::BmcKey
+            | Self::NoRandom => false,
+        }
+    }
 }
 
 /// What came of an input.
@@ -94,30 +140,72 @@ struct Pending {
     tries: u32,
 }
 
-/// A session that is up, or that the BMC may take for up.
-struct Live {
+impl Pending {
+    /// What a packet with this number and reply is to the request under way, if any: it is answered once.
+    fn answer(pending: &mut Option<Self>, reply: Option<Reply>, number: u32) -> Event {
+        let Some(reply) = reply else { return Event::Ignored };
+        match pending {
+            Some(asked)
+                if asked.request.is_answered_by(&reply, asked.seq) && Window::newer(number, asked.after) =>
+            {
+                *pending = None;
+                Event::Reply(reply)
+            }
+            Some(_) | None => Event::Ignored,
+        }
+    }
+}
+
+/// The keys of a session of IPMI 2.0 and where its packets go.
+struct Plus {
     keys: Keys,
     managed: u32,
-    sent: u32,
-    window: Window,
+}
+
+/// A session that is up, or that the BMC may take for up.
+enum Live {
+    /// Of IPMI 2.0. `sent` is the number of our last packet.
+    Plus { plus: Plus, sent: u32, window: Window },
+    /// Of IPMI 1.5.
+    Legacy { cover: Cover, session: u32, sent: u32, window: Window },
 }
 
 enum State {
     Idle,
-    Greeting(Asked),
+    /// Whether it was asked for what IPMI 2.0 has to say.
+    Greeting(Asked, bool),
     Suites(Asked, Offer),
-    Opening { tag: u8, suite: Suite },
-    Rakp1 { tag: u8, suite: Suite, exchange: Exchange },
-    Rakp3 { tag: u8, exchange: Exchange, live: Live },
-    Ready { live: Live, pending: Option<Pending> },
+    Challenge(Asked, Authentication),
+    Activation(Activation),
+    Opening {
+        tag: u8,
+        suite: Suite,
+    },
+    Rakp1 {
+        tag: u8,
+        suite: Suite,
+        exchange: Exchange,
+    },
+    Rakp3 {
+        tag: u8,
+        exchange: Exchange,
+        plus: Plus,
+    },
+    Ready {
+        live: Live,
+        pending: Option<Pending>,
+    },
     Over,
 }
 
 /// The session.
 pub struct Session {
     login: Arc<Login>,
+    terms: Terms,
     random: Arc<dyn Random>,
     console: u32,
+    /// What the BMC said of itself.
+    capabilities: Option<Capabilities>,
     /// Suites to propose, best first; those before were refused.
     candidates: VecDeque<Suite>,
     /// Whether the BMC itself listed the candidates.
@@ -130,15 +218,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with our id `console`, not 0, that nobody else on this socket uses. `allowed` are the cipher suites
-    /// that may be agreed to, best first.
+    /// A session with our id `console`, not 0, that nobody else on this socket uses. `terms` are what may be agreed to.
     #[must_use]
-    pub fn new(login: Arc<Login>, allowed: &[Suite], console: u32, random: Arc<dyn Random>) -> Self {
+    pub fn new(login: Arc<Login>, terms: Terms, console: u32, random: Arc<dyn Random>) -> Self {
         Self {
             login,
             random,
             console,
-            candidates: allowed.iter().copied().collect(),
+            capabilities: None,
+            candidates: terms.suites.iter().copied().collect(),
+            terms,
             listed: false,
             state: State::Idle,
             tag: 0,
@@ -153,14 +242,19 @@ impl Session {
         self.outbox.pop_front()
     }
 
-    /// The suite of the session that is up.
+    /// How the session that is up is protected.
     #[must_use]
-    pub fn suite(&self) -> Option<Suite> {
+    pub fn protection(&self) -> Option<Protection> {
         match &self.state {
-            State::Ready { live, .. } => Some(live.keys.suite()),
+            State::Ready { live: Live::Plus { plus, .. }, .. } => Some(Protection::Suite(plus.keys.suite())),
+            State::Ready { live: Live::Legacy { cover, .. }, .. } => {
+                Some(Protection::Legacy { how: cover.how, per_message: cover.per_message })
+            }
             State::Idle
-            | State::Greeting(_)
+            | State::Greeting(..)
             | State::Suites(..)
+            | State::Challenge(..)
+            | State::Activation(_)
             | State::Opening { .. }
             | State::Rakp1 { .. }
             | State::Rakp3 { .. }
@@ -170,20 +264,30 @@ impl Session {
 
     /// Begins the setup.
     pub fn open(&mut self) {
-        let data = [0x80 | CHANNEL, self.login.privilege.level()];
-        let asked = self.ask(Request::new(APPLICATION, 0x38, data));
-        self.state = State::Greeting(asked);
+        self.greet(true);
+    }
+
+    /// Asks what the BMC speaks. `extended`: as IPMI 2.0 asks it.
+    fn greet(&mut self, extended: bool) {
+        let asked = self.ask(v15::get_capabilities(extended, self.terms.level.id()));
+        self.state = State::Greeting(asked, extended);
+    }
+
+    fn next_seq(&mut self) -> u8 {
+        self.seq = self.seq.wrapping_add(1) & 0x3f;
+        self.seq
     }
 
     /// Sends `request` in the session, and forgets the one before it. False if there is no session.
     pub fn request(&mut self, request: Request) -> bool {
-        self.seq = self.seq.wrapping_add(1) & 0x3f;
-        let seq = self.seq;
+        let seq = self.next_seq();
         let State::Ready { live, pending } = &mut self.state else { return false };
-        let Some(datagram) = live.seal(&request.encode(seq), self.random.as_ref()) else { return false };
+        let Some(datagram) = live.seal(&request.encode(seq), &self.login, self.random.as_ref()) else {
+            return false;
+        };
         self.outbox.clear();
         self.outbox.push_back(datagram);
-        *pending = Some(Pending { request, seq, after: live.window.newest(), tries: 0 });
+        *pending = Some(Pending { request, seq, after: live.newest(), tries: 0 });
         true
     }
 
@@ -191,20 +295,24 @@ impl Session {
     /// think that there is one, since RAKP 3 was sent.
     pub fn farewell(&mut self) {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Ready { mut live, .. } | State::Rakp3 { mut live, .. } => self.say_farewell(&mut live),
+            State::Ready { live, .. } => self.say_farewell(live),
+            State::Rakp3 { plus, .. } => self.say_farewell(Live::from(plus)),
+            // Of a session of IPMI 1.5 whose id never came nobody can say which it is.
             State::Idle
-            | State::Greeting(_)
+            | State::Greeting(..)
             | State::Suites(..)
+            | State::Challenge(..)
+            | State::Activation(_)
             | State::Opening { .. }
             | State::Rakp1 { .. }
             | State::Over => {}
         }
     }
 
-    fn say_farewell(&mut self, live: &mut Live) {
-        let request = Request::new(APPLICATION, CLOSE_SESSION, live.managed.to_le_bytes());
-        self.seq = self.seq.wrapping_add(1) & 0x3f;
-        if let Some(datagram) = live.seal(&request.encode(self.seq), self.random.as_ref()) {
+    fn say_farewell(&mut self, mut live: Live) {
+        let request = Request::new(APPLICATION, CLOSE_SESSION, live.id().to_le_bytes());
+        let message = request.encode(self.next_seq());
+        if let Some(datagram) = live.seal(&message, &self.login, self.random.as_ref()) {
             self.outbox.push_back(datagram);
         }
     }
@@ -216,6 +324,7 @@ impl Session {
             Some(Datagram::Sessionless(message)) => self.sessionless(message),
             Some(Datagram::Setup(kind, payload)) => self.setup(kind, payload),
             Some(Datagram::Sealed(sealed)) => Ok(self.sealed(&sealed)),
+            Some(Datagram::Coded(coded)) => self.coded(&coded),
         };
         result.unwrap_or_else(|fault| self.fail(fault))
     }
@@ -234,17 +343,17 @@ impl Session {
             pending.tries += 1;
             // The same request number, but a new packet: the BMC drops a sequence number that it has seen.
             let message = pending.request.encode(pending.seq);
-            let datagram = live.seal(&message, self.random.as_ref()).ok_or(Fault::NoRandom)?;
+            let datagram = live.seal(&message, &self.login, self.random.as_ref()).ok_or(Fault::NoRandom)?;
             self.outbox.push_back(datagram);
             return Ok(Event::Progress);
         }
         let spent = self.tries >= retries;
         self.tries = self.tries.saturating_add(1);
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Greeting(_) if spent => Err(Fault::Silence(Step::Greeting)),
-            State::Greeting(asked) => {
+            State::Greeting(..) if spent => Err(Fault::Silence(Step::Greeting)),
+            State::Greeting(asked, extended) => {
                 self.outbox.push_back(packet::sessionless(&asked.request.encode(asked.seq)));
-                self.state = State::Greeting(asked);
+                self.state = State::Greeting(asked, extended);
                 Ok(Event::Progress)
             }
             // Not every BMC lists its suites; what it does accept, Open Session tells.
@@ -254,12 +363,27 @@ impl Session {
                 self.state = State::Suites(asked, offer);
                 Ok(Event::Progress)
             }
-            State::Opening { .. } if spent => Err(Fault::Silence(Step::Open)),
+            State::Challenge(..) if spent => Err(Fault::Silence(Step::Challenge)),
+            State::Challenge(asked, how) => {
+                self.outbox.push_back(packet::sessionless(&asked.request.encode(asked.seq)));
+                self.state = State::Challenge(asked, how);
+                Ok(Event::Progress)
+            }
+            State::Activation(_) if spent => Err(Fault::Silence(Step::Activation)),
+            // Another challenge would make a second session of it, where the BMC has opened the first.
+            State::Activation(activation) => {
+                self.send_activation(activation);
+                Ok(Event::Progress)
+            }
+            State::Opening { .. } if spent => match self.capabilities {
+                Some(said) if !said.plus => Err(Fault::LegacyOnly),
+                Some(_) | None => Err(Fault::Silence(Step::Open)),
+            },
             State::Rakp1 { .. } if spent => Err(Fault::Silence(Step::Rakp1)),
             // The BMC's state has moved on: a lost answer cannot be asked for again, only the whole setup.
             State::Opening { .. } | State::Rakp1 { .. } => self.reopen(),
-            State::Rakp3 { mut live, .. } => {
-                self.say_farewell(&mut live);
+            State::Rakp3 { plus, .. } => {
+                self.say_farewell(Live::from(plus));
                 if spent { Err(Fault::Silence(Step::Rakp3)) } else { self.reopen() }
             }
             other @ (State::Idle | State::Ready { .. } | State::Over) => {
@@ -275,37 +399,60 @@ impl Session {
     }
 
     fn sealed(&mut self, sealed: &Sealed<'_>) -> Event {
-        let State::Ready { live, pending } = &mut self.state else { return Event::Ignored };
+        let State::Ready { live: Live::Plus { plus, window, .. }, pending } = &mut self.state else {
+            return Event::Ignored;
+        };
         if sealed.session != self.console {
             return Event::Ignored;
         }
         // First the integrity code: a forged sequence number must not move the window.
-        let Some(message) = sealed.open(&live.keys) else { return Event::Ignored };
-        if !live.window.accept(sealed.sequence) {
+        let Some(message) = sealed.open(&plus.keys) else { return Event::Ignored };
+        if !window.accept(sealed.sequence) {
             return Event::Ignored;
         }
-        let Some(reply) = Reply::decode(&message, Integrity::Sealed) else { return Event::Ignored };
-        match pending {
-            Some(asked)
-                if asked.request.is_answered_by(&reply, asked.seq)
-                    && Window::newer(sealed.sequence, asked.after) =>
-            {
-                *pending = None;
-                Event::Reply(reply)
-            }
-            Some(_) | None => Event::Ignored,
-        }
+        Pending::answer(pending, Reply::decode(&message, Integrity::Sealed), sealed.sequence)
+    }
+}
+
+impl From<Plus> for Live {
+    fn from(plus: Plus) -> Self {
+        Self::Plus { plus, sent: 0, window: Window::open() }
     }
 }
 
 impl Live {
-    fn seal(&mut self, message: &[u8], random: &dyn Random) -> Option<Vec<u8>> {
-        let mut iv = [0; 16];
-        if !random.fill(&mut iv) {
-            return None;
+    /// The session's id in the BMC.
+    const fn id(&self) -> u32 {
+        match self {
+            Self::Plus { plus, .. } => plus.managed,
+            Self::Legacy { session, .. } => *session,
         }
+    }
+
+    /// The newest number of the BMC's packets.
+    const fn newest(&self) -> u32 {
+        match self {
+            Self::Plus { window, .. } | Self::Legacy { window, .. } => window.newest(),
+        }
+    }
+
+    fn seal(&mut self, message: &[u8], login: &Login, random: &dyn Random) -> Option<Vec<u8>> {
         // 0 stands for "outside of a session" and is skipped.
-        self.sent = self.sent.checked_add(1).unwrap_or(1);
-        Some(packet::seal(&self.keys, self.managed, self.sent, message, iv))
+        let next = |sent: &mut u32| {
+            *sent = sent.checked_add(1).unwrap_or(1);
+            *sent
+        };
+        match self {
+            Self::Plus { plus, sent, .. } => {
+                let mut iv = [0; 16];
+                if !random.fill(&mut iv) {
+                    return None;
+                }
+                Some(packet::seal(&plus.keys, plus.managed, next(sent), message, iv))
+            }
+            Self::Legacy { cover, session, sent, .. } => {
+                Some(cover.seal(login, *session, next(sent), message))
+            }
+        }
     }
 }

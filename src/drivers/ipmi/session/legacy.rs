@@ -1,0 +1,202 @@
+//! Sessions of IPMI 1.5: how one is opened, and what counts as a packet of it. IPMI v1.5 sections 6.11 and 12.9.
+//!
+//! The session id is the BMC's choice, so an id may come again, and an MD5 code says only who made a packet, not for
+//! which of two sessions with the same id. What tells them apart is the sequence number: it starts at a random number of
+//! ours, and only a packet within 8 of the newest counts.
+
+use super::window::Window;
+use super::{Event, Fault, Live, Pending, Session, State, Step};
+use crate::drivers::ipmi::Login;
+use crate::drivers::ipmi::authcode::Authentication;
+use crate::drivers::ipmi::wire::legacy::{self, Activated, Capabilities, Challenge};
+use crate::drivers::ipmi::wire::message::{Integrity, Reply, Request};
+use crate::drivers::ipmi::wire::packet::{self, Coded};
+
+/// How far ahead of the newest number a packet may be, and how far behind. IPMI v1.5 section 6.11.11.
+const WINDOW: u32 = 8;
+
+/// Activate Session on its way.
+pub struct Activation {
+    request: Request,
+    seq: u8,
+    how: Authentication,
+    temporary: u32,
+    /// The number that the BMC shall begin with.
+    outbound: u32,
+}
+
+impl Activation {
+    fn datagram(&self, login: &Login) -> Vec<u8> {
+        // Number 0: the session has not begun.
+        let how = Some((self.how, login.password()));
+        packet::coded(how, self.temporary, 0, &self.request.encode(self.seq))
+    }
+}
+
+/// How the packets of a session that is up are covered.
+#[derive(Debug, Clone, Copy)]
+pub struct Cover {
+    /// How the BMC let us in.
+    pub how: Authentication,
+    /// Whether each packet bears a code; where not, the BMC said so in a packet that did.
+    pub per_message: bool,
+}
+
+impl Cover {
+    /// Whether `packet` may be from the BMC.
+    fn admits(self, packet: &Coded<'_>, password: &[u8]) -> bool {
+        match packet.code {
+            None => !self.per_message,
+            // A code that nobody asked for must be right all the same.
+            Some(_) => packet.is_by(self.how, password),
+        }
+    }
+
+    /// Who vouches that a packet's message is whole.
+    fn integrity(self, packet: &Coded<'_>) -> Integrity {
+        if packet.code.is_some() && self.how.covers_message() {
+            Integrity::Sealed
+        } else {
+            Integrity::Checksums
+        }
+    }
+
+    /// A packet to the BMC.
+    pub fn seal(self, login: &Login, session: u32, sequence: u32, message: &[u8]) -> Vec<u8> {
+        let how = self.per_message.then(|| (self.how, login.password()));
+        packet::coded(how, session, sequence, message)
+    }
+}
+
+impl Session {
+    /// The best authentication of IPMI 1.5 that is allowed and that the BMC says it accepts.
+    fn legacy(&self) -> Option<Authentication> {
+        let capabilities = self.capabilities?;
+        self.terms.legacy.iter().copied().find(|how| capabilities.accepts(*how))
+    }
+
+    /// The BMC has nothing of IPMI 2.0 for us, for the reason `fault`: IPMI 1.5, where that is allowed.
+    pub(super) fn without_plus(&mut self, fault: Fault) -> Result<Event, Fault> {
+        let how = self.legacy().ok_or(fault)?;
+        let asked = self.ask(legacy::get_challenge(how, self.login.user.as_bytes()));
+        self.state = State::Challenge(asked, how);
+        Ok(Event::Progress)
+    }
+
+    /// The first answer of the BMC. Its flags are wrong on many: that it speaks IPMI 2.0 is found out by trying,
+    /// unless it denies it and something else is allowed.
+    pub(super) fn greeted(&mut self, reply: &Reply, extended: bool) -> Result<Event, Fault> {
+        self.capabilities = (reply.code == 0).then(|| Capabilities::parse(&reply.data)).flatten();
+        match self.capabilities {
+            // A BMC of IPMI 1.5 may not understand the question as v2.0 asks it.
+            None if extended && !self.terms.legacy.is_empty() => {
+                self.greet(false);
+                Ok(Event::Progress)
+            }
+            Some(capabilities) if !capabilities.plus => match self.legacy() {
+                Some(_) => self.without_plus(Fault::LegacyOnly),
+                None => self.propose(),
+            },
+            Some(_) | None => self.ask_suites(),
+        }
+    }
+
+    pub(super) fn challenged(&mut self, reply: &Reply, how: Authentication) -> Result<Event, Fault> {
+        if reply.code != 0 {
+            return Err(Fault::Denied(Step::Challenge, reply.code));
+        }
+        let challenge = Challenge::parse(&reply.data).ok_or(Fault::OtherTerms)?;
+        let mut random = [0; 4];
+        if !self.random.fill(&mut random) {
+            return Err(Fault::NoRandom);
+        }
+        let outbound = u32::from_le_bytes(random).max(1);
+        let request = legacy::activate(how, self.terms.level.id(), &challenge, outbound);
+        let seq = self.next_seq();
+        let activation = Activation { request, seq, how, temporary: challenge.temporary, outbound };
+        self.tries = 0;
+        self.send_activation(activation);
+        Ok(Event::Progress)
+    }
+
+    /// Sends it, again where it was sent before: all but its answer is as it was.
+    pub(super) fn send_activation(&mut self, activation: Activation) {
+        self.outbox.push_back(activation.datagram(&self.login));
+        self.state = State::Activation(activation);
+    }
+
+    /// A packet of a v1.5 session, or the answer to Activate Session.
+    pub(super) fn coded(&mut self, packet: &Coded<'_>) -> Result<Event, Fault> {
+        match &mut self.state {
+            State::Activation(activation) => {
+                let per_message = self.capabilities.is_some_and(|said| said.per_message);
+                let cover = Cover { how: activation.how, per_message };
+                if !cover.admits(packet, self.login.password()) {
+                    return Ok(Event::Ignored);
+                }
+                let Some(reply) = Reply::decode(packet.message, Integrity::Checksums) else {
+                    return Ok(Event::Ignored);
+                };
+                // The answer bears the temporary id or already the new one.
+                let new = Activated::parse(&reply.data).map(|activated| activated.session);
+                let ours = packet.session == activation.temporary || Some(packet.session) == new;
+                if !ours || !activation.request.is_answered_by(&reply, activation.seq) {
+                    return Ok(Event::Ignored);
+                }
+                self.activated(&reply)
+            }
+            State::Ready { live: Live::Legacy { cover, session, window, .. }, pending } => {
+                if packet.session != *session || !cover.admits(packet, self.login.password()) {
+                    return Ok(Event::Ignored);
+                }
+                if !window.accept(packet.sequence) {
+                    return Ok(Event::Ignored);
+                }
+                let reply = Reply::decode(packet.message, cover.integrity(packet));
+                Ok(Pending::answer(pending, reply, packet.sequence))
+            }
+            State::Idle
+            | State::Greeting(..)
+            | State::Suites(..)
+            | State::Challenge(..)
+            | State::Opening { .. }
+            | State::Rakp1 { .. }
+            | State::Rakp3 { .. }
+            | State::Ready { live: Live::Plus { .. }, .. }
+            | State::Over => Ok(Event::Ignored),
+        }
+    }
+
+    /// A BMC that cannot make a code yet may refuse Activate Session without one: only a refusal counts.
+    pub(super) fn activation_refused(&mut self, message: &[u8]) -> Result<Event, Fault> {
+        let State::Activation(activation) = &self.state else { return Ok(Event::Ignored) };
+        match Reply::decode(message, Integrity::Checksums) {
+            Some(reply) if reply.code != 0 && activation.request.is_answered_by(&reply, activation.seq) => {
+                Err(Fault::Denied(Step::Activation, reply.code))
+            }
+            Some(_) | None => Ok(Event::Ignored),
+        }
+    }
+
+    fn activated(&mut self, reply: &Reply) -> Result<Event, Fault> {
+        let State::Activation(activation) = &self.state else { return Ok(Event::Ignored) };
+        if reply.code != 0 {
+            return Err(Fault::Denied(Step::Activation, reply.code));
+        }
+        let activated = Activated::parse(&reply.data).ok_or(Fault::OtherTerms)?;
+        let per_message = match activated.authentication {
+            0 => false,
+            id if id == activation.how.id() => true,
+            _ => return Err(Fault::OtherTerms),
+        };
+        let live = Live::Legacy {
+            cover: Cover { how: activation.how, per_message },
+            session: activated.session,
+            // Counted up before each packet.
+            sent: activated.inbound.wrapping_sub(1),
+            window: Window::starting_at(activation.outbound, WINDOW),
+        };
+        self.state = State::Ready { live, pending: None };
+        Ok(Event::Ready)
+    }
+}
