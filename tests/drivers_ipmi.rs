@@ -10,8 +10,12 @@
 
 #[path = "ipmi/faults.rs"]
 mod faults;
+#[path = "ipmi/legacy.rs"]
+mod legacy;
 #[path = "ipmi/peers.rs"]
 mod peers;
+#[path = "ipmi/privilege.rs"]
+mod privilege;
 #[path = "ipmi/real.rs"]
 mod real;
 #[path = "ipmi/sessions.rs"]

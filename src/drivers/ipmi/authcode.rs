@@ -18,6 +18,9 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    /// All, best first.
+    pub const ALL: [Self; 2] = [Self::Md5, Self::Password];
+
     /// Its number in the session header.
     #[must_use]
     pub const fn id(self) -> u8 {
@@ -35,12 +38,8 @@ impl Authentication {
 
     /// The one with this number in the session header.
     #[must_use]
-    pub const fn from_id(id: u8) -> Option<Self> {
-        match id {
-            0x02 => Some(Self::Md5),
-            0x04 => Some(Self::Password),
-            _ => None,
-        }
+    pub fn from_id(id: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|how| how.id() == id)
     }
 
     /// Its name, for people.

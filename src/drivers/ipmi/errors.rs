@@ -2,6 +2,7 @@
 //! here only.
 
 use super::Settings;
+use super::authcode::Authentication;
 use super::commands::{Code, No};
 use super::privilege::{Need, Privilege};
 use super::session::{Fault, Step};
@@ -54,11 +55,7 @@ fn session(fault: &Fault, settings: &Settings) -> PollError {
             "the BMC chose other algorithms than it was asked for",
             "update its firmware, or allow only the suite that it supports in `cipher_suites`",
         ),
-        Fault::LegacyOnly => PollError::new(
-            ErrorKind::Protocol,
-            "the BMC says that it speaks IPMI 1.5 only, and is silent where IPMI 2.0 opens a session",
-            "update its firmware; or allow IPMI 1.5 with `allow_ipmi_1_5`, which encrypts nothing",
-        ),
+        Fault::LegacyOnly(accepted) => legacy_only(accepted),
         Fault::Denied(step, code) => denied(*step, *code, settings),
         Fault::OtherTerms => PollError::new(
             ErrorKind::Protocol,
@@ -87,6 +84,20 @@ fn session(fault: &Fault, settings: &Settings) -> PollError {
             "look at this machine: nothing is wrong with the BMC",
         ),
     }
+}
+
+fn legacy_only(accepted: &[Authentication]) -> PollError {
+    let names: Vec<_> = accepted.iter().map(|how| how.name().to_lowercase()).collect();
+    let cause = "the BMC says that it speaks IPMI 1.5 only, and is silent where IPMI 2.0 opens a session";
+    let fix = if names.is_empty() {
+        "update its firmware; it offers no authentication that this program has".to_owned()
+    } else {
+        let names = names.join(", ");
+        format!(
+            "update its firmware; or allow what it offers, which encrypts nothing: `allow_ipmi_1_5: [{names}]`"
+        )
+    };
+    PollError::new(ErrorKind::Protocol, cause, fix)
 }
 
 fn allowed(settings: &Settings) -> String {

@@ -93,10 +93,10 @@ impl Session {
                 self.greet(false);
                 Ok(Event::Progress)
             }
-            Some(capabilities) if !capabilities.plus => match self.legacy() {
-                Some(_) => self.without_plus(Fault::LegacyOnly),
-                None => self.propose(),
-            },
+            Some(said) if !said.plus && self.legacy().is_some() => {
+                self.without_plus(Fault::LegacyOnly(said.accepted()))
+            }
+            Some(said) if !said.plus => self.propose(),
             Some(_) | None => self.ask_suites(),
         }
     }

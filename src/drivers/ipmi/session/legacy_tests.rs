@@ -345,7 +345,7 @@ fn a_bmc_of_ipmi_15_that_is_silent_to_20_says_what_it_speaks() {
     session.open();
     let greeting = session.transmit().unwrap();
     session.datagram(&bmc.answer(&greeting));
-    assert_eq!(session.timeout(0), Event::Failed(Fault::LegacyOnly));
+    assert_eq!(session.timeout(0), Event::Failed(Fault::LegacyOnly(BOTH.to_vec())));
 }
 
 proptest! {

@@ -67,8 +67,8 @@ pub enum Fault {
     NoSuite(Vec<u8>),
     /// It answered with other algorithms than proposed.
     OtherSuite,
-    /// It says that it speaks IPMI 1.5 only, and that is not allowed.
-    LegacyOnly,
+    /// It says that it speaks IPMI 1.5 only, with these, of which none is allowed.
+    LegacyOnly(Vec<Authentication>),
     /// It refused to open a session of IPMI 1.5 with a completion code.
     Denied(Step, u8),
     /// It opened a session of IPMI 1.5 with something else than asked for.
@@ -100,7 +100,7 @@ impl Fault {
             | Self::Silence(_)
             | Self::NoSuite(_)
             | Self::OtherSuite
-            | Self::LegacyOnly
+            | Self::LegacyOnly(_)
             | Self::OtherTerms
             | Self::Privilege(_)
             | Self::Password
@@ -376,7 +376,7 @@ impl Session {
                 Ok(Event::Progress)
             }
             State::Opening { .. } if spent => match self.capabilities {
-                Some(said) if !said.plus => Err(Fault::LegacyOnly),
+                Some(said) if !said.plus => Err(Fault::LegacyOnly(said.accepted())),
                 Some(_) | None => Err(Fault::Silence(Step::Open)),
             },
             State::Rakp1 { .. } if spent => Err(Fault::Silence(Step::Rakp1)),

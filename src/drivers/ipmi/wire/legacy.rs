@@ -24,7 +24,7 @@ pub struct Capabilities {
     /// It speaks IPMI 2.0 (RMCP+).
     pub plus: bool,
     /// What it accepts in IPMI 1.5, one bit each; 0 if it does not speak that.
-    accepted: u8,
+    bits: u8,
     /// It authenticates each packet of a v1.5 session, not only the first.
     pub per_message: bool,
 }
@@ -41,14 +41,20 @@ impl Capabilities {
             None => (true, false),
             Some(versions) => (versions? & 0x01 != 0, versions? & 0x02 != 0),
         };
-        let accepted = if legacy { accepted & 0x3f } else { 0 };
-        Some(Self { plus, accepted, per_message: status & 0x10 == 0 })
+        let bits = if legacy { accepted & 0x3f } else { 0 };
+        Some(Self { plus, bits, per_message: status & 0x10 == 0 })
     }
 
     /// Whether it accepts sessions of IPMI 1.5 that are authenticated like this.
     #[must_use]
     pub const fn accepts(&self, how: Authentication) -> bool {
-        self.accepted & how.bit() != 0
+        self.bits & how.bit() != 0
+    }
+
+    /// All that it accepts of those, best first.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<Authentication> {
+        Authentication::ALL.into_iter().filter(|how| self.accepts(*how)).collect()
     }
 }
 
