@@ -302,3 +302,26 @@ async fn each_message_of_the_setup_may_be_lost_once() {
         }
     }
 }
+
+/// ipmi_sim opens one session for each Activate Session, and its table has 63 places: those not used are closed as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activation_that_was_only_slow_leaves_no_session_behind() {
+    let simulator = Simulator::legacy("md5");
+    let network = Network::to(&simulator.address).await;
+    let settings = Settings {
+        request_timeout: Duration::from_millis(50),
+        retries: 5,
+        ..admin(&network.address, Authentication::Md5)
+    };
+    first_poll(&settings).await;
+    for round in 0..100 {
+        let mut first = true;
+        network.behave(move |reply| {
+            let activation = reply.get(35) == Some(&0x3a) && reply[4] == 2;
+            if activation && std::mem::take(&mut first) { Act::HoldForNext } else { Act::Pass }
+        });
+        let mut driver = open(settings.clone(), &shared());
+        driver.poll().await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        driver.close().await;
+    }
+}

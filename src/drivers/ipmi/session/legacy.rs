@@ -5,7 +5,7 @@
 //! ours, and only a packet within 8 of the newest counts.
 
 use super::window::Window;
-use super::{Event, Fault, Live, Pending, Session, State, Step};
+use super::{APPLICATION, CLOSE_SESSION, Event, Fault, Live, Pending, Session, State, Step};
 use crate::drivers::ipmi::Login;
 use crate::drivers::ipmi::authcode::Authentication;
 use crate::drivers::ipmi::wire::legacy::{self, Activated, Capabilities, Challenge};
@@ -23,6 +23,8 @@ pub struct Activation {
     temporary: u32,
     /// The number that the BMC shall begin with.
     outbound: u32,
+    /// How often it was sent again. A BMC may open one session for each.
+    again: u32,
 }
 
 impl Activation {
@@ -31,6 +33,28 @@ impl Activation {
         let how = Some((self.how, login.password()));
         packet::coded(how, self.temporary, 0, &self.request.encode(self.seq))
     }
+
+    /// The reply in `packet`, if it is the answer to this and from who knows the password.
+    fn answer(&self, packet: &Coded<'_>, said: Option<Capabilities>, login: &Login) -> Option<Reply> {
+        let cover = Cover { how: self.how, per_message: said.is_some_and(|said| said.per_message) };
+        let reply = Reply::decode(packet.message, Integrity::Checksums)?;
+        // It bears the temporary id or already the new one.
+        let new = Activated::parse(&reply.data).map(|activated| activated.session);
+        let ours = packet.session == self.temporary || Some(packet.session) == new;
+        let answers = ours && self.request.is_answered_by(&reply, self.seq);
+        (answers && cover.admits(packet, login.password())).then_some(reply)
+    }
+}
+
+/// A session that is up.
+pub struct Legacy {
+    pub cover: Cover,
+    pub session: u32,
+    /// Number of our last packet.
+    pub sent: u32,
+    pub window: Window,
+    /// How it was opened.
+    activation: Activation,
 }
 
 /// How the packets of a session that is up are covered.
@@ -113,14 +137,16 @@ impl Session {
         let outbound = u32::from_le_bytes(random).max(1);
         let request = legacy::activate(how, self.terms.level.id(), &challenge, outbound);
         let seq = self.next_seq();
-        let activation = Activation { request, seq, how, temporary: challenge.temporary, outbound };
+        let activation = Activation { request, seq, how, temporary: challenge.temporary, outbound, again: 0 };
         self.tries = 0;
-        self.send_activation(activation);
+        self.outbox.push_back(activation.datagram(&self.login));
+        self.state = State::Activation(activation);
         Ok(Event::Progress)
     }
 
-    /// Sends it, again where it was sent before: all but its answer is as it was.
-    pub(super) fn send_activation(&mut self, activation: Activation) {
+    /// The same once more: another challenge would surely make a second session of it.
+    pub(super) fn activate_again(&mut self, mut activation: Activation) {
+        activation.again = activation.again.saturating_add(1);
         self.outbox.push_back(activation.datagram(&self.login));
         self.state = State::Activation(activation);
     }
@@ -129,30 +155,17 @@ impl Session {
     pub(super) fn coded(&mut self, packet: &Coded<'_>) -> Result<Event, Fault> {
         match &mut self.state {
             State::Activation(activation) => {
-                let per_message = self.capabilities.is_some_and(|said| said.per_message);
-                let cover = Cover { how: activation.how, per_message };
-                if !cover.admits(packet, self.login.password()) {
-                    return Ok(Event::Ignored);
-                }
-                let Some(reply) = Reply::decode(packet.message, Integrity::Checksums) else {
-                    return Ok(Event::Ignored);
-                };
-                // The answer bears the temporary id or already the new one.
-                let new = Activated::parse(&reply.data).map(|activated| activated.session);
-                let ours = packet.session == activation.temporary || Some(packet.session) == new;
-                if !ours || !activation.request.is_answered_by(&reply, activation.seq) {
-                    return Ok(Event::Ignored);
-                }
-                self.activated(&reply)
+                let answer = activation.answer(packet, self.capabilities, &self.login);
+                answer.map_or(Ok(Event::Ignored), |reply| self.activated(&reply))
             }
-            State::Ready { live: Live::Legacy { cover, session, window, .. }, pending } => {
-                if packet.session != *session || !cover.admits(packet, self.login.password()) {
+            State::Ready { live: Live::Legacy(live), pending } => {
+                if packet.session != live.session {
+                    return Ok(self.stray(packet));
+                }
+                if !live.cover.admits(packet, self.login.password()) || !live.window.accept(packet.sequence) {
                     return Ok(Event::Ignored);
                 }
-                if !window.accept(packet.sequence) {
-                    return Ok(Event::Ignored);
-                }
-                let reply = Reply::decode(packet.message, cover.integrity(packet));
+                let reply = Reply::decode(packet.message, live.cover.integrity(packet));
                 Ok(Pending::answer(pending, reply, packet.sequence))
             }
             State::Idle
@@ -167,6 +180,23 @@ impl Session {
         }
     }
 
+    /// Another answer to Activate Session, which was sent again: the session that nobody uses is closed.
+    fn stray(&mut self, packet: &Coded<'_>) -> Event {
+        let State::Ready { live: Live::Legacy(live), .. } = &mut self.state else { return Event::Ignored };
+        let activation = &mut live.activation;
+        let answer = activation.answer(packet, self.capabilities, &self.login);
+        let opened = answer.filter(|reply| reply.code == 0 && activation.again > 0);
+        let opened = opened.and_then(|reply| Activated::parse(&reply.data));
+        let Some(opened) = opened.filter(|opened| opened.session != live.session) else {
+            return Event::Ignored;
+        };
+        activation.again -= 1;
+        let close = Request::new(APPLICATION, CLOSE_SESSION, opened.session.to_le_bytes());
+        let close = close.encode(activation.seq);
+        self.outbox.push_back(live.cover.seal(&self.login, opened.session, opened.inbound, &close));
+        Event::Progress
+    }
+
     /// A BMC that cannot make a code yet may refuse Activate Session without one: only a refusal counts.
     pub(super) fn activation_refused(&mut self, message: &[u8]) -> Result<Event, Fault> {
         let State::Activation(activation) = &self.state else { return Ok(Event::Ignored) };
@@ -179,24 +209,29 @@ impl Session {
     }
 
     fn activated(&mut self, reply: &Reply) -> Result<Event, Fault> {
-        let State::Activation(activation) = &self.state else { return Ok(Event::Ignored) };
         if reply.code != 0 {
             return Err(Fault::Denied(Step::Activation, reply.code));
         }
         let activated = Activated::parse(&reply.data).ok_or(Fault::OtherTerms)?;
-        let per_message = match activated.authentication {
-            0 => false,
-            id if id == activation.how.id() => true,
-            _ => return Err(Fault::OtherTerms),
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Activation(activation) => {
+                let per_message = match activated.authentication {
+                    0 => false,
+                    id if id == activation.how.id() => true,
+                    _ => return Err(Fault::OtherTerms),
+                };
+                let live = Legacy {
+                    cover: Cover { how: activation.how, per_message },
+                    session: activated.session,
+                    // Counted up before each packet.
+                    sent: activated.inbound.wrapping_sub(1),
+                    window: Window::starting_at(activation.outbound, WINDOW),
+                    activation,
+                };
+                State::Ready { live: Live::Legacy(Box::new(live)), pending: None }
+            }
+            other => other,
         };
-        let live = Live::Legacy {
-            cover: Cover { how: activation.how, per_message },
-            session: activated.session,
-            // Counted up before each packet.
-            sent: activated.inbound.wrapping_sub(1),
-            window: Window::starting_at(activation.outbound, WINDOW),
-        };
-        self.state = State::Ready { live, pending: None };
         Ok(Event::Ready)
     }
 }

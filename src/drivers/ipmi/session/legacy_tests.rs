@@ -26,11 +26,13 @@ struct Bmc {
     /// What it says is used after Activate Session.
     later: u8,
     sent: u32,
+    /// The session that it opens next.
+    session: u32,
 }
 
 impl Bmc {
     fn new(how: Authentication) -> Self {
-        Self { says: [0x14, 0x04, 0], how, later: how.id(), sent: 0 }
+        Self { says: [0x14, 0x04, 0], how, later: how.id(), sent: 0, session: SESSION }
     }
 
     fn packet(&self, session: u32, sequence: u32, message: &[u8]) -> Vec<u8> {
@@ -59,7 +61,7 @@ impl Bmc {
                 );
                 self.sent = u32::from_le_bytes(data[18..22].try_into().unwrap());
                 let mut activated = vec![self.later];
-                activated.extend(SESSION.to_le_bytes());
+                activated.extend(self.session.to_le_bytes());
                 activated.extend(INBOUND.to_le_bytes());
                 activated.push(2);
                 self.packet(TEMPORARY, self.sent, &reply_to(coded.message, 0, &activated))
@@ -305,6 +307,41 @@ fn a_retransmission_is_a_new_packet_and_activation_is_sent_as_it_was() {
     assert_eq!(session.timeout(1), Event::Failed(Fault::Silence(Step::Command)));
     let datagram = session.transmit().unwrap();
     assert_eq!(bmc.open(&datagram).1[5], CLOSE_SESSION);
+}
+
+/// Activate Session was slow, not lost, and the BMC opened a session for each: the one that is not used is closed, once.
+#[test]
+fn a_second_session_of_the_same_activation_is_closed() {
+    let (mut session, mut bmc) = (session(&BOTH), Bmc::new(Authentication::Md5));
+    session.open();
+    for _ in 0..2 {
+        let datagram = session.transmit().unwrap();
+        session.datagram(&bmc.answer(&datagram));
+    }
+    let activation = session.transmit().unwrap();
+    let first = bmc.answer(&activation);
+    session.timeout(2);
+    session.transmit().unwrap();
+    bmc.session = SESSION + 1;
+    let second = bmc.answer(&activation);
+    assert_eq!(session.datagram(&first), Event::Ready);
+    assert_eq!(session.datagram(&first), Event::Ignored);
+    session.request(request());
+    session.transmit().unwrap();
+    let mut forged = second.clone();
+    forged[20] ^= 1;
+    assert_eq!(session.datagram(&forged), Event::Ignored);
+    assert_eq!(session.datagram(&second), Event::Progress);
+    let close = session.transmit().unwrap();
+    let Some(Datagram::Coded(close)) = Datagram::parse(&close) else { panic!() };
+    assert!(close.is_by(Authentication::Md5, b"secret"));
+    assert_eq!((close.session, close.sequence), (SESSION + 1, INBOUND));
+    assert_eq!(
+        (close.message[5], &close.message[6..10]),
+        (CLOSE_SESSION, (SESSION + 1).to_le_bytes().as_slice())
+    );
+    assert_eq!(session.datagram(&second), Event::Ignored, "twice");
+    assert_eq!(session.transmit(), None);
 }
 
 #[test]

@@ -27,7 +27,7 @@ mod terms;
 mod tests;
 mod window;
 
-use legacy::{Activation, Cover};
+use legacy::{Activation, Legacy};
 use suites::Offer;
 pub use terms::{Protection, Terms};
 use window::Window;
@@ -165,9 +165,9 @@ struct Plus {
 /// A session that is up, or that the BMC may take for up.
 enum Live {
     /// Of IPMI 2.0. `sent` is the number of our last packet.
-    Plus { plus: Plus, sent: u32, window: Window },
+    Plus { plus: Box<Plus>, sent: u32, window: Window },
     /// Of IPMI 1.5.
-    Legacy { cover: Cover, session: u32, sent: u32, window: Window },
+    Legacy(Box<Legacy>),
 }
 
 enum State {
@@ -247,8 +247,9 @@ impl Session {
     pub fn protection(&self) -> Option<Protection> {
         match &self.state {
             State::Ready { live: Live::Plus { plus, .. }, .. } => Some(Protection::Suite(plus.keys.suite())),
-            State::Ready { live: Live::Legacy { cover, .. }, .. } => {
-                Some(Protection::Legacy { how: cover.how, per_message: cover.per_message })
+            State::Ready { live: Live::Legacy(live), .. } => {
+                let (how, per_message) = (live.cover.how, live.cover.per_message);
+                Some(Protection::Legacy { how, per_message })
             }
             State::Idle
             | State::Greeting(..)
@@ -370,9 +371,8 @@ impl Session {
                 Ok(Event::Progress)
             }
             State::Activation(_) if spent => Err(Fault::Silence(Step::Activation)),
-            // Another challenge would make a second session of it, where the BMC has opened the first.
             State::Activation(activation) => {
-                self.send_activation(activation);
+                self.activate_again(activation);
                 Ok(Event::Progress)
             }
             State::Opening { .. } if spent => match self.capabilities {
@@ -416,7 +416,7 @@ impl Session {
 
 impl From<Plus> for Live {
     fn from(plus: Plus) -> Self {
-        Self::Plus { plus, sent: 0, window: Window::open() }
+        Self::Plus { plus: Box::new(plus), sent: 0, window: Window::open() }
     }
 }
 
@@ -425,14 +425,15 @@ impl Live {
     const fn id(&self) -> u32 {
         match self {
             Self::Plus { plus, .. } => plus.managed,
-            Self::Legacy { session, .. } => *session,
+            Self::Legacy(live) => live.session,
         }
     }
 
     /// The newest number of the BMC's packets.
     const fn newest(&self) -> u32 {
         match self {
-            Self::Plus { window, .. } | Self::Legacy { window, .. } => window.newest(),
+            Self::Plus { window, .. } => window.newest(),
+            Self::Legacy(live) => live.window.newest(),
         }
     }
 
@@ -450,9 +451,7 @@ impl Live {
                 }
                 Some(packet::seal(&plus.keys, plus.managed, next(sent), message, iv))
             }
-            Self::Legacy { cover, session, sent, .. } => {
-                Some(cover.seal(login, *session, next(sent), message))
-            }
+            Self::Legacy(live) => Some(live.cover.seal(login, live.session, next(&mut live.sent), message)),
         }
     }
 }
