@@ -129,7 +129,7 @@ async fn what_is_not_allowed_or_not_right_is_refused_and_never_printed() {
         ),
         (
             Settings { password: "hunter2".to_owned().into(), ..good.clone() },
-            ErrorKind::Timeout,
+            ErrorKind::Auth,
             "check the password",
         ),
         (

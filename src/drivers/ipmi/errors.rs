@@ -143,7 +143,9 @@ fn silence(step: Step, settings: &Settings) -> PollError {
             "nothing to do once: a new session is opened; if it stays, the BMC is overloaded or restarting",
         ),
     };
-    PollError::new(ErrorKind::Timeout, cause, fix)
+    // It answered just before: this is how IPMI 1.5 refuses a password, and too many of those lock the user out.
+    let kind = if step == Step::Activation { ErrorKind::Auth } else { ErrorKind::Timeout };
+    PollError::new(kind, cause, fix)
 }
 
 fn refused(step: Step, status: Status, settings: &Settings) -> PollError {

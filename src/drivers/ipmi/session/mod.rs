@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::authcode::Authentication;
-use super::crypto::{Exchange, Keys, Suite};
+use super::crypto::{Exchange, Suite};
 use super::privilege::Need;
 use super::wire::legacy::{self as v15, Capabilities};
 use super::wire::message::{Integrity, Reply, Request};
@@ -20,6 +20,7 @@ use super::{Level, Login, Random};
 mod legacy;
 #[cfg(test)]
 mod legacy_tests;
+mod live;
 mod opening;
 mod suites;
 mod terms;
@@ -27,10 +28,10 @@ mod terms;
 mod tests;
 mod window;
 
-use legacy::{Activation, Legacy};
+use legacy::Activation;
+use live::{Live, Pending, Plus};
 use suites::Offer;
 pub use terms::{Protection, Terms};
-use window::Window;
 
 /// This channel.
 const CHANNEL: u8 = 0x0e;
@@ -131,45 +132,6 @@ struct Asked {
     seq: u8,
 }
 
-/// A request in the session.
-struct Pending {
-    request: Request,
-    seq: u8,
-    /// The BMC's newest sequence number when it was first sent: the reply's is newer.
-    after: u32,
-    tries: u32,
-}
-
-impl Pending {
-    /// What a packet with this number and reply is to the request under way, if any: it is answered once.
-    fn answer(pending: &mut Option<Self>, reply: Option<Reply>, number: u32) -> Event {
-        let Some(reply) = reply else { return Event::Ignored };
-        match pending {
-            Some(asked)
-                if asked.request.is_answered_by(&reply, asked.seq) && Window::newer(number, asked.after) =>
-            {
-                *pending = None;
-                Event::Reply(reply)
-            }
-            Some(_) | None => Event::Ignored,
-        }
-    }
-}
-
-/// The keys of a session of IPMI 2.0 and where its packets go.
-struct Plus {
-    keys: Keys,
-    managed: u32,
-}
-
-/// A session that is up, or that the BMC may take for up.
-enum Live {
-    /// Of IPMI 2.0. `sent` is the number of our last packet.
-    Plus { plus: Box<Plus>, sent: u32, window: Window },
-    /// Of IPMI 1.5.
-    Legacy(Box<Legacy>),
-}
-
 enum State {
     Idle,
     /// Whether it was asked for what IPMI 2.0 has to say.
@@ -189,7 +151,7 @@ enum State {
     Rakp3 {
         tag: u8,
         exchange: Exchange,
-        plus: Plus,
+        plus: Box<Plus>,
     },
     Ready {
         live: Live,
@@ -411,47 +373,5 @@ impl Session {
             return Event::Ignored;
         }
         Pending::answer(pending, Reply::decode(&message, Integrity::Sealed), sealed.sequence)
-    }
-}
-
-impl From<Plus> for Live {
-    fn from(plus: Plus) -> Self {
-        Self::Plus { plus: Box::new(plus), sent: 0, window: Window::open() }
-    }
-}
-
-impl Live {
-    /// The session's id in the BMC.
-    const fn id(&self) -> u32 {
-        match self {
-            Self::Plus { plus, .. } => plus.managed,
-            Self::Legacy(live) => live.session,
-        }
-    }
-
-    /// The newest number of the BMC's packets.
-    const fn newest(&self) -> u32 {
-        match self {
-            Self::Plus { window, .. } => window.newest(),
-            Self::Legacy(live) => live.window.newest(),
-        }
-    }
-
-    fn seal(&mut self, message: &[u8], login: &Login, random: &dyn Random) -> Option<Vec<u8>> {
-        // 0 stands for "outside of a session" and is skipped.
-        let next = |sent: &mut u32| {
-            *sent = sent.checked_add(1).unwrap_or(1);
-            *sent
-        };
-        match self {
-            Self::Plus { plus, sent, .. } => {
-                let mut iv = [0; 16];
-                if !random.fill(&mut iv) {
-                    return None;
-                }
-                Some(packet::seal(&plus.keys, plus.managed, next(sent), message, iv))
-            }
-            Self::Legacy(live) => Some(live.cover.seal(login, live.session, next(&mut live.sent), message)),
-        }
     }
 }

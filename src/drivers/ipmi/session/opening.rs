@@ -182,7 +182,7 @@ impl Session {
         let keys = exchange.keys(suite, self.login.bmc_key().unwrap_or(password));
         let tag = self.next_tag();
         self.outbox.push_back(packet::setup(Setup::Rakp3, &setup::rakp3(tag, exchange.managed, &code)));
-        let plus = Plus { keys, managed: exchange.managed };
+        let plus = Box::new(Plus { keys, managed: exchange.managed });
         self.state = State::Rakp3 { tag, exchange, plus };
         Ok(Event::Progress)
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::drivers::ipmi::crypto::Keys;
 use crate::drivers::ipmi::wire::packet::Setup;
 use crate::drivers::ipmi::{Lookup, Privilege, Readings, Settings};
 

@@ -79,8 +79,8 @@ pub struct Sealed<'a> {
     whole: &'a [u8],
 }
 
-/// A packet of a v1.5 session, not yet verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A packet of a v1.5 session, not yet verified. Its code may be the password: it is not printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Coded<'a> {
     /// How it claims to be authenticated, and its AuthCode; none if it is not.
     pub code: Option<(Authentication, [u8; authcode::LEN])>,
@@ -155,6 +155,16 @@ impl Sealed<'_> {
             return None;
         }
         keys.decrypt(self.payload)
+    }
+}
+
+impl std::fmt::Debug for Coded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coded")
+            .field("how", &self.code.map(|(how, _)| how))
+            .field("session", &self.session)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
     }
 }
 
