@@ -12,10 +12,14 @@
 mod faults;
 #[path = "ipmi/hours.rs"]
 mod hours;
+#[path = "ipmi/legacy.rs"]
+mod legacy;
 #[path = "ipmi/network.rs"]
 mod network;
 #[path = "ipmi/peers.rs"]
 mod peers;
+#[path = "ipmi/privilege.rs"]
+mod privilege;
 #[path = "ipmi/readings.rs"]
 mod readings;
 #[path = "ipmi/real.rs"]

@@ -127,11 +127,17 @@ fn ipmi(i: &config::Ipmi, poll: &config::Poll) -> ipmi::Settings {
         password: i.password.value.clone(),
         bmc_key: i.bmc_key.as_ref().map(|key| key.value.clone()),
         privilege: match i.privilege {
+            config::Privilege::Auto => ipmi::Privilege::Auto,
             config::Privilege::User => ipmi::Privilege::User,
             config::Privilege::Operator => ipmi::Privilege::Operator,
             config::Privilege::Administrator => ipmi::Privilege::Administrator,
         },
+        lookup: match i.user_lookup {
+            config::UserLookup::Name => ipmi::Lookup::Name,
+            config::UserLookup::NameAndPrivilege => ipmi::Lookup::NameAndPrivilege,
+        },
         suites: i.cipher_suites.iter().map(|suite| cipher_suite(*suite)).collect(),
+        legacy: i.allow_ipmi_1_5.iter().map(|how| legacy(*how)).collect(),
         readings: match i.readings {
             config::IpmiReadings::Auto => ipmi::Readings::Auto,
             config::IpmiReadings::Dcmi => ipmi::Readings::Dcmi,
@@ -170,6 +176,13 @@ const fn cipher_suite(suite: config::CipherSuite) -> ipmi::Suite {
     match suite {
         config::CipherSuite::Three => ipmi::Suite::Sha1,
         config::CipherSuite::Seventeen => ipmi::Suite::Sha256,
+    }
+}
+
+const fn legacy(how: config::IpmiLegacy) -> ipmi::Authentication {
+    match how {
+        config::IpmiLegacy::Md5 => ipmi::Authentication::Md5,
+        config::IpmiLegacy::Password => ipmi::Authentication::Password,
     }
 }
 

@@ -11,7 +11,10 @@ use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
     Intensity, Label, Name, Power, Privacy, Span,
 };
-use super::types::{AuthProtocol, Basis, Component, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege};
+use super::types::{
+    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
+    UserLookup,
+};
 
 /// Configuration of wattribute.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
@@ -195,7 +198,7 @@ pub(super) struct Meter {
     pub(super) snmp: Field<Snmp>,
 }
 
-/// A BMC over IPMI 2.0 (RMCP+).
+/// A BMC over IPMI.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -214,11 +217,17 @@ pub(super) struct Ipmi {
     pub(super) bmc_key_file: Field<FilePath>,
     /// Environment variable that holds the BMC's own key (K_G).
     pub(super) bmc_key_env: Field<EnvName>,
-    /// Privilege level that is asked for: `user` (default), `operator` or `administrator`.
+    /// Privilege level that is asked for: `auto` (default), which is `user` and, only where the BMC refuses power or sensors
+    /// to it, the next that works; or `user`, `operator` or `administrator` and nothing else.
     pub(super) privilege: Field<Privilege>,
+    /// How the BMC finds the user: by `name` (default), or by `name_and_privilege` where one name is there several times.
+    pub(super) user_lookup: Field<UserLookup>,
     /// Cipher suites that may be used, best first: 17 and 3. Default `[17, 3]`.
     #[garde(custom(some))]
     pub(super) cipher_suites: List<CipherSuite>,
+    /// Sessions of IPMI 1.5 that may be used where the BMC has no IPMI 2.0 or none of the cipher suites, best first: `md5`
+    /// and `password`. They encrypt nothing, `password` not even the password. Default: none.
+    pub(super) allow_ipmi_1_5: List<IpmiLegacy>,
     /// `auto` (default): the total by DCMI where it works, else by the maker's own command, else by a sensor, and every
     /// electrical sensor. `dcmi`: only the total by DCMI, one request a poll. `oem`: only the maker's commands. `sensors`:
     /// only sensors.

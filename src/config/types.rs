@@ -138,7 +138,7 @@ pub enum Origin {
     Env(String),
 }
 
-/// A BMC over IPMI 2.0.
+/// A BMC over IPMI.
 #[derive(Debug, Clone)]
 pub struct Ipmi {
     /// `host:port`, an IPv6 address in brackets.
@@ -151,8 +151,12 @@ pub struct Ipmi {
     pub bmc_key: Option<Secret>,
     /// Level that is asked for.
     pub privilege: Privilege,
+    /// How the BMC finds the user.
+    pub user_lookup: UserLookup,
     /// Cipher suites that may be used, best first; not empty.
     pub cipher_suites: Vec<CipherSuite>,
+    /// Sessions of IPMI 1.5 that may be used, best first; empty for none.
+    pub allow_ipmi_1_5: Vec<IpmiLegacy>,
     /// Where readings come from.
     pub readings: IpmiReadings,
     /// Whether the session is kept between polls.
@@ -169,8 +173,10 @@ pub struct Ipmi {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Privilege {
-    /// Reads.
+    /// The least that works.
     #[default]
+    Auto,
+    /// Reads.
     User,
     /// Operates the machine.
     Operator,
@@ -185,6 +191,27 @@ pub enum CipherSuite {
     Three,
     /// 17: SHA-256 and AES-128.
     Seventeen,
+}
+
+/// How a BMC finds an IPMI user in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UserLookup {
+    /// By name.
+    #[default]
+    Name,
+    /// By name and the level that is asked for.
+    NameAndPrivilege,
+}
+
+/// Authentication of an IPMI 1.5 session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IpmiLegacy {
+    /// A keyed MD5 digest of each packet.
+    Md5,
+    /// The password in each packet.
+    Password,
 }
 
 /// Where an IPMI meter's readings come from.

@@ -25,6 +25,10 @@ each with `done`:
   within N      1: Send Message answers within its reply; 0: in a message behind it
   behind 1      DCMI's power commands are answered by another controller
   more 1        has sensors of every kind, and a record of Node Manager
+  dcmilevel N   level that DCMI needs: 2 user, 3 operator, 4 administrator, 5 nobody
+  sensorlevel N the same for sensors
+  limit N       level of the user
+  deaf 0        a level above the user's is met with silence instead of a refusal (1)
 """
 import hmac
 import os
@@ -69,6 +73,11 @@ class Session(ServerSession):
         data = bytes(data)
         self.Rm, self.rolem, self.username = data[8:24], data[24], data[28:28 + data[27]]
         self.maxpriv = self.rolem & 7
+        if self.maxpriv > self.bmc.knobs['limit']:
+            # Looked up with its level, such a user is not there at all.
+            status = 0x0a if self.rolem & 0x10 else 0x0d
+            refusal = bytearray([data[0], status, 0, 0]) + self.clientsessionid
+            return self.bmc.knobs['deaf'] or self.send_payload(refusal, payload_types['rakp2'], retry=False)
         password = self.authdata.get(self.username.decode())
         if password is None:
             refusal = bytearray([data[0], 0x0d, 0, 0]) + self.clientsessionid
@@ -122,6 +131,8 @@ class Bmc(bmc.Bmc):
         self.open, self.pending = {}, {}
         self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0, mute=-1)
         self.knobs |= dict(maker=674, empty=0, stats=0, oem=0, wh=123456, within=1, behind=0)
+        self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0, mute=-1,
+                          dcmilevel=2, sensorlevel=2, limit=4, deaf=0)
         self.offered = self.accepted = [3, 17]
         self.records = [sensor(1, 0x0b, 6, 4, 7, 'Sys Power'), sensor(2, 1, 1, 1, 0x37, 'Inlet Temp'),
                         sensor(3, 4, 18, 100, 7, 'FAN1'), sensor(4, 2, 4, 1, 7, '12V')]
@@ -149,6 +160,8 @@ class Bmc(bmc.Bmc):
         if knobs['busy']:
             knobs['busy'] -= 1
             return s.send_ipmi_response(code=0xc0)
+        if s.clientpriv < {0x2c: knobs['dcmilevel'], 4: knobs['sensorlevel']}.get(fn, 2):
+            return s.send_ipmi_response(code=0xd4)
         answer = {
             (0, 1): lambda: (0, [1, 0, 0]),
             (0x2c, 2): lambda: (knobs['dcmi'], b'\xdc' + struct.pack(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wattribute::drivers::Driver;
-use wattribute::drivers::ipmi::{self, KeepSession, Privilege, Readings, Settings, Shared, Suite};
+use wattribute::drivers::ipmi::{self, KeepSession, Lookup, Privilege, Readings, Settings, Shared, Suite};
 use wattribute::model::SystemClock;
 
 fn folder() -> PathBuf {
@@ -120,6 +120,17 @@ pub struct Simulator {
 
 impl Simulator {
     pub fn start() -> Self {
+        // Without a GUID it speaks no IPMI 2.0.
+        Self::speaking("none md5", "guid a123456789abcdefa123456789abcdef\n")
+    }
+
+    /// One that speaks IPMI 1.5 only, with these authentications.
+    pub fn legacy(authentications: &str) -> Self {
+        Self::speaking(authentications, "")
+    }
+
+    /// One with further lines for its LAN channel.
+    pub fn speaking(authentications: &str, lines: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let built = Command::new("cc")
@@ -138,7 +149,8 @@ impl Simulator {
         drop(free);
         let lan = format!(
             "name \"bmc\"\nloadlib \"{}\" \"{}\"\nserial 15 127.0.0.1 {interface_port} codec VM\nstartlan 1\naddr 127.0.0.1 {}\npriv_limit admin\n\
-             allowed_auths_user none md5\nallowed_auths_admin none md5\nguid a123456789abcdefa123456789abcdef\nendlan\n\
+             allowed_auths_user {authentications}\nallowed_auths_operator {authentications}\n\
+             allowed_auths_admin {authentications}\n{lines}endlan\n\
              user 2 true \"admin\" \"secret\" admin 10\nuser 3 true \"monitor\" \"m0nitor-pass\" user 10\n",
             at("dcmi.so"),
             at("watts"),
@@ -222,7 +234,9 @@ pub fn settings(address: &str, user: &str, password: &str) -> Settings {
         password: password.to_owned().into(),
         bmc_key: None,
         privilege: Privilege::User,
+        lookup: Lookup::Name,
         suites: vec![Suite::Sha256, Suite::Sha1],
+        legacy: Vec::new(),
         readings: Readings::Auto,
         quirks: Vec::new(),
         request_timeout: Duration::from_secs(2),

@@ -27,9 +27,9 @@ pub fn ipmitool(settings: &Settings, password: &str, suite: Suite, command: &[&s
 }
 
 /// The privilege level as the tools call it.
-fn level(settings: &Settings) -> &'static str {
+pub fn level(settings: &Settings) -> &'static str {
     match settings.privilege {
-        Privilege::User => "USER",
+        Privilege::Auto | Privilege::User => "USER",
         Privilege::Operator => "OPERATOR",
         Privilege::Administrator => "ADMIN",
     }
@@ -64,7 +64,7 @@ fn freeipmi(settings: &Settings, password: &str, suite: Suite) -> Option<f64> {
     number(&String::from_utf8(out.stdout).unwrap(), "Current Power", ':', 1)
 }
 
-async fn first_poll(settings: &Settings) -> Batch {
+pub async fn first_poll(settings: &Settings) -> Batch {
     let (shared, mut last) = (shared(), None);
     for _ in 0..100 {
         let mut driver = open(settings.clone(), &shared);
@@ -166,7 +166,7 @@ async fn ipmi_sim_is_read_as_ipmitool_and_freeipmi_read_it() {
 }
 
 /// Polls until the simulator's power sensor, which follows its file with a delay, shows `watts`.
-async fn simulator_shows(settings: &Settings, watts: f64) -> Batch {
+pub async fn simulator_shows(settings: &Settings, watts: f64) -> Batch {
     let polls = async {
         loop {
             let batch = first_poll(settings).await;

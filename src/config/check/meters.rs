@@ -25,9 +25,10 @@ const DEFAULT_SNMP_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_SNMP_PORT: u16 = 161;
 const DEFAULT_IPMI_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_IPMI_PORT: u16 = 623;
-/// Most bytes of a user name and of a password that IPMI 2.0 has room for.
+/// Most bytes of a user name and of a password that IPMI 2.0 has room for, and of a password of IPMI 1.5.
 const MAX_IPMI_USER: usize = 16;
 const MAX_IPMI_SECRET: usize = 20;
+const MAX_IPMI_LEGACY_SECRET: usize = 16;
 const DEFAULT_RETRIES: u32 = 2;
 const DEFAULT_MAX_OIDS: u32 = 20;
 
@@ -206,6 +207,16 @@ impl Check<'_> {
         });
         let password = self.needed_secret(folder, "password", (&raw.password_file, &raw.password_env), at);
         let password = password.and_then(|secret| self.ipmi_secret(secret, "password", at));
+        let allow_ipmi_1_5: Vec<_> = raw.allow_ipmi_1_5.items().map(|(how, _)| *how).collect();
+        let password = password.filter(|secret| {
+            let fits = allow_ipmi_1_5.is_empty()
+                || secret.value.expose_secret().len() <= MAX_IPMI_LEGACY_SECRET;
+            if !fits {
+                let fix = "shorten it on the BMC and here: IPMI 1.5, which `allow_ipmi_1_5` allows, has room for 16 bytes";
+                self.error(at, "the `password` is longer than 16 bytes", fix);
+            }
+            fits
+        });
         let keyed = !raw.bmc_key_file.is_absent() || !raw.bmc_key_env.is_absent();
         let bmc_key = self.secret(folder, "bmc_key", &raw.bmc_key_file, &raw.bmc_key_env);
         // A broken key has been reported: leaving it out would be another login than the file asks for.
@@ -226,7 +237,9 @@ impl Check<'_> {
             password: password?,
             bmc_key,
             privilege: raw.privilege.get().copied().unwrap_or_default(),
+            user_lookup: raw.user_lookup.get().copied().unwrap_or_default(),
             cipher_suites,
+            allow_ipmi_1_5,
             readings: raw.readings.get().copied().unwrap_or_default(),
             keep_session: raw.keep_session.get().copied().unwrap_or_default(),
             quirks: raw.quirks.items().map(|(quirk, _)| *quirk).collect(),

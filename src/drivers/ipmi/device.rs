@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::crypto::Suite;
 use super::errors::Trouble;
 use super::link::Link;
 use super::reading::{Poll, Reader};
@@ -39,27 +38,37 @@ impl Device {
     /// A session that can be used, and whether it is a new one.
     async fn link(&mut self) -> Result<bool, Trouble> {
         self.link = self.link.take().filter(upkeep::is_usable);
-        if self.link.is_some() {
-            return Ok(false);
-        }
-        let (link, fresh) = self.upkeep.take().await?;
-        self.link = Some(link);
+        let fresh = if self.link.is_some() {
+            false
+        } else {
+            let (link, fresh) = self.upkeep.take().await?;
+            self.link = Some(link);
+            fresh
+        };
         if fresh {
             self.reader.reopened();
+        }
+        if let Some(link) = &mut self.link {
+            link.watch(self.upkeep.watch());
         }
         Ok(fresh)
     }
 
     async fn poll_bmc(&mut self) -> Result<Batch, Trouble> {
-        let fresh = self.link().await?;
-        match self.read().await {
-            // The BMC may have restarted and forgotten the session.
-            Err(Trouble::Session(_)) if !fresh => {
-                self.link = None;
-                self.link().await?;
-                self.read().await
+        let mut fresh = self.link().await?;
+        loop {
+            match self.read().await {
+                // The BMC may have restarted and forgotten the session.
+                Err(Trouble::Session(_)) if !fresh => self.link = None,
+                // Ends: every round raises a level or gives one up.
+                Err(Trouble::Privilege(need)) => {
+                    self.upkeep.lacks(need);
+                    self.hang_up().await;
+                }
+                other => return other,
             }
-            other => other,
+            self.link().await?;
+            fresh = true;
         }
     }
 
@@ -67,7 +76,7 @@ impl Device {
         let Some(link) = &mut self.link else {
             return Err(Trouble::Session(Fault::Silence(Step::Command)));
         };
-        let protection = format!("cipher suite {}", link.suite().map_or(0, Suite::id));
+        let protection = self.upkeep.describe(link);
         let poll = Poll {
             settings: &self.settings,
             clock: self.shared.clock.as_ref(),
@@ -79,6 +88,12 @@ impl Device {
         self.link.take_if(|link| link.is_lost());
         Ok(batch)
     }
+
+    async fn hang_up(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.close().await;
+        }
+    }
 }
 
 impl Driver for Device {
@@ -89,7 +104,7 @@ impl Driver for Device {
                 // Nobody comes back for long: a place in the BMC's table is not kept for nothing.
                 Err(Trouble::Other(refused)) if refused.kind == ErrorKind::Auth => Some(KeepSession::No),
                 Ok(_) | Err(Trouble::Other(_)) => Some(self.settings.keep_session),
-                Err(Trouble::Session(_)) => None,
+                Err(Trouble::Session(_) | Trouble::Privilege(_)) => None,
             };
             match (link, self.link.take()) {
                 (Some(KeepSession::ByPolls), link) => self.link = link,

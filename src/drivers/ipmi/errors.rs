@@ -2,7 +2,9 @@
 //! here only.
 
 use super::Settings;
+use super::authcode::Authentication;
 use super::commands::{Code, No};
+use super::privilege::{Need, Privilege};
 use super::session::{Fault, Step};
 use super::wire::setup::Status;
 use crate::model::{ErrorKind, PollError};
@@ -12,13 +14,18 @@ use crate::model::{ErrorKind, PollError};
 pub enum Trouble {
     /// The session is gone, or never came.
     Session(Fault),
+    /// The BMC lets only a higher level do this, which may be had in another session.
+    Privilege(Need),
     /// There is no way to the device at all.
     Other(PollError),
 }
 
 impl From<Fault> for Trouble {
     fn from(fault: Fault) -> Self {
-        Self::Session(fault)
+        match fault {
+            Fault::Privilege(need) => Self::Privilege(need),
+            other => Self::Session(other),
+        }
     }
 }
 
@@ -27,6 +34,7 @@ impl Trouble {
     pub fn explain(self, settings: &Settings) -> PollError {
         match self {
             Self::Session(fault) => session(&fault, settings),
+            Self::Privilege(need) => session(&Fault::Privilege(need), settings),
             Self::Other(error) => error,
         }
     }
@@ -47,6 +55,19 @@ fn session(fault: &Fault, settings: &Settings) -> PollError {
             "the BMC chose other algorithms than it was asked for",
             "update its firmware, or allow only the suite that it supports in `cipher_suites`",
         ),
+        Fault::LegacyOnly(accepted) => legacy_only(accepted),
+        Fault::Denied(step, code) => denied(*step, *code, settings),
+        Fault::OtherTerms => PollError::new(
+            ErrorKind::Protocol,
+            "the BMC opened a session of IPMI 1.5 with another authentication than it was asked for, or without an id",
+            "update its firmware, or allow the other authentication only in `allow_ipmi_1_5`",
+        ),
+        Fault::NotRaised(level, code) => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC does not raise the session to {} ({code:02X}h)", level.name()),
+            "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
+        ),
+        Fault::Privilege(_) => nothing("a command", No::Code(Code::PRIVILEGE), settings),
         Fault::Password => PollError::new(
             ErrorKind::Auth,
             format!("the BMC's key exchange was not made with our password for user {:?}", settings.user),
@@ -68,6 +89,20 @@ fn session(fault: &Fault, settings: &Settings) -> PollError {
             "look at this machine: nothing is wrong with the BMC",
         ),
     }
+}
+
+fn legacy_only(accepted: &[Authentication]) -> PollError {
+    let names: Vec<_> = accepted.iter().map(|how| how.name().to_lowercase()).collect();
+    let cause = "the BMC says that it speaks IPMI 1.5 only, and is silent where IPMI 2.0 opens a session";
+    let fix = if names.is_empty() {
+        "update its firmware; it offers no authentication that this program has".to_owned()
+    } else {
+        let names = names.join(", ");
+        format!(
+            "update its firmware; or allow what it offers, which encrypts nothing: `allow_ipmi_1_5: [{names}]`"
+        )
+    };
+    PollError::new(ErrorKind::Protocol, cause, fix)
 }
 
 fn allowed(settings: &Settings) -> String {
@@ -92,6 +127,14 @@ fn silence(step: Step, settings: &Settings) -> PollError {
             "the BMC answers, but not when a session is to be opened".to_owned(),
             "it may speak IPMI 1.5 only: update its firmware; otherwise restart the BMC",
         ),
+        Step::Challenge => (
+            format!("the BMC went silent when user {:?} was named to IPMI 1.5", settings.user),
+            "check that the user exists on the BMC and may use IPMI over LAN",
+        ),
+        Step::Activation => (
+            "the BMC went silent when a session of IPMI 1.5 was to be activated".to_owned(),
+            "check the password: BMCs meet a wrong one with silence",
+        ),
         Step::Rakp1 => (
             format!("the BMC went silent when user {:?} was named", settings.user),
             "check that the user exists on the BMC and may use IPMI over LAN",
@@ -105,11 +148,13 @@ fn silence(step: Step, settings: &Settings) -> PollError {
             "nothing to do once: a new session is opened; if it stays, the BMC is overloaded or restarting",
         ),
     };
-    PollError::new(ErrorKind::Timeout, cause, fix)
+    // It answered just before: this is how IPMI 1.5 refuses a password, and too many of those lock the user out.
+    let kind = if step == Step::Activation { ErrorKind::Auth } else { ErrorKind::Timeout };
+    PollError::new(kind, cause, fix)
 }
 
 fn refused(step: Step, status: Status, settings: &Settings) -> PollError {
-    let (user, level) = (&settings.user, settings.privilege.name());
+    let (user, level) = (&settings.user, settings.privilege.first().name());
     match status {
         Status::NO_RESOURCES | Status(0x0b) => PollError::new(
             ErrorKind::Busy,
@@ -121,7 +166,7 @@ fn refused(step: Step, status: Status, settings: &Settings) -> PollError {
             format!("the BMC does not know user {user:?}, or does not let it in over LAN: {}", status.name()),
             "check `username`, and that this user is enabled for IPMI over LAN at this privilege level",
         ),
-        Status::UNAUTHORISED_ROLE | Status(0x09) => PollError::new(
+        Status::UNAUTHORISED_ROLE | Status::INVALID_ROLE => PollError::new(
             ErrorKind::Auth,
             format!("the BMC does not grant {level} to user {user:?}: {}", status.name()),
             "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
@@ -135,6 +180,36 @@ fn refused(step: Step, status: Status, settings: &Settings) -> PollError {
             if step == Step::Open || other.refuses_suite() { ErrorKind::Protocol } else { ErrorKind::Busy },
             format!("the BMC refused to open a session: {} ({:02X}h)", other.name(), other.0),
             "look at the BMC's log; `ipmitool -I lanplus -C 17` (or 3) against the same address shows it too",
+        ),
+    }
+}
+
+/// IPMI v1.5 sections 18.14 and 18.15.
+fn denied(step: Step, code: u8, settings: &Settings) -> PollError {
+    let (user, level) = (&settings.user, settings.privilege.first().name());
+    match (step, code) {
+        (Step::Activation, 0x81..=0x83) | (_, 0xc0 | 0xc4) => PollError::new(
+            ErrorKind::Busy,
+            format!("the BMC has no free session of IPMI 1.5 ({code:02X}h)"),
+            "close sessions of other tools, or wait: a BMC drops silent ones after a minute",
+        ),
+        (Step::Challenge, 0x81 | 0x82) => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC does not know user {user:?} ({code:02X}h)"),
+            "check `username`, and that this user is enabled for IPMI over LAN",
+        ),
+        (Step::Activation, 0x86) => PollError::new(
+            ErrorKind::Auth,
+            format!("the BMC does not grant {level} to user {user:?} ({code:02X}h)"),
+            "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
+        ),
+        (_, code) => PollError::new(
+            ErrorKind::Auth,
+            format!(
+                "the BMC refused user {user:?} a session of IPMI 1.5: {} ({code:02X}h)",
+                Code(code).name()
+            ),
+            "check the password, and which authentication the BMC allows this user on the LAN channel",
         ),
     }
 }
@@ -156,9 +231,13 @@ pub fn nothing(what: &str, no: No, settings: &Settings) -> PollError {
             ErrorKind::Auth,
             cause,
             format!(
-                "the BMC lets user {:?} read this at a higher level only: give it the level and set `privilege` to \
-                 operator or administrator (Supermicro X10 and others need that)",
-                settings.user
+                "the BMC lets user {:?} read this at a higher level only: {} (Supermicro X10 and others need that)",
+                settings.user,
+                match settings.privilege {
+                    Privilege::Auto => "give it operator or administrator on the LAN channel",
+                    Privilege::User | Privilege::Operator | Privilege::Administrator =>
+                        "give it the level and set `privilege` to operator or administrator",
+                }
             ),
         ),
         No::Code(code) if code.passes() => {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::budget::Place;
-use super::crypto::Suite;
 use super::errors::Trouble;
 use super::farewell;
-use super::session::{Event, Fault, Session, Step};
+use super::privilege::Watch;
+use super::session::{Event, Fault, Protection, Session, Step, Terms};
 use super::transport::Lease;
 use super::wire::message::{Reply, Request};
 use super::wire::packet::{Datagram, Setup};
@@ -19,6 +19,8 @@ use crate::model::{BoxFuture, Clock, Moment, OpenSession};
 
 /// The BMC is busy and says so.
 const NODE_BUSY: u8 = 0xc0;
+/// The user may not, at this level.
+const PRIVILEGE: u8 = 0xd4;
 /// How long to wait before asking a busy BMC again.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
@@ -64,6 +66,8 @@ pub struct Link {
     /// When the BMC last said something.
     heard: Moment,
     lost: bool,
+    /// Which refusals a higher level is worth trying for.
+    watch: Watch,
 }
 
 impl Link {
@@ -76,10 +80,10 @@ impl Link {
         shared: &Shared,
         (lease, place): (Lease, Place),
         login: Arc<Login>,
-        allowed: &[Suite],
+        terms: Terms,
         patience: Patience,
     ) -> Result<Self, Trouble> {
-        let session = Session::new(login, allowed, lease.console, Arc::clone(&shared.random));
+        let session = Session::new(login, terms, lease.console, Arc::clone(&shared.random));
         let mut link = Self {
             line: Some(Line { session, lease, place, counted: None }),
             clock: Arc::clone(&shared.clock),
@@ -87,6 +91,7 @@ impl Link {
             unanswered: 0,
             heard: shared.clock.now(),
             lost: false,
+            watch: Watch::NOTHING,
         };
         let Some(line) = &mut link.line else { return Err(gone().into()) };
         line.session.open();
@@ -96,9 +101,15 @@ impl Link {
         Ok(link)
     }
 
-    /// The cipher suite in use.
-    pub fn suite(&self) -> Option<Suite> {
-        self.line.as_ref().and_then(|line| line.session.suite())
+    /// How the session is protected.
+    pub fn protection(&self) -> Option<Protection> {
+        self.line.as_ref().and_then(|line| line.session.protection())
+    }
+
+    /// From now on a request that is refused for want of privilege fails with [`Fault::Privilege`], where `watch` says
+    /// that a higher level is worth trying; the session is as good as before.
+    pub const fn watch(&mut self, watch: Watch) {
+        self.watch = watch;
     }
 
     /// Whether the session has come to its end: it went silent, or two requests in a row were given up on.
@@ -119,6 +130,7 @@ impl Link {
     }
 
     async fn once(&mut self, request: Request) -> Result<Reply, Fault> {
+        let need = self.watch.over(&request);
         self.unanswered = self.unanswered.saturating_add(1);
         let Some(line) = self.line.as_mut().filter(|_| !self.lost) else { return Err(gone()) };
         if !line.session.request(request) {
@@ -129,7 +141,10 @@ impl Link {
             Ok(Some(reply)) => {
                 self.unanswered = 0;
                 self.heard = self.clock.now();
-                Ok(reply)
+                match need {
+                    Some(need) if reply.code == PRIVILEGE => Err(Fault::Privilege(need)),
+                    Some(_) | None => Ok(reply),
+                }
             }
             Ok(None) | Err(Trouble::Other(_)) => {
                 self.lost = true;
@@ -139,6 +154,7 @@ impl Link {
                 self.lost = true;
                 Err(fault)
             }
+            Err(Trouble::Privilege(need)) => Err(Fault::Privilege(need)),
         }
     }
 }
@@ -147,11 +163,21 @@ const fn gone() -> Fault {
     Fault::Silence(Step::Command)
 }
 
+/// Whether the BMC may take a place in its table for `datagram`: Open Session, or Activate Session of IPMI 1.5, the only
+/// packet with a session id and without a number.
+fn asks_for_a_place(datagram: &[u8]) -> bool {
+    match Datagram::parse(datagram) {
+        Some(Datagram::Setup(kind, _)) => kind == Setup::OpenRequest,
+        Some(Datagram::Coded(coded)) => coded.sequence == 0,
+        Some(Datagram::Sessionless(_) | Datagram::Sealed(_)) | None => false,
+    }
+}
+
 impl Line {
     /// Sends what is to be sent. `lost`: nothing has come since the last time.
     async fn flush(&mut self, lost: bool) -> Result<(), Trouble> {
         while let Some(datagram) = self.session.transmit() {
-            if let Some(Datagram::Setup(Setup::OpenRequest, _)) = Datagram::parse(&datagram) {
+            if asks_for_a_place(&datagram) {
                 self.place.ask_in_time(lost, HURRY).await.map_err(Trouble::Other)?;
             }
             // A send that fails is a datagram lost: there may be no route now and one a second later.
@@ -171,7 +197,7 @@ impl Line {
                 Event::Ready => return Ok(None),
                 Event::Reply(reply) => return Ok(Some(reply)),
                 Event::Failed(fault) => {
-                    if matches!(fault, Fault::Refused(Step::Open, _)) {
+                    if matches!(fault, Fault::Refused(Step::Open, _) | Fault::Denied(..)) {
                         self.place.given_back();
                     }
                     return Err(Trouble::Session(fault));

@@ -1,6 +1,6 @@
-//! IPMI over LAN (RMCP+, IPMI v2.0): power and sensors of BMCs by DCMI and by their sensor repository.
+//! IPMI over LAN (RMCP+, IPMI v2.0; v1.5 where allowed): power and sensors of BMCs by DCMI and by their sensor repository.
 //!
-//! - `wire/`, `crypto`: bytes, pure; `session/`: one session without I/O;
+//! - `wire/`, `crypto`, `authcode`: bytes, pure; `session/`: one session without I/O; `privilege`: at which level;
 //! - `network`: what carries datagrams; `transport`: the few sockets that all BMCs share; `link`: a session driven over
 //!   them; `farewell`: how it is given back; `budget`: how many there may be; `upkeep`: one BMC's session over time;
 //! - `commands/`: what is asked and what the replies mean, pure; `repository`: the sensors a BMC has, learned step by
@@ -8,7 +8,7 @@
 //!   machine's power), `sensors`, and `extras` (what is asked rarely); `identity`: who made it, `quirks`: what its maker does differently; `device`: one BMC
 //!   over time; `errors`: what went wrong, in the device's terms.
 //!
-//! IPMI v1.5 sessions, suites without authentication or encryption, and access from the host itself are not here.
+//! Suites and sessions without authentication, and access from the host itself are not here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use self::upkeep::Handshakes;
 use super::{Driver, Kind};
 use crate::model::{Clock, ErrorKind, OpenSessions, PollError};
 
+pub mod authcode;
 mod budget;
 pub mod commands;
 pub mod crypto;
@@ -35,6 +36,7 @@ mod inband;
 mod link;
 pub mod network;
 mod points;
+pub mod privilege;
 mod quirks;
 mod reading;
 mod repository;
@@ -45,7 +47,9 @@ mod transport;
 mod upkeep;
 pub mod wire;
 
+pub use authcode::Authentication;
 pub use crypto::Suite;
+pub use privilege::{Level, Privilege};
 pub use quirks::Quirk;
 
 /// This driver's line in the registry.
@@ -55,36 +59,24 @@ pub const KIND: Kind = Kind { name: "ipmi", about: "BMCs over IPMI 2.0 (RMCP+): 
 const MAX_USER: usize = 16;
 /// Longest password and K_G, bytes.
 const MAX_SECRET: usize = 20;
+/// Longest password of IPMI 1.5, bytes.
+const MAX_LEGACY_SECRET: usize = authcode::LEN;
 
-/// What a session may do. Readings need no more than `User` on most BMCs.
+/// How a BMC finds the user in its table. IPMI v2.0 section 13.20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Privilege {
-    /// Read.
-    User,
-    /// Read, and operate the machine.
-    Operator,
-    /// Everything.
-    Administrator,
+pub enum Lookup {
+    /// By name alone, whatever the user's level: what ipmitool and FreeIPMI ask for by default.
+    Name,
+    /// By name and the level that is asked for: where one name stands in the table twice.
+    NameAndPrivilege,
 }
 
-impl Privilege {
-    /// Its number in IPMI.
-    #[must_use]
-    pub const fn level(self) -> u8 {
+impl Lookup {
+    /// The role byte of RAKP 1, which every key is made with.
+    const fn role(self, level: Level) -> u8 {
         match self {
-            Self::User => 2,
-            Self::Operator => 3,
-            Self::Administrator => 4,
-        }
-    }
-
-    /// Its name in the configuration.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Operator => "operator",
-            Self::Administrator => "administrator",
+            Self::Name => 0x10 | level.id(),
+            Self::NameAndPrivilege => level.id(),
         }
     }
 }
@@ -115,8 +107,12 @@ pub struct Settings {
     pub bmc_key: Option<SecretString>,
     /// Asked for.
     pub privilege: Privilege,
+    /// How the BMC finds the user.
+    pub lookup: Lookup,
     /// Cipher suites that may be used, best first; not empty.
     pub suites: Vec<Suite>,
+    /// Sessions of IPMI 1.5 that may be used where there is no such suite, best first; empty for none.
+    pub legacy: Vec<Authentication>,
     /// Where readings come from.
     pub readings: Readings,
     /// What this BMC does against the specification.
@@ -147,7 +143,7 @@ pub struct Login {
     user: String,
     password: SecretString,
     bmc_key: Option<SecretSlice<u8>>,
-    privilege: Privilege,
+    lookup: Lookup,
 }
 
 impl Login {
@@ -169,6 +165,12 @@ impl Login {
                 "IPMI 2.0 allows 20: give the BMC's user a shorter one",
             );
         }
+        if !settings.legacy.is_empty() && settings.password.expose_secret().len() > MAX_LEGACY_SECRET {
+            return refuse(
+                "the password has more than 16 bytes".to_owned(),
+                "IPMI 1.5 allows 16: give the BMC's user a shorter one, or do not allow IPMI 1.5",
+            );
+        }
         let bmc_key = settings.bmc_key.as_ref().map(|key| {
             let text = key.expose_secret();
             text.strip_prefix("0x").map_or_else(|| Ok(text.as_bytes().to_vec()), hex::decode)
@@ -187,7 +189,7 @@ impl Login {
             password: settings.password.clone(),
             // A key of zeros is the same as none.
             bmc_key: bmc_key.filter(|key| key.iter().any(|byte| *byte != 0)).map(SecretSlice::from),
-            privilege: settings.privilege,
+            lookup: settings.lookup,
         })
     }
 

@@ -51,7 +51,8 @@ impl Routes {
         };
         match Datagram::parse(datagram) {
             Some(Datagram::Sealed(sealed)) => to(sealed.session),
-            Some(Datagram::Sessionless(_) | Datagram::Setup(..)) => {
+            // A v1.5 packet bears the BMC's id of the session, which only the session itself knows.
+            Some(Datagram::Sessionless(_) | Datagram::Setup(..) | Datagram::Coded(_)) => {
                 self.by_peer.get(&from).into_iter().flatten().copied().for_each(to);
             }
             None => {}

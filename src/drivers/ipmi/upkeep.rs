@@ -11,11 +11,11 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::commands::app;
-use super::crypto::Suite;
 use super::errors::Trouble;
 use super::link::{Ask, Link, Patience};
-use super::session::{Fault, Step};
-use super::{Login, Privilege, Settings, Shared};
+use super::privilege::{Ladder, Level, Need, Watch};
+use super::session::{Fault, Step, Terms};
+use super::{Login, Settings, Shared};
 use crate::model::{ErrorKind, Moment, PollError};
 
 /// BMCs drop a session that was silent for 60 s, give or take 3.
@@ -74,16 +74,19 @@ pub struct Upkeep {
     login: Arc<Login>,
     shared: Arc<Shared>,
     tries: usize,
-    /// Suites that may still be used: none below what once worked.
-    allowed: Vec<Suite>,
+    /// What may still be agreed to: nothing weaker than what once worked.
+    terms: Terms,
+    ladder: Ladder,
     held: Held,
 }
 
 impl Upkeep {
     /// Nothing is opened yet.
     pub fn new(settings: Arc<Settings>, login: Arc<Login>, shared: Arc<Shared>) -> Self {
-        let allowed = settings.suites.clone();
-        Self { settings, login, shared, tries: 0, allowed, held: Held::Nothing }
+        let ladder = Ladder::new(settings.privilege);
+        let (suites, legacy) = (settings.suites.clone(), settings.legacy.clone());
+        let terms = Terms { suites, legacy, level: ladder.level() };
+        Self { settings, login, shared, tries: 0, terms, ladder, held: Held::Nothing }
     }
 
     /// A session that can be used, and whether it is a new one. If this is dropped, a session that is being opened goes on
@@ -105,15 +108,17 @@ impl Upkeep {
             let (when, result) = ended.map_err(died)?;
             match result {
                 Ok(link) => {
-                    if let Some(suite) = link.suite() {
-                        // From here on nobody can talk us into a weaker one.
-                        let upto = self.allowed.iter().position(|allowed| *allowed == suite).unwrap_or(0);
-                        self.allowed.truncate(upto + 1);
+                    if let Some(protection) = link.protection() {
+                        self.terms.keep(protection);
                     }
+                    self.ladder.opened();
                     if is_usable(&link) {
                         return Ok((link, true));
                     }
                 }
+                // Whatever it was: at a level that never was had, it is the level's fault as far as anyone can tell.
+                Err(Trouble::Session(fault))
+                    if self.ladder.not_had(fault.refuses_level(), self.shared.clock.now()) => {}
                 Err(trouble) => {
                     let error = trouble.explain(&self.settings);
                     // Refused credentials are never tried again unheard.
@@ -141,12 +146,29 @@ impl Upkeep {
         link.ok().flatten()
     }
 
+    /// Which refusals [`Upkeep::lacks`] is to be told of.
+    pub fn watch(&self) -> Watch {
+        self.ladder.watch(self.shared.clock.now())
+    }
+
+    /// The BMC refuses what `need` is for at the present level: the next session is one of another level.
+    pub fn lacks(&mut self, need: Need) {
+        self.ladder.lacks(need, self.shared.clock.now());
+    }
+
+    /// How `link` is protected, and at which level where that was found out, for people.
+    pub fn describe(&self, link: &Link) -> String {
+        let protection = link.protection().map_or_else(String::new, |protection| protection.to_string());
+        let level = self.ladder.found().map_or_else(String::new, |level| format!(", as {}", level.name()));
+        format!("{protection}{level}")
+    }
+
     fn begin(&mut self) -> impl Future<Output = (Moment, Result<Link, Trouble>)> + use<> {
         let opening = Opening {
             settings: Arc::clone(&self.settings),
             login: Arc::clone(&self.login),
             shared: Arc::clone(&self.shared),
-            allowed: self.allowed.clone(),
+            terms: Terms { level: self.ladder.level(), ..self.terms.clone() },
             turn: self.tries,
         };
         self.tries = self.tries.wrapping_add(1);
@@ -190,7 +212,7 @@ struct Opening {
     settings: Arc<Settings>,
     login: Arc<Login>,
     shared: Arc<Shared>,
-    allowed: Vec<Suite>,
+    terms: Terms,
     turn: usize,
 }
 
@@ -205,7 +227,7 @@ impl Opening {
         };
         let mut link = opened?;
         // Given away only when it can be used: dropped before that, it is closed.
-        self.raise_privilege(&mut link).await?;
+        raise(&mut link, self.terms.level).await?;
         Ok(link)
     }
 
@@ -214,7 +236,7 @@ impl Opening {
         let random = self.shared.random.as_ref();
         let lease = self.shared.sockets.lease(peer, random).await.map_err(Trouble::Other)?;
         let patience = Patience { timeout: self.settings.request_timeout, retries: self.settings.retries };
-        Link::open(&self.shared, (lease, place), Arc::clone(&self.login), &self.allowed, patience).await
+        Link::open(&self.shared, (lease, place), Arc::clone(&self.login), self.terms.clone(), patience).await
     }
 
     async fn resolve(&self) -> Result<SocketAddr, PollError> {
@@ -232,21 +254,15 @@ impl Opening {
         let peer = self.turn.checked_rem(found.len()).and_then(|place| found.get(place).copied());
         peer.ok_or_else(|| unknown("it has no address".to_owned()))
     }
+}
 
-    /// A session starts at the level of a user, whatever was asked for.
-    async fn raise_privilege(&self, link: &mut Link) -> Result<(), Trouble> {
-        let privilege = self.settings.privilege;
-        if privilege == Privilege::User {
-            return Ok(());
-        }
-        let reply = link.ask(app::set_privilege(privilege.level())).await?;
-        if reply.code == 0 {
-            return Ok(());
-        }
-        Err(Trouble::Other(PollError::new(
-            ErrorKind::Auth,
-            format!("the BMC does not raise the session to {} ({:02X}h)", privilege.name(), reply.code),
-            "give the user this privilege level on the LAN channel, or ask for less with `privilege`",
-        )))
+/// A session starts at the level of a user, whatever was asked for.
+async fn raise(link: &mut Link, level: Level) -> Result<(), Trouble> {
+    if level == Level::User {
+        return Ok(());
+    }
+    match link.ask(app::set_privilege(level.id())).await?.code {
+        0 => Ok(()),
+        code => Err(Trouble::Session(Fault::NotRaised(level, code))),
     }
 }

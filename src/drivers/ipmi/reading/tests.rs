@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::drivers::ipmi::session::{Fault, Step};
 use crate::drivers::ipmi::wire::message::{Reply, Request};
-use crate::drivers::ipmi::{KeepSession, Privilege, Quirk, Suite};
+use crate::drivers::ipmi::{KeepSession, Lookup, Privilege, Quirk, Suite};
 use crate::model::{BoxFuture, ManualClock};
 
 /// DCMI: `current` W with statistics 200 to 300, average 240, over 90 s.
@@ -69,6 +69,8 @@ impl Rig {
             user: "monitor".into(),
             password: "secret".to_owned().into(),
             bmc_key: None,
+            lookup: Lookup::Name,
+            legacy: Vec::new(),
             privilege: Privilege::User,
             suites: vec![Suite::Sha256],
             readings,

@@ -17,7 +17,7 @@ pub(super) struct Leaving {
 
 impl Leaving {
     fn request(&self) -> Request {
-        Request::new(APPLICATION, CLOSE_SESSION, self.live.managed.to_le_bytes())
+        Request::new(APPLICATION, CLOSE_SESSION, self.live.id().to_le_bytes())
     }
 }
 
@@ -27,10 +27,14 @@ impl Session {
     /// that could be closed.
     pub fn farewell(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Ready { live, .. } | State::Rakp3 { live, .. } => self.leave(live),
+            State::Ready { live, .. } => self.leave(live),
+            State::Rakp3 { plus, .. } => self.leave(Live::from(plus)),
+            // Of a session of IPMI 1.5 whose id never came nobody can say which it is.
             State::Idle
-            | State::Greeting(_)
+            | State::Greeting(..)
             | State::Suites(..)
+            | State::Challenge(..)
+            | State::Activation(_)
             | State::Opening { .. }
             | State::Rakp1 { .. }
             | State::Over => self.say_farewell(),
@@ -48,23 +52,23 @@ impl Session {
     fn say_farewell(&mut self) {
         let Some(leaving) = &mut self.leaving else { return };
         let message = leaving.request().encode(leaving.seq);
-        self.outbox.extend(leaving.live.seal(&message, self.random.as_ref()));
+        self.outbox.extend(leaving.live.seal(&message, &self.login, self.random.as_ref()));
     }
 
     /// Whether `datagram` is the BMC's word that the session is closed.
     pub fn is_closed_by(&mut self, datagram: &[u8]) -> bool {
-        let (Some(leaving), Some(Datagram::Sealed(sealed))) = (&mut self.leaving, Datagram::parse(datagram))
-        else {
-            return false;
+        let Some(leaving) = &mut self.leaving else { return false };
+        let reply = match (Datagram::parse(datagram), &mut leaving.live) {
+            (Some(Datagram::Sealed(sealed)), Live::Plus { plus, window, .. })
+                if sealed.session == self.console =>
+            {
+                let message = sealed.open(&plus.keys).filter(|_| window.accept(sealed.sequence));
+                message.and_then(|message| Reply::decode(&message, Integrity::Sealed))
+            }
+            (Some(Datagram::Coded(coded)), Live::Legacy(live)) => live.reply(&coded, &self.login),
+            _of_another_session => None,
         };
-        if sealed.session != self.console {
-            return false;
-        }
-        let Some(message) = sealed.open(&leaving.live.keys) else { return false };
-        if !leaving.live.window.accept(sealed.sequence) {
-            return false;
-        }
-        Reply::decode(&message, Integrity::Sealed).is_some_and(|reply| {
+        reply.is_some_and(|reply| {
             leaving.request().is_answered_by(&reply, leaving.seq) && matches!(reply.code, 0 | NO_SESSION)
         })
     }

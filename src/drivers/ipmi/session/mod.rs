@@ -3,30 +3,38 @@
 //!
 //! Invariants, each under test: a reply counts only if its integrity code is right, its sequence number was never seen
 //! and is newer than the request, and network function, command and request number match; a retransmission bears a
-//! fresh session sequence number; nothing weaker than the allowed cipher suites is ever agreed to.
+//! fresh session sequence number; nothing weaker than what is allowed is ever agreed to.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::crypto::{Exchange, Keys, Suite};
-use super::wire::message::{Reply, Request};
+use super::authcode::Authentication;
+use super::crypto::{Exchange, Suite};
+use super::privilege::Need;
+use super::wire::legacy::{self as v15, Capabilities};
+use super::wire::message::{Integrity, Reply, Request};
 use super::wire::packet::{self, Datagram, Sealed};
 use super::wire::setup::Status;
-use super::{Login, Random};
+use super::{Level, Login, Random};
 
 mod leaving;
+mod legacy;
+#[cfg(test)]
+mod legacy_tests;
+mod live;
 mod opening;
 mod suites;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use leaving::Leaving;
+use legacy::Activation;
+use live::{Live, Pending, Plus};
 use suites::Offer;
-use window::Window;
+pub use terms::{Protection, Terms};
 
-/// Role byte of RAKP 1: look the user up by name only, as all tools do.
-const NAME_ONLY: u8 = 0x10;
 /// This channel.
 const CHANNEL: u8 = 0x0e;
 const APPLICATION: u8 = 0x06;
@@ -42,6 +50,10 @@ pub enum Step {
     Rakp1,
     /// RAKP 3 and 4.
     Rakp3,
+    /// Get Session Challenge of IPMI 1.5.
+    Challenge,
+    /// Activate Session of IPMI 1.5.
+    Activation,
     /// A command in the session.
     Command,
 }
@@ -57,6 +69,16 @@ pub enum Fault {
     NoSuite(Vec<u8>),
     /// It answered with other algorithms than proposed.
     OtherSuite,
+    /// It says that it speaks IPMI 1.5 only, with these, of which none is allowed.
+    LegacyOnly(Vec<Authentication>),
+    /// It refused to open a session of IPMI 1.5 with a completion code.
+    Denied(Step, u8),
+    /// It opened a session of IPMI 1.5 with something else than asked for.
+    OtherTerms,
+    /// It does not raise the session to this level, with a completion code.
+    NotRaised(Level, u8),
+    /// It lets a higher level only do this, which may be had.
+    Privilege(Need),
     /// Its RAKP 2 was not made with our password.
     Password,
     /// Its RAKP 4 was not made with our K_G.
@@ -65,6 +87,32 @@ pub enum Fault {
     NoRandom,
     /// The kernel's IPMI device failed, and how.
     Interface(String),
+}
+
+impl Fault {
+    /// Whether the BMC says that the user does not have the level that was asked for. With a lookup by level the user
+    /// is then unknown to it.
+    #[must_use]
+    pub fn refuses_level(&self) -> bool {
+        match self {
+            Self::Refused(_, status) => {
+                [Status::UNAUTHORISED_ROLE, Status::INVALID_ROLE, Status::UNAUTHORISED_NAME].contains(status)
+            }
+            Self::Denied(Step::Activation, code) => *code == 0x86,
+            Self::NotRaised(..) => true,
+            Self::Denied(..)
+            | Self::Silence(_)
+            | Self::NoSuite(_)
+            | Self::OtherSuite
+            | Self::LegacyOnly(_)
+            | Self::OtherTerms
+            | Self::Privilege(_)
+            | Self::Password
+            | Self::BmcKey
+            | Self::NoRandom
+            | Self::Interface(_) => false,
+        }
+    }
 }
 
 /// What came of an input.
@@ -88,39 +136,42 @@ struct Asked {
     seq: u8,
 }
 
-/// A request in the session.
-struct Pending {
-    request: Request,
-    seq: u8,
-    /// The BMC's newest sequence number when it was first sent: the reply's is newer.
-    after: u32,
-    tries: u32,
-}
-
-/// A session that is up, or that the BMC may take for up.
-struct Live {
-    keys: Keys,
-    managed: u32,
-    sent: u32,
-    window: Window,
-}
-
 enum State {
     Idle,
-    Greeting(Asked),
+    /// Whether it was asked for what IPMI 2.0 has to say.
+    Greeting(Asked, bool),
     Suites(Asked, Offer),
-    Opening { tag: u8, suite: Suite },
-    Rakp1 { tag: u8, suite: Suite, exchange: Exchange },
-    Rakp3 { tag: u8, exchange: Exchange, live: Live },
-    Ready { live: Live, pending: Option<Pending> },
+    Challenge(Asked, Authentication),
+    Activation(Activation),
+    Opening {
+        tag: u8,
+        suite: Suite,
+    },
+    Rakp1 {
+        tag: u8,
+        suite: Suite,
+        exchange: Exchange,
+    },
+    Rakp3 {
+        tag: u8,
+        exchange: Exchange,
+        plus: Box<Plus>,
+    },
+    Ready {
+        live: Live,
+        pending: Option<Pending>,
+    },
     Over,
 }
 
 /// The session.
 pub struct Session {
     login: Arc<Login>,
+    terms: Terms,
     random: Arc<dyn Random>,
     console: u32,
+    /// What the BMC said of itself.
+    capabilities: Option<Capabilities>,
     /// Suites to propose, best first; those before were refused.
     candidates: VecDeque<Suite>,
     /// Whether the BMC itself listed the candidates.
@@ -135,15 +186,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with our id `console`, not 0, that nobody else on this socket uses. `allowed` are the cipher suites
-    /// that may be agreed to, best first.
+    /// A session with our id `console`, not 0, that nobody else on this socket uses. `terms` are what may be agreed to.
     #[must_use]
-    pub fn new(login: Arc<Login>, allowed: &[Suite], console: u32, random: Arc<dyn Random>) -> Self {
+    pub fn new(login: Arc<Login>, terms: Terms, console: u32, random: Arc<dyn Random>) -> Self {
         Self {
             login,
             random,
             console,
-            candidates: allowed.iter().copied().collect(),
+            capabilities: None,
+            candidates: terms.suites.iter().copied().collect(),
+            terms,
             listed: false,
             state: State::Idle,
             leaving: None,
@@ -159,14 +211,20 @@ impl Session {
         self.outbox.pop_front()
     }
 
-    /// The suite of the session that is up.
+    /// How the session that is up is protected.
     #[must_use]
-    pub fn suite(&self) -> Option<Suite> {
+    pub fn protection(&self) -> Option<Protection> {
         match &self.state {
-            State::Ready { live, .. } => Some(live.keys.suite()),
+            State::Ready { live: Live::Plus { plus, .. }, .. } => Some(Protection::Suite(plus.keys.suite())),
+            State::Ready { live: Live::Legacy(live), .. } => {
+                let (how, per_message) = (live.cover.how, live.cover.per_message);
+                Some(Protection::Legacy { how, per_message })
+            }
             State::Idle
-            | State::Greeting(_)
+            | State::Greeting(..)
             | State::Suites(..)
+            | State::Challenge(..)
+            | State::Activation(_)
             | State::Opening { .. }
             | State::Rakp1 { .. }
             | State::Rakp3 { .. }
@@ -176,20 +234,30 @@ impl Session {
 
     /// Begins the setup.
     pub fn open(&mut self) {
-        let data = [0x80 | CHANNEL, self.login.privilege.level()];
-        let asked = self.ask(Request::new(APPLICATION, 0x38, data));
-        self.state = State::Greeting(asked);
+        self.greet(true);
+    }
+
+    /// Asks what the BMC speaks. `extended`: as IPMI 2.0 asks it.
+    fn greet(&mut self, extended: bool) {
+        let asked = self.ask(v15::get_capabilities(extended, self.terms.level.id()));
+        self.state = State::Greeting(asked, extended);
+    }
+
+    fn next_seq(&mut self) -> u8 {
+        self.seq = self.seq.wrapping_add(1) & 0x3f;
+        self.seq
     }
 
     /// Sends `request` in the session, and forgets the one before it. False if there is no session.
     pub fn request(&mut self, request: Request) -> bool {
-        self.seq = self.seq.wrapping_add(1) & 0x3f;
-        let seq = self.seq;
+        let seq = self.next_seq();
         let State::Ready { live, pending } = &mut self.state else { return false };
-        let Some(datagram) = live.seal(&request.encode(seq), self.random.as_ref()) else { return false };
+        let Some(datagram) = live.seal(&request.encode(seq), &self.login, self.random.as_ref()) else {
+            return false;
+        };
         self.outbox.clear();
         self.outbox.push_back(datagram);
-        *pending = Some(Pending { request, seq, after: live.window.newest(), tries: 0 });
+        *pending = Some(Pending { request, seq, after: live.newest(), tries: 0 });
         true
     }
 
@@ -200,6 +268,7 @@ impl Session {
             Some(Datagram::Sessionless(message)) => self.sessionless(message),
             Some(Datagram::Setup(kind, payload)) => self.setup(kind, payload),
             Some(Datagram::Sealed(sealed)) => Ok(self.sealed(&sealed)),
+            Some(Datagram::Coded(coded)) => self.coded(&coded),
         };
         result.unwrap_or_else(|fault| self.fail(fault))
     }
@@ -218,17 +287,17 @@ impl Session {
             pending.tries += 1;
             // The same request number, but a new packet: the BMC drops a sequence number that it has seen.
             let message = pending.request.encode(pending.seq);
-            let datagram = live.seal(&message, self.random.as_ref()).ok_or(Fault::NoRandom)?;
+            let datagram = live.seal(&message, &self.login, self.random.as_ref()).ok_or(Fault::NoRandom)?;
             self.outbox.push_back(datagram);
             return Ok(Event::Progress);
         }
         let spent = self.tries >= retries;
         self.tries = self.tries.saturating_add(1);
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Greeting(_) if spent => Err(Fault::Silence(Step::Greeting)),
-            State::Greeting(asked) => {
+            State::Greeting(..) if spent => Err(Fault::Silence(Step::Greeting)),
+            State::Greeting(asked, extended) => {
                 self.outbox.push_back(packet::sessionless(&asked.request.encode(asked.seq)));
-                self.state = State::Greeting(asked);
+                self.state = State::Greeting(asked, extended);
                 Ok(Event::Progress)
             }
             // Not every BMC lists its suites; what it does accept, Open Session tells.
@@ -238,12 +307,26 @@ impl Session {
                 self.state = State::Suites(asked, offer);
                 Ok(Event::Progress)
             }
-            State::Opening { .. } if spent => Err(Fault::Silence(Step::Open)),
+            State::Challenge(..) if spent => Err(Fault::Silence(Step::Challenge)),
+            State::Challenge(asked, how) => {
+                self.outbox.push_back(packet::sessionless(&asked.request.encode(asked.seq)));
+                self.state = State::Challenge(asked, how);
+                Ok(Event::Progress)
+            }
+            State::Activation(_) if spent => Err(Fault::Silence(Step::Activation)),
+            State::Activation(activation) => {
+                self.activate_again(activation);
+                Ok(Event::Progress)
+            }
+            State::Opening { .. } if spent => match self.capabilities {
+                Some(said) if !said.plus => Err(Fault::LegacyOnly(said.accepted())),
+                Some(_) | None => Err(Fault::Silence(Step::Open)),
+            },
             State::Rakp1 { .. } if spent => Err(Fault::Silence(Step::Rakp1)),
             // The BMC's state has moved on: a lost answer cannot be asked for again, only the whole setup.
             State::Opening { .. } | State::Rakp1 { .. } => self.reopen(),
-            State::Rakp3 { live, .. } => {
-                self.leave(live);
+            State::Rakp3 { plus, .. } => {
+                self.leave(Live::from(plus));
                 if spent { Err(Fault::Silence(Step::Rakp3)) } else { self.reopen() }
             }
             other @ (State::Idle | State::Ready { .. } | State::Over) => {
@@ -259,37 +342,17 @@ impl Session {
     }
 
     fn sealed(&mut self, sealed: &Sealed<'_>) -> Event {
-        let State::Ready { live, pending } = &mut self.state else { return Event::Ignored };
+        let State::Ready { live: Live::Plus { plus, window, .. }, pending } = &mut self.state else {
+            return Event::Ignored;
+        };
         if sealed.session != self.console {
             return Event::Ignored;
         }
         // First the integrity code: a forged sequence number must not move the window.
-        let Some(message) = sealed.open(&live.keys) else { return Event::Ignored };
-        if !live.window.accept(sealed.sequence) {
+        let Some(message) = sealed.open(&plus.keys) else { return Event::Ignored };
+        if !window.accept(sealed.sequence) {
             return Event::Ignored;
         }
-        let answer = pending
-            .as_ref()
-            .filter(|asked| Window::newer(sealed.sequence, asked.after))
-            .and_then(|asked| asked.request.answer(&message, asked.seq));
-        match answer {
-            Some(reply) => {
-                *pending = None;
-                Event::Reply(reply)
-            }
-            None => Event::Ignored,
-        }
-    }
-}
-
-impl Live {
-    fn seal(&mut self, message: &[u8], random: &dyn Random) -> Option<Vec<u8>> {
-        let mut iv = [0; 16];
-        if !random.fill(&mut iv) {
-            return None;
-        }
-        // 0 stands for "outside of a session" and is skipped.
-        self.sent = self.sent.checked_add(1).unwrap_or(1);
-        Some(packet::seal(&self.keys, self.managed, self.sent, message, iv))
+        Pending::answer(pending, &message, Integrity::Sealed, sealed.sequence)
     }
 }

@@ -1,8 +1,7 @@
 //! How a session is opened: greeting, list of cipher suites, Open Session, RAKP 1 to 4. IPMI v2.0 section 13.14.
 
 use super::suites::Offer;
-use super::window::Window;
-use super::{APPLICATION, Asked, CHANNEL, Event, Fault, Live, NAME_ONLY, Session, State, Step};
+use super::{APPLICATION, Asked, CHANNEL, Event, Fault, Live, Plus, Session, State, Step};
 use crate::drivers::ipmi::crypto::{Exchange, Suite};
 use crate::drivers::ipmi::wire::message::{Integrity, Reply, Request};
 use crate::drivers::ipmi::wire::packet::{self, Setup};
@@ -10,33 +9,34 @@ use crate::drivers::ipmi::wire::setup::{self, Answer, OpenResponse, Rakp2, Statu
 
 impl Session {
     pub(super) fn ask(&mut self, request: Request) -> Asked {
-        self.seq = self.seq.wrapping_add(1) & 0x3f;
+        let seq = self.next_seq();
         self.tries = 0;
-        self.outbox.push_back(packet::sessionless(&request.encode(self.seq)));
-        Asked { request, seq: self.seq }
+        self.outbox.push_back(packet::sessionless(&request.encode(seq)));
+        Asked { request, seq }
     }
 
     pub(super) fn sessionless(&mut self, message: &[u8]) -> Result<Event, Fault> {
-        let (State::Greeting(asked) | State::Suites(asked, _)) = &self.state else {
-            return Ok(Event::Ignored);
+        let (State::Greeting(asked, _) | State::Suites(asked, _) | State::Challenge(asked, _)) = &self.state
+        else {
+            return self.activation_refused(message);
         };
         let Some(reply) = Reply::decode(message, Integrity::Checksums) else { return Ok(Event::Ignored) };
         if !asked.request.is_answered_by(&reply, asked.seq) {
             return Ok(Event::Ignored);
         }
         match std::mem::replace(&mut self.state, State::Over) {
-            // What the flags say is wrong on many BMCs: only that it answers counts.
-            State::Greeting(_) => self.ask_suites(Offer::default()),
+            State::Greeting(_, extended) => self.greeted(&reply, extended),
+            State::Challenge(_, how) => self.challenged(&reply, how),
             State::Suites(_, mut offer) => {
                 if reply.code == 0 && offer.append(&reply.data) {
-                    return self.ask_suites(offer);
+                    return self.ask_more_suites(offer);
                 }
                 self.listed = reply.code == 0 && !offer.ids().is_empty();
                 if self.listed {
                     let offered = offer.ids();
                     self.candidates.retain(|suite| offered.contains(&suite.id()));
                     if self.candidates.is_empty() {
-                        return Err(Fault::NoSuite(offered));
+                        return self.without_plus(Fault::NoSuite(offered));
                     }
                 }
                 self.propose()
@@ -48,7 +48,11 @@ impl Session {
         }
     }
 
-    fn ask_suites(&mut self, offer: Offer) -> Result<Event, Fault> {
+    pub(super) fn ask_suites(&mut self) -> Result<Event, Fault> {
+        self.ask_more_suites(Offer::default())
+    }
+
+    fn ask_more_suites(&mut self, offer: Offer) -> Result<Event, Fault> {
         let asked = self.ask(Request::new(APPLICATION, 0x54, [CHANNEL, 0x00, 0x80 | offer.next_index()]));
         self.state = State::Suites(asked, offer);
         Ok(Event::Progress)
@@ -64,7 +68,7 @@ impl Session {
         let suite = *self.candidates.front().ok_or(Fault::NoSuite(Vec::new()))?;
         self.leaving = None;
         let tag = self.next_tag();
-        let request = setup::open_request(tag, self.login.privilege.level(), self.console, suite);
+        let request = setup::open_request(tag, self.terms.level.id(), self.console, suite);
         self.outbox.push_back(packet::setup(Setup::OpenRequest, &request));
         self.state = State::Opening { tag, suite };
         Ok(Event::Progress)
@@ -87,16 +91,16 @@ impl Session {
                 Rakp2::parse(payload, *tag, self.console, suite)
                     .map_or(Ok(Event::Ignored), |answer| self.exchanged(suite, exchange, answer))
             }
-            (State::Rakp3 { tag, exchange, live }, Setup::Rakp4) => {
-                match setup::rakp4(payload, *tag, self.console, live.keys.suite()) {
+            (State::Rakp3 { tag, exchange, plus }, Setup::Rakp4) => {
+                match setup::rakp4(payload, *tag, self.console, plus.keys.suite()) {
                     None => Ok(Event::Ignored),
                     Some(Answer::Refused(status)) => {
                         self.state = State::Over;
                         Err(Fault::Refused(Step::Rakp3, status))
                     }
                     Some(Answer::Good(code)) => {
-                        let suite = live.keys.suite();
-                        if !exchange.rakp4(&live.keys).is(&code, suite.code_len()) {
+                        let suite = plus.keys.suite();
+                        if !exchange.rakp4(&plus.keys).is(&code, suite.code_len()) {
                             return Err(Fault::BmcKey);
                         }
                         self.ready();
@@ -107,8 +111,10 @@ impl Session {
             // Late, twice, or meant for someone else.
             (
                 State::Idle
-                | State::Greeting(_)
+                | State::Greeting(..)
                 | State::Suites(..)
+                | State::Challenge(..)
+                | State::Activation(_)
                 | State::Opening { .. }
                 | State::Rakp1 { .. }
                 | State::Rakp3 { .. }
@@ -121,7 +127,7 @@ impl Session {
 
     fn ready(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Over) {
-            State::Rakp3 { live, .. } => State::Ready { live, pending: None },
+            State::Rakp3 { plus, .. } => State::Ready { live: Live::from(plus), pending: None },
             other => other,
         };
     }
@@ -136,7 +142,8 @@ impl Session {
                     self.candidates.pop_front();
                     return self.propose();
                 }
-                return Err(Fault::Refused(Step::Open, status));
+                let fault = Fault::Refused(Step::Open, status);
+                return if status.refuses_suite() { self.without_plus(fault) } else { Err(fault) };
             }
         };
         if response.algorithms != suite.algorithms() {
@@ -152,7 +159,7 @@ impl Session {
             console_random,
             managed_random: [0; 16],
             guid: [0; 16],
-            role: NAME_ONLY | self.login.privilege.level(),
+            role: self.login.lookup.role(self.terms.level),
             user: self.login.user.as_bytes().to_vec(),
         };
         let tag = self.next_tag();
@@ -176,8 +183,8 @@ impl Session {
         let keys = exchange.keys(suite, self.login.bmc_key().unwrap_or(password));
         let tag = self.next_tag();
         self.outbox.push_back(packet::setup(Setup::Rakp3, &setup::rakp3(tag, exchange.managed, &code)));
-        let live = Live { keys, managed: exchange.managed, sent: 0, window: Window::default() };
-        self.state = State::Rakp3 { tag, exchange, live };
+        let plus = Box::new(Plus { keys, managed: exchange.managed });
+        self.state = State::Rakp3 { tag, exchange, plus };
         Ok(Event::Progress)
     }
 }

@@ -7,12 +7,13 @@ use proptest::prelude::*;
 
 use super::leaving::CLOSE_SESSION;
 use super::*;
+use crate::drivers::ipmi::crypto::Keys;
 use crate::drivers::ipmi::wire::packet::Setup;
-use crate::drivers::ipmi::{Privilege, Readings, Settings};
+use crate::drivers::ipmi::{Lookup, Privilege, Readings, Settings};
 
 /// Numbers that count up: the same in every run.
 #[derive(Default)]
-struct Counting(AtomicU8);
+pub struct Counting(AtomicU8);
 
 impl Random for Counting {
     fn fill(&self, bytes: &mut [u8]) -> bool {
@@ -21,17 +22,23 @@ impl Random for Counting {
     }
 }
 
-const CONSOLE: u32 = 0x1122_3344;
+pub const CONSOLE: u32 = 0x1122_3344;
 const MANAGED: u32 = 0x5566_7788;
 
-fn login() -> Arc<Login> {
+pub fn login() -> Arc<Login> {
+    login_with(Lookup::Name)
+}
+
+fn login_with(lookup: Lookup) -> Arc<Login> {
     let settings = Settings {
         address: "10.0.0.1:623".into(),
         user: "monitor".into(),
         password: "secret".to_owned().into(),
         bmc_key: None,
         privilege: Privilege::User,
+        lookup,
         suites: vec![Suite::Sha256, Suite::Sha1],
+        legacy: Vec::new(),
         readings: Readings::Auto,
         quirks: Vec::new(),
         request_timeout: std::time::Duration::from_secs(1),
@@ -42,8 +49,13 @@ fn login() -> Arc<Login> {
     Arc::new(Login::new(&settings).unwrap())
 }
 
+/// Both suites and no IPMI 1.5, as a user.
+pub fn terms() -> Terms {
+    Terms { suites: vec![Suite::Sha256, Suite::Sha1], legacy: Vec::new(), level: Level::User }
+}
+
 fn session() -> Session {
-    Session::new(login(), &[Suite::Sha256, Suite::Sha1], CONSOLE, Arc::new(Counting::default()))
+    Session::new(login(), terms(), CONSOLE, Arc::new(Counting::default()))
 }
 
 /// The other side: answers setup as a BMC does, and keeps what it needs to seal replies.
@@ -60,12 +72,12 @@ fn setup_payload(tag: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 /// A reply without a session.
-fn bare(request: &[u8], code: u8, data: &[u8]) -> Vec<u8> {
+pub fn bare(request: &[u8], code: u8, data: &[u8]) -> Vec<u8> {
     packet::sessionless(&reply_to(request, code, data))
 }
 
 /// The message that answers the message `request`.
-fn reply_to(request: &[u8], code: u8, data: &[u8]) -> Vec<u8> {
+pub fn reply_to(request: &[u8], code: u8, data: &[u8]) -> Vec<u8> {
     let sum = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)).wrapping_neg();
     let mut head = vec![0x81, request[1] | 4];
     head.push(sum(&head));
@@ -148,14 +160,38 @@ fn opened() -> (Session, Bmc) {
     }
 }
 
-fn request() -> Request {
+pub fn request() -> Request {
     Request::new(0x2c, 0x02, [0xdc, 1, 0, 0])
 }
 
 #[test]
 fn the_better_of_two_offered_suites_is_agreed_on() {
     let (session, _) = opened();
-    assert_eq!(session.suite(), Some(Suite::Sha256));
+    assert_eq!(session.protection(), Some(Protection::Suite(Suite::Sha256)));
+}
+
+/// IPMI v2.0 section 13.20: bit 4 of the role byte asks for the name only, bits 0 to 3 are the level.
+#[test]
+fn the_role_says_how_the_user_is_looked_up_and_at_which_level() {
+    for (lookup, level, role) in [
+        (Lookup::Name, Level::User, 0x12),
+        (Lookup::Name, Level::Administrator, 0x14),
+        (Lookup::NameAndPrivilege, Level::User, 0x02),
+        (Lookup::NameAndPrivilege, Level::Operator, 0x03),
+    ] {
+        let terms = Terms { level, ..terms() };
+        let mut session = Session::new(login_with(lookup), terms, CONSOLE, Arc::new(Counting::default()));
+        let mut bmc = Bmc::default();
+        session.open();
+        loop {
+            let datagram = session.transmit().unwrap();
+            // The BMC makes every key with the role byte as it came: only then does the setup come to its end.
+            if session.datagram(&bmc.answer(&datagram)) == Event::Ready {
+                break;
+            }
+        }
+        assert_eq!(bmc.exchange.unwrap().role, role);
+    }
 }
 
 #[test]

@@ -40,14 +40,20 @@ impl Via {
     }
 
     /// The controller's reply to `request`, or why the BMC did not pass it on; `None` is not it, or not yet.
-    pub(super) fn answer(self, request: &Request, message: &[u8], seq: u8) -> Option<Reply> {
+    pub(super) fn answer(
+        self,
+        request: &Request,
+        message: &[u8],
+        integrity: Integrity,
+        seq: u8,
+    ) -> Option<Reply> {
         for from in [self.address, BMC] {
-            let own = Reply::decode_from(message, Integrity::Sealed, (from, CONSOLE));
+            let own = Reply::decode_from(message, integrity, (from, CONSOLE));
             if let Some(reply) = own.filter(|reply| request.is_answered_by(reply, seq)) {
                 return Some(reply);
             }
         }
-        let outer = Reply::decode(message, Integrity::Sealed)?;
+        let outer = Reply::decode(message, integrity)?;
         if !Request::new(APPLICATION, SEND_MESSAGE, []).is_answered_by(&outer, seq) {
             return None;
         }
@@ -98,15 +104,21 @@ mod tests {
         let wanted = Some(Reply { net_fn: 7, seq: 5, command: 1, code: 0, data: vec![0x42] });
         let inner = message(BMC, 7, 0x2c, 5, 1, &[0, 0x42]);
         let within = message(CONSOLE, 7, BMC, 5, 0x34, &[&[0], inner.as_slice()].concat());
-        assert_eq!(request.answer(&within, 5), wanted);
+        assert_eq!(request.answer(&within, Integrity::Sealed, 5), wanted);
         let acknowledged = message(CONSOLE, 7, BMC, 5, 0x34, &[0]);
-        assert_eq!(request.answer(&acknowledged, 5), None, "not yet");
+        assert_eq!(request.answer(&acknowledged, Integrity::Sealed, 5), None, "not yet");
         for from in [0x2c, BMC] {
-            assert_eq!(request.answer(&message(CONSOLE, 7, from, 5, 1, &[0, 0x42]), 5), wanted);
+            assert_eq!(
+                request.answer(&message(CONSOLE, 7, from, 5, 1, &[0, 0x42]), Integrity::Sealed, 5),
+                wanted
+            );
         }
         // D3h: there is nobody at this address.
         let refused = Some(Reply { net_fn: 7, seq: 5, command: 1, code: 0xd3, data: vec![] });
-        assert_eq!(request.answer(&message(CONSOLE, 7, BMC, 5, 0x34, &[0xd3]), 5), refused);
+        assert_eq!(
+            request.answer(&message(CONSOLE, 7, BMC, 5, 0x34, &[0xd3]), Integrity::Sealed, 5),
+            refused
+        );
     }
 
     #[test]
@@ -119,22 +131,22 @@ mod tests {
             ("another function's", 0x2c, 5, 5, 1),
         ] {
             assert_eq!(
-                request.answer(&message(CONSOLE, net_fn, from, seq, command, &[0, 1]), 5),
+                request.answer(&message(CONSOLE, net_fn, from, seq, command, &[0, 1]), Integrity::Sealed, 5),
                 None,
                 "{why}"
             );
             let inner = message(BMC, net_fn, from, seq, command, &[0, 1]);
             let within = message(CONSOLE, 7, BMC, 5, 0x34, &[&[0], inner.as_slice()].concat());
-            assert_eq!(request.answer(&within, 5), None, "{why}, within");
+            assert_eq!(request.answer(&within, Integrity::Sealed, 5), None, "{why}, within");
         }
         let inner = message(BMC, 7, 0x2c, 5, 1, &[0, 0x42]);
         for at in 0..inner.len() {
             let mut bad = inner.clone();
             bad[at] ^= 0x10;
             let within = message(CONSOLE, 7, BMC, 5, 0x34, &[&[0], bad.as_slice()].concat());
-            assert_eq!(request.answer(&within, 5), None, "byte {at} changed");
+            assert_eq!(request.answer(&within, Integrity::Sealed, 5), None, "byte {at} changed");
             let within = message(CONSOLE, 7, BMC, 5, 0x34, &[&[0], &inner[..at]].concat());
-            assert_eq!(request.answer(&within, 5), None, "cut at {at}");
+            assert_eq!(request.answer(&within, Integrity::Sealed, 5), None, "cut at {at}");
         }
     }
 }

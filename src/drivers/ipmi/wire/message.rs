@@ -47,10 +47,10 @@ impl Request {
 
     /// The reply to this, sent with sequence number `seq`, if a session's `message` is that.
     #[must_use]
-    pub fn answer(&self, message: &[u8], seq: u8) -> Option<Reply> {
+    pub fn answer(&self, message: &[u8], integrity: Integrity, seq: u8) -> Option<Reply> {
         match self.via {
-            Some(via) => via.answer(self, message, seq),
-            None => Reply::decode(message, Integrity::Sealed).filter(|reply| self.is_answered_by(reply, seq)),
+            Some(via) => via.answer(self, message, integrity, seq),
+            None => Reply::decode(message, integrity).filter(|reply| self.is_answered_by(reply, seq)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! RMCP and the session headers: what goes into a UDP datagram and comes out of one.
 
 use super::bytes::Bytes;
+use crate::drivers::ipmi::authcode::{self, Authentication};
 use crate::drivers::ipmi::crypto::{BLOCK, Keys};
 
 /// RMCP version 1.0, no acknowledgement wanted, class IPMI.
@@ -17,6 +18,8 @@ const IPMI: u8 = 0x00;
 const NEXT_HEADER: u8 = 0x07;
 /// From the authentication type to the payload length.
 const HEADER: usize = 12;
+/// Lengths of a v1.5 datagram that old network adapters mishandled: a byte is put behind it. IPMI v1.5 section 12.3.
+const MISHANDLED: [usize; 5] = [56, 84, 112, 128, 156];
 
 /// Messages of session setup, by payload type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +61,10 @@ pub enum Datagram<'a> {
     Sessionless(&'a [u8]),
     /// A message of session setup.
     Setup(Setup, &'a [u8]),
-    /// A packet of a session.
+    /// A packet of a v2.0 session.
     Sealed(Sealed<'a>),
+    /// A packet of a v1.5 session.
+    Coded(Coded<'a>),
 }
 
 /// A packet of a session, not yet verified.
@@ -72,6 +77,19 @@ pub struct Sealed<'a> {
     payload: &'a [u8],
     /// From the authentication type to the end.
     whole: &'a [u8],
+}
+
+/// A packet of a v1.5 session, not yet verified. Its code may be the password: it is not printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Coded<'a> {
+    /// How it claims to be authenticated, and its AuthCode; none if it is not.
+    pub code: Option<(Authentication, [u8; authcode::LEN])>,
+    /// The session id, which the BMC chose: both directions bear the same.
+    pub session: u32,
+    /// The BMC's sequence number.
+    pub sequence: u32,
+    /// The IPMI message. Nothing vouches for it before the code is verified.
+    pub message: &'a [u8],
 }
 
 impl<'a> Datagram<'a> {
@@ -90,11 +108,23 @@ impl<'a> Datagram<'a> {
                 let (sequence, session, len) = (bytes.u32()?, bytes.u32()?, bytes.u8()?);
                 // A pad byte may follow: a workaround of old network cards.
                 let message = bytes.take(len.into())?;
-                (sequence == 0 && session == 0).then_some(Self::Sessionless(message))
+                if session != 0 {
+                    let coded = Coded { code: None, session, sequence, message };
+                    return is_pad(bytes.rest()).then_some(Self::Coded(coded));
+                }
+                (sequence == 0).then_some(Self::Sessionless(message))
             }
             RMCP_PLUS => Self::plus(bytes, whole),
-            _ => None,
+            other => Self::coded(Authentication::from_id(other)?, bytes),
         }
+    }
+
+    fn coded(how: Authentication, mut bytes: Bytes<'a>) -> Option<Self> {
+        let (sequence, session) = (bytes.u32()?, bytes.u32()?);
+        let (code, len) = (bytes.array()?, bytes.u8()?);
+        let message = bytes.take(len.into())?;
+        let coded = Coded { code: Some((how, code)), session, sequence, message };
+        (session != 0 && is_pad(bytes.rest())).then_some(Self::Coded(coded))
     }
 
     fn plus(mut bytes: Bytes<'a>, whole: &'a [u8]) -> Option<Self> {
@@ -126,6 +156,49 @@ impl Sealed<'_> {
         }
         keys.decrypt(self.payload)
     }
+}
+
+impl std::fmt::Debug for Coded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coded")
+            .field("how", &self.code.map(|(how, _)| how))
+            .field("session", &self.session)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Coded<'_> {
+    /// Whether it was made by who knows `password`, and for `how`.
+    #[must_use]
+    pub fn is_by(&self, how: Authentication, password: &[u8]) -> bool {
+        self.code.is_some_and(|(claimed, code)| {
+            claimed == how && how.verifies(&code, password, self.session, self.sequence, self.message)
+        })
+    }
+}
+
+/// Whether this is what may stand behind the message of a v1.5 session: one byte at most.
+const fn is_pad(rest: &[u8]) -> bool {
+    matches!(rest, [] | [0])
+}
+
+/// A packet of the v1.5 session `session`, with an AuthCode of the password where `how` says which.
+#[must_use]
+pub fn coded(how: Option<(Authentication, &[u8])>, session: u32, sequence: u32, message: &[u8]) -> Vec<u8> {
+    let mut out = RMCP.to_vec();
+    out.push(how.map_or(NONE, |(how, _)| how.id()));
+    out.extend(sequence.to_le_bytes());
+    out.extend(session.to_le_bytes());
+    if let Some((how, password)) = how {
+        out.extend(how.code(password, session, sequence, message));
+    }
+    out.push(u8::try_from(message.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(message);
+    if MISHANDLED.contains(&out.len()) {
+        out.push(0);
+    }
+    out
 }
 
 /// A message outside of sessions, in the v1.5 format.
@@ -228,10 +301,59 @@ mod tests {
         }
     }
 
+    /// DCMI Get Power Reading with number 1 in session A1A2A3A4h, sequence number 01020304h. The AuthCode is the worked
+    /// example of `authcode`; the rest is the table of IPMI v1.5 section 12.3: type, sequence, session, code, length.
+    #[test]
+    fn a_v15_packet_is_as_in_the_specification() {
+        let message = hex::decode("20b030810402dc0100009c").unwrap();
+        let packet = |how| hex::encode(coded(how, 0xA1A2_A3A4, 0x0102_0304, &message));
+        let (head, tail) = ("0600ff07", "0b20b030810402dc0100009c");
+        assert_eq!(
+            packet(Some((Authentication::Md5, b"secret"))),
+            format!("{head}0204030201a4a3a2a1f84b2b01677fa7f5cc3beff7e7d6a5e7{tail}")
+        );
+        assert_eq!(
+            packet(Some((Authentication::Password, b"secret"))),
+            format!("{head}0404030201a4a3a2a1736563726574{}{tail}", "00".repeat(10))
+        );
+        assert_eq!(packet(None), format!("{head}0004030201a4a3a2a1{tail}"));
+    }
+
+    #[test]
+    fn a_v15_packet_of_a_mishandled_length_is_made_longer_and_still_read() {
+        // 30 bytes stand in front of the message.
+        for len in 0..=126 {
+            let message = vec![0x5a; len];
+            let datagram = coded(Some((Authentication::Md5, b"secret")), 7, 9, &message);
+            let padded = [26, 54, 82, 98, 126].contains(&len);
+            assert_eq!(datagram.len(), 30 + len + usize::from(padded), "{len}");
+            let Some(Datagram::Coded(read)) = Datagram::parse(&datagram) else { panic!("{len}") };
+            assert_eq!((read.session, read.sequence, read.message), (7, 9, message.as_slice()));
+            assert!(read.is_by(Authentication::Md5, b"secret"));
+            assert!(
+                !read.is_by(Authentication::Md5, b"secreT")
+                    && !read.is_by(Authentication::Password, b"secret")
+            );
+            assert_eq!(Datagram::parse(&[datagram.as_slice(), &[0, 0]].concat()), None, "too long");
+        }
+    }
+
+    #[test]
+    fn a_v15_packet_without_session_or_of_another_kind_is_nothing() {
+        for how in [Authentication::Md5, Authentication::Password] {
+            assert_eq!(Datagram::parse(&coded(Some((how, b"secret")), 0, 9, &[1, 2])), None);
+        }
+        let mut datagram = coded(Some((Authentication::Md5, b"secret")), 7, 9, &[1, 2]);
+        for kind in [1, 3, 5, 7, 0x12] {
+            datagram[4] = kind;
+            assert_eq!(Datagram::parse(&datagram), None, "{kind}");
+        }
+    }
+
     fn open(suite: Suite, datagram: &[u8]) -> Option<Vec<u8>> {
         match Datagram::parse(datagram)? {
             Datagram::Sealed(sealed) => sealed.open(&keys(suite)),
-            Datagram::Sessionless(_) | Datagram::Setup(..) => None,
+            Datagram::Sessionless(_) | Datagram::Setup(..) | Datagram::Coded(_) => None,
         }
     }
 
@@ -248,6 +370,23 @@ mod tests {
                 datagram[at] ^= 1 << bit;
                 prop_assert_eq!(open(suite, &datagram), None);
             }
+        }
+
+        #[test]
+        fn a_flipped_bit_of_a_v15_packet_is_always_rejected(
+            message in proptest::collection::vec(any::<u8>(), 0..80), at: prop::sample::Index, bit in 0..8u8,
+        ) {
+            let by = |datagram: &[u8]| match Datagram::parse(datagram) {
+                Some(Datagram::Coded(coded)) => coded.is_by(Authentication::Md5, b"secret"),
+                Some(Datagram::Sessionless(_) | Datagram::Setup(..) | Datagram::Sealed(_)) | None => false,
+            };
+            // Without a pad byte, which nothing covers and nothing is read from.
+            let mut datagram = coded(Some((Authentication::Md5, b"secret")), 7, 9, &message);
+            datagram.truncate(30 + message.len());
+            prop_assert!(by(&datagram));
+            let at = 4 + at.index(datagram.len() - 4);
+            datagram[at] ^= 1 << bit;
+            prop_assert!(!by(&datagram));
         }
 
         #[test]

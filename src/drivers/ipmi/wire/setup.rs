@@ -12,6 +12,8 @@ impl Status {
     pub const OK: Self = Self(0);
     /// The BMC's session table is full.
     pub const NO_RESOURCES: Self = Self(0x01);
+    /// It does not know this privilege level.
+    pub const INVALID_ROLE: Self = Self(0x09);
     /// It does not let this user in at this privilege level.
     pub const UNAUTHORISED_ROLE: Self = Self(0x0a);
     /// It does not know this user.
