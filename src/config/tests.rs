@@ -305,6 +305,30 @@ fn secrets_come_from_files_and_the_environment_and_never_print() {
 }
 
 #[test]
+fn ipmi_asks_for_the_least_and_allows_the_best_only_unless_told_otherwise() {
+    let folder = folder(
+        "meters:\n\
+         - {name: a, ipmi: {address: h, username: u, password_file: pw}}\n\
+         - {name: b, ipmi: {address: h, username: u, password_file: pw, privilege: operator,\n\
+            user_lookup: name_and_privilege, allow_ipmi_1_5: [md5, password]}}\n",
+    );
+    let file = folder.path().join("pw");
+    fs::write(&file, "sixteen-bytes-xx").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = load(&folder.path().join("main.yaml"), &env).unwrap();
+    let asked = config.meters.iter().map(|meter| match &meter.device {
+        Device::Ipmi(ipmi) => (ipmi.privilege, ipmi.user_lookup, ipmi.allow_ipmi_1_5.clone()),
+        Device::Redfish(_) | Device::Snmp(_) => panic!("{meter:?}"),
+    });
+    let told = vec![IpmiLegacy::Md5, IpmiLegacy::Password];
+    let wanted = [
+        (Privilege::Auto, UserLookup::Name, Vec::new()),
+        (Privilege::Operator, UserLookup::NameAndPrivilege, told),
+    ];
+    assert_eq!(asked.collect::<Vec<_>>(), wanted);
+}
+
+#[test]
 fn a_secret_that_everyone_may_read_is_a_warning() {
     let folder = folder("meters: [{name: a, snmp: {address: h, community_file: pw}}]\n");
     let file = folder.path().join("pw");
