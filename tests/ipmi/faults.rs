@@ -1,6 +1,6 @@
 //! Every fault in one table, with tokio's clock paused: what this poll says, that the next one reads the right watts, and that
 //! the BMC was left with no session. Both cipher suites, over a network in memory, with a BMC that was written apart from
-//! the driver.
+//! the driver. Long since it is a table: a fault a row.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
