@@ -1,17 +1,18 @@
 //! Every fault in one table, with tokio's clock paused: what this poll says, that the next one reads the right watts, and that
 //! the BMC was left with no session. Both cipher suites, over a network in memory, with a BMC that was written apart from
-//! the driver.
+//! the driver. Long since it is a table: a fault a row.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::sleep;
 use wattribute::drivers::Driver;
 use wattribute::drivers::ipmi::{self, Readings, Settings, Shared, Suite};
-use wattribute::model::{ErrorKind, PollError, Quantity};
+use wattribute::model::{ErrorKind, PollError, Quantity, SystemClock};
 
 use super::peers::settings;
 use super::value;
-use super::virtual_bmcs::{Air, Bmc, Delivery, after, pass};
+use super::virtual_bmcs::{Air, Bmc, Delivery, Dice, Drawn, after, pass};
 
 pub const ADDRESS: &str = "10.0.0.1:623";
 /// From one poll to the next.
@@ -20,7 +21,7 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 /// A BMC and a driver that reads DCMI, with watts that never repeat.
 pub struct Rig {
     pub air: Air,
-    pub shared: std::sync::Arc<Shared>,
+    pub shared: Arc<Shared>,
     pub driver: Box<dyn Driver>,
     watts: u16,
 }
@@ -29,16 +30,15 @@ impl Rig {
     pub fn new(change: impl FnOnce(Settings) -> Settings) -> Self {
         let air = Air::new();
         air.put(ADDRESS, Bmc::new());
-        let shared = std::sync::Arc::new(Shared::over(
-            std::sync::Arc::new(air.clone()),
-            std::sync::Arc::<wattribute::model::SystemClock>::clone(&air.clock),
-        ));
+        let clock = Arc::<SystemClock>::clone(&air.clock);
+        let random = Arc::new(Drawn(Mutex::new(Dice(4711))));
+        let shared = Arc::new(Shared::over(Arc::new(air.clone()), clock).draw_from(random));
         let settings = Settings {
             readings: Readings::Dcmi,
             request_timeout: Duration::from_millis(250),
             ..settings(ADDRESS, "admin", "password")
         };
-        let driver = ipmi::open(change(settings), std::sync::Arc::clone(&shared)).unwrap();
+        let driver = ipmi::open(change(settings), Arc::clone(&shared)).unwrap();
         Self { air, shared, driver, watts: 100 }
     }
 

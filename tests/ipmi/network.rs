@@ -1,5 +1,5 @@
-//! A network that misbehaves in every way between the driver and a BMC. After each fault the next good reading is right,
-//! a wrong datagram never becomes one, and no session is left behind.
+//! Real sockets and a network between the driver and a BMC that misbehaves. After each fault the next good reading is right, a
+//! wrong datagram never becomes one, and no session is left behind. Every fault, without waiting, is in `faults`.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -247,56 +247,6 @@ async fn silence_is_a_timeout_and_the_next_poll_is_right() {
     rig.network.behave(|_| Act::Drop);
     assert!(rig.poll().await.is_err());
     rig.good("silence").await;
-    rig.end(1).await;
-}
-
-/// Whatever is lost, repeated or mixed up in the setup, a session comes of it, and what was half open is given back.
-#[tokio::test(flavor = "multi_thread")]
-async fn each_message_of_the_setup_may_be_lost_or_mistaken_once() {
-    for (step, name) in [(0x00, "outside"), (0x11, "open"), (0x13, "RAKP 2"), (0x15, "RAKP 4")] {
-        for fault in ["lost", "wrong tag", "other session", "cut", "before its time"] {
-            let mut rig = Rig::new().await;
-            let mut first = true;
-            rig.network.behave(move |reply| {
-                if kind(reply) != step || !std::mem::take(&mut first) {
-                    return Act::Pass;
-                }
-                let mut bad = reply.to_vec();
-                match fault {
-                    "lost" => return Act::Drop,
-                    // Outside of sessions the request's number stands where setup has its tag.
-                    "wrong tag" if step == 0 => bad[18] ^= 4,
-                    "wrong tag" => bad[16] ^= 1,
-                    "other session" if step == 0 => bad[9] ^= 1,
-                    "other session" => bad[20] ^= 1,
-                    "cut" => bad.truncate(reply.len() - 3),
-                    _ => bad[5] = 0x15,
-                }
-                Act::Send(vec![bad])
-            });
-            assert_eq!(rig.poll().await, Ok(true), "{name} {fault}");
-            let opened = rig.bmc.opened();
-            rig.good(name).await;
-            assert_eq!(rig.bmc.opened(), opened);
-            // A lost RAKP 4 leaves a session that only the BMC knows of: it is closed all the same.
-            rig.end(1).await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_garbled_key_exchange_is_not_taken_for_a_wrong_password() {
-    let mut rig = Rig::new().await;
-    let mut first = true;
-    rig.network.behave(move |reply| {
-        let mut bad = reply.to_vec();
-        if kind(reply) != 0x13 || !std::mem::take(&mut first) {
-            return Act::Pass;
-        }
-        bad[60] ^= 1;
-        Act::Send(vec![bad])
-    });
-    assert_eq!(rig.poll().await, Ok(true));
     rig.end(1).await;
 }
 

@@ -22,10 +22,10 @@ const PATIENCE: [Duration; 8] = [
     Duration::from_secs(32),
 ];
 /// The same once its place is needed.
-const HURRY: Duration = Duration::from_millis(250);
+const HURRY: Duration = Duration::from_millis(200);
 /// How often it may leave Close Session unanswered while it answers in another session, before that says that it does not
-/// know this one: a datagram may have been lost once.
-const DEAF: u32 = 2;
+/// know this one: a datagram may have been lost, and another.
+const DEAF: u32 = 3;
 /// The longest that a poll or the shutdown waits for it. It goes on by itself.
 const WAIT: Duration = Duration::from_millis(600);
 

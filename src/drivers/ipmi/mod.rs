@@ -249,6 +249,12 @@ impl Shared {
         }
     }
 
+    /// Takes random numbers from `random`, so that a run can be had again.
+    #[must_use]
+    pub fn draw_from(self, random: Arc<dyn Random>) -> Self {
+        Self { random, ..self }
+    }
+
     /// Counts open sessions in `sessions`.
     #[must_use]
     pub fn count_in(self, sessions: OpenSessions) -> Self {

@@ -29,7 +29,7 @@ pub const fn code_len(suite: u8) -> usize {
 pub fn encrypt(key: &[u8], iv: [u8; 16], message: &[u8]) -> Vec<u8> {
     let mut plain = message.to_vec();
     let mut pad = 0u8;
-    while (plain.len() + 1) % 16 != 0 {
+    while !(plain.len() + 1).is_multiple_of(16) {
         pad += 1;
         plain.push(pad);
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
+use wattribute::drivers::ipmi::Random;
 use wattribute::drivers::ipmi::network::{Network, Socket};
 use wattribute::model::{BoxFuture, Clock, Moment, SystemClock};
 
@@ -16,6 +17,29 @@ pub mod bmc;
 mod crypto;
 
 pub use bmc::Bmc;
+
+/// Numbers that look random and are the same in every run (xorshift).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, faces: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % faces
+    }
+}
+
+/// The driver's random numbers.
+pub struct Drawn(pub Mutex<Dice>);
+
+impl Random for Drawn {
+    fn fill(&self, bytes: &mut [u8]) -> bool {
+        let mut dice = self.0.lock().unwrap();
+        bytes.iter_mut().for_each(|byte| *byte = u8::try_from(dice.below(256)).unwrap());
+        true
+    }
+}
 
 /// From the driver to the BMC and back.
 const ROUND: Duration = Duration::from_millis(2);
