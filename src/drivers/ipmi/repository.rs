@@ -215,6 +215,12 @@ mod tests {
     #[derive(Default)]
     struct Bmc {
         records: Vec<Vec<u8>>,
+        /// Their types; what is missing is a full record.
+        kinds: Vec<u8>,
+        /// How many there are, as it says.
+        counts: Option<u8>,
+        /// There is always one more.
+        endless: bool,
         changed: u32,
         most: u8,
         lose_reservation_at: Vec<usize>,
@@ -237,12 +243,17 @@ mod tests {
             self.asked += 1;
             match (request.command, request.data.as_slice()) {
                 (0x20, []) => {
-                    let mut data = vec![0x51, u8::try_from(self.records.len()).unwrap(), 0, 0, 0];
+                    let count = self.counts.unwrap_or(u8::try_from(self.records.len()).unwrap());
+                    let mut data = vec![0x51, count, 0, 0, 0];
                     data.extend(self.changed.to_le_bytes());
                     data.extend([0; 4]);
                     (0, data)
                 }
                 (0x22, []) => (0, vec![7, 0]),
+                (0x23, [_, _, low, high, _, _]) if self.endless => {
+                    let next = u16::from_le_bytes([*low, *high]) + 1;
+                    (0, [next.to_le_bytes().as_slice(), &[*low, *high, 0x51, 2, 0]].concat())
+                }
                 (0x23, [_, _, id, 0, offset, count]) => {
                     if self.lose_reservation_at.contains(&self.asked) {
                         return (0xc5, Vec::new());
@@ -253,7 +264,8 @@ mod tests {
                     let index = usize::from(*id);
                     let Some(body) = self.records.get(index) else { return (0xcb, Vec::new()) };
                     let len = u8::try_from(body.len()).unwrap() + self.says_more;
-                    let mut whole = vec![*id, 0, 0x51, 1, len];
+                    let kind = self.kinds.get(index).copied().unwrap_or(FULL);
+                    let mut whole = vec![*id, 0, 0x51, kind, len];
                     whole.extend(body);
                     let next =
                         if index + 1 < self.records.len() { u16::from(*id) + 1 } else { self.next_of_last };
@@ -296,6 +308,51 @@ mod tests {
         }
         assert!(!repository.is_learning(), "it never ends");
         repository.sensors().iter().map(|s| s.name.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn compact_event_only_and_makers_records_are_walked_past() {
+        // Compact, for three sensors at once; event-only; a maker's own that is not Node Manager's; nothing at all.
+        let others = [(2, vec![0x20; 27]), (3, vec![0x20; 12]), (0xc0, vec![0xa2, 2, 0, 1]), (0xff, vec![])];
+        for at in 0..=4 {
+            let mut bmc = bmc();
+            for (kind, body) in others.clone() {
+                let position = at.min(bmc.records.len());
+                bmc.kinds.resize(bmc.records.len(), FULL);
+                bmc.records.insert(position, body);
+                bmc.kinds.insert(position, kind);
+            }
+            let mut repository = Repository::default();
+            assert_eq!(learn(&mut repository, &mut bmc).await, ALL, "at {at}");
+            assert_eq!(repository.node_manager(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_says_where_node_manager_is() {
+        let mut bmc = bmc();
+        bmc.kinds = vec![FULL, OEM, OEM];
+        bmc.records.insert(1, vec![0xa2, 2, 0, 0x0d, 1, 0x30, 0x10, 0, 0]);
+        bmc.records.insert(2, vec![0x57, 1, 0, 0x0d, 1, 0x2c, 0x60, 1, 2, 3, 4]);
+        let mut repository = Repository::default();
+        assert_eq!(learn(&mut repository, &mut bmc).await, ALL);
+        assert_eq!(repository.node_manager(), Some(node_manager::USUAL));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_count_of_records_does_not_matter() {
+        for count in [0, 1, 200] {
+            let mut bmc = Bmc { counts: Some(count), ..bmc() };
+            assert_eq!(learn(&mut Repository::default(), &mut bmc).await, ALL, "counts {count}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_ends() {
+        let endless = Bmc { endless: true, ..bmc() };
+        let mut bmc = endless;
+        learn(&mut Repository::default(), &mut bmc).await;
+        assert!(bmc.asked < 4 * MAX_RECORDS, "{} requests", bmc.asked);
     }
 
     const ALL: [&str; 3] = ["System Power", "Inlet Temp", "12V"];
