@@ -136,6 +136,30 @@ async fn sensors_of_every_kind_are_read_as_the_tools_read_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_leaves_the_bmc_without_an_answer_is_not_asked_again() {
+    let mut bmc = Bmc::start();
+    bmc.set("more", 1);
+    bmc.set("within", 2);
+    bmc.set("dcmi", 0xc1);
+    let settings = Settings {
+        request_timeout: std::time::Duration::from_millis(300),
+        ..settings(&bmc.address, "admin", "password")
+    };
+    let mut driver = open(settings, &shared());
+    // What was read before it is kept; from then on everything but it is read, on one session.
+    assert_eq!(power(&driver.poll().await.unwrap(), "input"), Some(244.0));
+    for _ in 0..3 {
+        let batch = driver.poll().await.unwrap();
+        assert_eq!(power(&batch, "input"), Some(244.0));
+        assert_eq!(power(&batch, "sensor/square-power"), Some(484.0));
+        assert_eq!(value(&batch, "sensor/12v", Quantity::Voltage), Some(12.0));
+        assert_eq!(power(&batch, "sensor/node-2-power"), None);
+    }
+    driver.close().await;
+    assert!(bmc.opened() <= 2, "{} sessions", bmc.opened());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dells_power_and_energy_are_those_of_freeipmi() {
     let mut bmc = Bmc::start();
     for (knob, setting) in [("oem", 1), ("dcmi", 0xc1), ("watts", 348), ("wh", 987_650)] {
