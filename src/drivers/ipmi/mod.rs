@@ -3,9 +3,10 @@
 //! - `wire/`, `crypto`: bytes, pure; `session/`: one session without I/O;
 //! - `transport`: the few UDP sockets that all BMCs share; `link`: a session driven over them;
 //! - `commands/`: what is asked and what the replies mean, pure; `repository`: the sensors a BMC has, learned step by
-//!   step; `points`: which of them are read; `reading`: one poll's readings, with `total` (the
-//!   machine's power), `sensors`, and `extras` (what is asked rarely); `identity`: who made it, `quirks`: what its maker does differently; `device`: one BMC
-//!   over time; `errors`: what went wrong, in the device's terms.
+//!   step; `points`: which of them are read;
+//! - `reading`: one poll's readings, with `total` (the machine's power), `sensors`, and `extras` (what is asked rarely);
+//!   `identity`: who made it, `quirks`: what its maker does differently;
+//! - `device`: one BMC over time; `errors`: what went wrong, in the device's terms.
 //!
 //! IPMI v1.5 sessions, suites without authentication or encryption, and access from the host itself are not here.
 
