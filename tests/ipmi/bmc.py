@@ -22,7 +22,7 @@ each with `done`:
   stats 1       DCMI has windows and temperatures
   oem 1         the maker's own power commands work: Dell's, or Intel's behind Send Message
   wh N          Dell's energy counter, Wh
-  within N      1: Send Message answers within its reply; 0: in a message behind it
+  within N      1: Send Message answers within its reply; 0: in a message behind it; 2: never
   behind 1      DCMI's power commands are answered by another controller
   more 1        has sensors of every kind, and a record of Node Manager
   dcmilevel N   level that DCMI needs: 2 user, 3 operator, 4 administrator, 5 nobody

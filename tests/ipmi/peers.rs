@@ -220,7 +220,24 @@ fn commands(sensor_file: &str) -> String {
             "sensor_set_event_support 0x20 0 {number} enable scanning per-state {mask} {mask} {mask} {mask}\n"
         );
     }
-    out + "mc_enable 0x20\n"
+    out + &satellite(mask) + "mc_enable 0x20\nmc_enable 0x2c\n"
+}
+
+/// Another controller on the same bus, with a sensor in steps of 2 W.
+fn satellite(mask: &str) -> String {
+    let name = "Node 2 Power";
+    let mut record = vec![0, 0, 0x51, 1, 43 + u8::try_from(name.len()).unwrap()];
+    record.extend([0x2c, 0, 1, 7, 2, 0x7f, 0x68, 0x0b, 1, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 2]);
+    record.extend([0; 22]);
+    record.push(0xc0 | u8::try_from(name.len()).unwrap());
+    record.extend(name.bytes());
+    let bytes: Vec<_> = record.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    format!(
+        "mc_add 0x2c 0 no-device-sdrs 0x23 9 8 0x9f 0x0157 0xf02\nsensor_add 0x2c 0 1 0x0b 1\n\
+         sensor_set_value 0x2c 0 1 61 0\nmain_sdr_add 0x20 {}\n\
+         sensor_set_event_support 0x2c 0 1 enable scanning per-state {mask} {mask} {mask} {mask}\n",
+        bytes.join(" ")
+    )
 }
 
 pub fn shared() -> Arc<Shared> {

@@ -105,15 +105,17 @@ def checked(part):
 
 
 def pass_on(bmc, data, s):
-    """Send Message: the answer comes within the reply, or behind an empty one with `behind`."""
+    """Send Message: the answer comes within the reply, behind an empty one, or never."""
     channel, address, fn, seq, command = data[0] & 15, data[1], data[2] >> 2, data[5], data[6]
     if address != CONTROLLER:
         return 0xd3, []
     code, reply = controller(bmc, channel, fn, command, data[7:-1])
     body = [code] + ([] if code else list(reply))
-    if bmc.knobs['within']:
+    if bmc.knobs['within'] == 1:
         return 0, checked([0x20, (fn | 1) << 2]) + checked([address, seq, command] + body)
     s.send_ipmi_response(code=0, data=[])
+    if bmc.knobs['within'] == 2:
+        return 'sent', []
     from pyghmi.ipmi.private.constants import payload_types
     own = checked([0x81, (fn | 1) << 2]) + checked([address, seq, command] + body)
     s.send_payload(payload=bytearray(own), payload_type=payload_types['ipmi'], retry=False)

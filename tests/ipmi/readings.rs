@@ -102,7 +102,9 @@ async fn sensors_of_every_kind_are_read_as_the_tools_read_them() {
     let settings = settings(&bmc.address, "admin", "password");
     let batch = poll(&settings).await;
     let list = tool(&settings, &["sdr", "elist", "full"]);
-    let other = freeipmi("ipmi-sensors", &settings, &["--ignore-sdr-cache"]);
+    let cache = tempfile::tempdir().unwrap();
+    let folder = format!("--sdr-cache-directory={}", cache.path().display());
+    let other = freeipmi("ipmi-sensors", &settings, &[&folder, "--quiet-cache"]);
     for (channel, name, quantity, wanted) in [
         // Non-linear, by the factors of its reading: 2 x 200 + 50.
         ("sensor/curve-power", "Curve Power", Quantity::Power, 450.0),
@@ -117,8 +119,8 @@ async fn sensors_of_every_kind_are_read_as_the_tools_read_them() {
     ] {
         assert_eq!(value(&batch, channel, quantity), Some(wanted), "{channel}");
         assert_eq!(number(&list, name, '|', 4), Some(wanted), "{list}");
-        if channel != "sensor/node-2-power" && channel != "sensor/curve-power" {
-            // FreeIPMI bridges only when told to, and wants non-linear sensors to be told as well.
+        // FreeIPMI reads neither non-linear sensors nor, unless it is told to, those of other controllers.
+        if channel != "sensor/curve-power" && channel != "sensor/node-2-power" {
             let line = other.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{other}"));
             assert_eq!(number(line, "", '|', 3), Some(wanted), "{other}");
         }
@@ -131,6 +133,30 @@ async fn sensors_of_every_kind_are_read_as_the_tools_read_them() {
     let batch = poll(&Settings { quirks, ..settings }).await;
     assert_eq!(power(&batch, "sensor/state-power"), Some(99.0));
     assert_eq!(power(&batch, "sensor/asleep-power"), Some(120.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_leaves_the_bmc_without_an_answer_is_not_asked_again() {
+    let mut bmc = Bmc::start();
+    bmc.set("more", 1);
+    bmc.set("within", 2);
+    bmc.set("dcmi", 0xc1);
+    let settings = Settings {
+        request_timeout: std::time::Duration::from_millis(300),
+        ..settings(&bmc.address, "admin", "password")
+    };
+    let mut driver = open(settings, &shared());
+    // What was read before it is kept; from then on everything but it is read, on one session.
+    assert_eq!(power(&driver.poll().await.unwrap(), "input"), Some(244.0));
+    for _ in 0..3 {
+        let batch = driver.poll().await.unwrap();
+        assert_eq!(power(&batch, "input"), Some(244.0));
+        assert_eq!(power(&batch, "sensor/square-power"), Some(484.0));
+        assert_eq!(value(&batch, "sensor/12v", Quantity::Voltage), Some(12.0));
+        assert_eq!(power(&batch, "sensor/node-2-power"), None);
+    }
+    driver.close().await;
+    assert!(bmc.opened() <= 2, "{} sessions", bmc.opened());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,6 +153,8 @@ async fn ipmi_sim_is_read_as_ipmitool_and_freeipmi_read_it() {
             ("sensor/ps1-input-power", "PS1 Input Power", Quantity::Power),
             ("sensor/inlet-temp", "Inlet Temp", Quantity::Temperature),
             ("sensor/ps1-curr-out", "PS1 Curr Out", Quantity::Current),
+            // Behind the BMC: 61 steps of 2 W.
+            ("sensor/node-2-power", "Node 2 Power", Quantity::Power),
         ];
         sensors_agree(&batch, &settings, password, Suite::Sha1, &sensors);
         if privilege == Privilege::Administrator {

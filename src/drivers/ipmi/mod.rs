@@ -4,9 +4,10 @@
 //! - `network`: what carries datagrams; `transport`: the few sockets that all BMCs share; `link`: a session driven over
 //!   them; `farewell`: how it is given back; `budget`: how many there may be; `upkeep`: one BMC's session over time;
 //! - `commands/`: what is asked and what the replies mean, pure; `repository`: the sensors a BMC has, learned step by
-//!   step; `points`: which of them are read; `reading`: one poll's readings, with `total` (the
-//!   machine's power), `sensors`, and `extras` (what is asked rarely); `identity`: who made it, `quirks`: what its maker does differently; `device`: one BMC
-//!   over time; `errors`: what went wrong, in the device's terms.
+//!   step; `points`: which of them are read;
+//! - `reading`: one poll's readings, with `total` (the machine's power), `sensors`, and `extras` (what is asked rarely);
+//!   `identity`: who made it, `quirks`: what its maker does differently;
+//! - `device`: one BMC over time; `errors`: what went wrong, in the device's terms.
 //!
 //! Suites and sessions without authentication, and access from the host itself are not here.
 

@@ -90,9 +90,14 @@ impl Reader {
             self.total.read_parts(bmc, poll, &mut self.who, readings).await?;
         }
         if sensors {
-            let total = self.sensors.read(bmc, poll, &mut self.who, readings).await?;
+            let mut total = None;
+            let read = self.sensors.read(bmc, poll, &mut self.who, readings, &mut total).await;
             self.total.node_manager = self.sensors.node_manager();
-            self.total_by_sensor(bmc, total, readings).await?;
+            // Also of a BMC that hung on a later sensor; only of 0 W it must be asked more.
+            if read.is_ok() || total != Some(Watts::ZERO) {
+                self.total_by_sensor(bmc, total, readings).await?;
+            }
+            read?;
         }
         if poll.settings.readings == Readings::Auto {
             if self.sensors.have_no_inlet() {

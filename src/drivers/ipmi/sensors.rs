@@ -52,8 +52,8 @@ impl Sensors {
         total.map_or_else(|| "no total".to_owned(), |point| format!("sensor {}", point.sensor.name))
     }
 
-    /// Learns what sensors there are, for a while, and reads those that are known. The machine's power, if one of them
-    /// shows it.
+    /// Learns what sensors there are, for a while, and reads those that are known; `total` becomes the machine's power,
+    /// if one of them shows it.
     ///
     /// # Errors
     /// If the session fails.
@@ -63,14 +63,14 @@ impl Sensors {
         poll: Poll<'_>,
         who: &mut Who,
         readings: &mut Vec<Reading>,
-    ) -> Result<Option<Watts>, Trouble> {
+        total: &mut Option<Watts>,
+    ) -> Result<(), Trouble> {
         self.learn(bmc, poll, who, readings.is_empty()).await?;
         let scanning = if poll.settings.quirks.contains(&Quirk::IgnoreScanningDisabled) {
             Scanning::Ignored
         } else {
             Scanning::Believed
         };
-        let mut total = None;
         for point in &self.points {
             if let Some(via) = point.sensor.via {
                 if self.silent.contains(&via) {
@@ -86,7 +86,7 @@ impl Sensors {
                         continue;
                     };
                     if let (true, Measure::Power(power)) = (point.total, measure) {
-                        total = Some(power);
+                        *total = Some(power);
                     }
                     readings.push(Reading::measured(point.channel.clone(), measure));
                 }
@@ -95,7 +95,7 @@ impl Sensors {
                 Err(_) => {}
             }
         }
-        Ok(total)
+        Ok(())
     }
 
     async fn learn(

@@ -26,8 +26,6 @@ impl Code {
     pub const NOT_PRESENT: Self = Self(0xcb);
     /// The user may not.
     pub const PRIVILEGE: Self = Self(0xd4);
-    /// What Dell answers without the licence for a command: ipmitool, `ipmi_delloem.c`.
-    pub const NO_LICENCE: Self = Self(0x6f);
     /// Not in the machine's present state: it is off.
     pub const NOT_NOW: Self = Self(0xd5);
 
@@ -36,6 +34,7 @@ impl Code {
     pub const fn name(self) -> &'static str {
         match self.0 {
             0x00 => "completed",
+            // Dell's: ipmitool, `ipmi_delloem.c`.
             0x6f => "no licence for it",
             0xc0 => "node busy",
             0xc1 => "invalid command",
