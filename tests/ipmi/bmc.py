@@ -131,8 +131,7 @@ class Bmc(bmc.Bmc):
         self.open, self.pending = {}, {}
         self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0, mute=-1)
         self.knobs |= dict(maker=674, empty=0, stats=0, oem=0, wh=123456, within=1, behind=0)
-        self.knobs = dict(watts=245, dcmi=0, state=0x40, busy=0, slots=4, scan=0xc0, mute=-1,
-                          dcmilevel=2, sensorlevel=2, limit=4, deaf=0)
+        self.knobs |= dict(dcmilevel=2, sensorlevel=2, limit=4, deaf=0)
         self.offered = self.accepted = [3, 17]
         self.records = [sensor(1, 0x0b, 6, 4, 7, 'Sys Power'), sensor(2, 1, 1, 1, 0x37, 'Inlet Temp'),
                         sensor(3, 4, 18, 100, 7, 'FAN1'), sensor(4, 2, 4, 1, 7, '12V')]
