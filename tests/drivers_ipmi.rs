@@ -12,6 +12,8 @@
 mod faults;
 #[path = "ipmi/hours.rs"]
 mod hours;
+#[path = "ipmi/inband.rs"]
+mod inband;
 #[path = "ipmi/legacy.rs"]
 mod legacy;
 #[path = "ipmi/network.rs"]

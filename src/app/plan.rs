@@ -1,6 +1,7 @@
 //! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{self, Config};
@@ -26,6 +27,8 @@ const IPMI_FAR: Duration = Duration::from_secs(300);
 pub enum DriverPlan {
     /// Over IPMI.
     Ipmi(ipmi::Settings),
+    /// Over IPMI, by the kernel's device of this path.
+    IpmiInBand(PathBuf, ipmi::Settings),
     /// Over Redfish.
     Redfish(redfish::Settings),
     /// Over SNMP.
@@ -102,6 +105,10 @@ pub fn plan(config: &Config) -> Plan {
 fn meter(meter: &config::Meter) -> MeterPlan {
     let (driver, kind, address) = match &meter.device {
         config::Device::Ipmi(i) => (DriverPlan::Ipmi(ipmi(i, &meter.poll)), ipmi::KIND, i.address.clone()),
+        config::Device::IpmiInBand(i) => {
+            let driver = DriverPlan::IpmiInBand(i.device.clone(), in_band(i, &meter.poll));
+            (driver, ipmi::KIND, i.device.display().to_string())
+        }
         config::Device::Redfish(r) => (DriverPlan::Redfish(redfish(r)), redfish::KIND, r.url.clone()),
         config::Device::Snmp(s) => (DriverPlan::Snmp(snmp(s)), snmp::KIND, s.address.clone()),
     };
@@ -138,18 +145,30 @@ fn ipmi(i: &config::Ipmi, poll: &config::Poll) -> ipmi::Settings {
         },
         suites: i.cipher_suites.iter().map(|suite| cipher_suite(*suite)).collect(),
         legacy: i.allow_ipmi_1_5.iter().map(|how| legacy(*how)).collect(),
-        readings: match i.readings {
-            config::IpmiReadings::Auto => ipmi::Readings::Auto,
-            config::IpmiReadings::Dcmi => ipmi::Readings::Dcmi,
-            config::IpmiReadings::Oem => ipmi::Readings::Oem,
-            config::IpmiReadings::Sensors => ipmi::Readings::Sensors,
-        },
+        readings: readings(i.readings),
         quirks: i.quirks.iter().map(|quirk| ipmi_quirk(*quirk)).collect(),
         request_timeout: i.request_timeout,
         retries: i.retries,
         // Half of the deadline: the other half is for reading what was learned.
         learning: poll.timeout / 2,
         keep_session: keep_session(i.keep_session, poll.interval),
+    }
+}
+
+fn in_band(i: &config::IpmiInBand, poll: &config::Poll) -> ipmi::Settings {
+    let readings = readings(i.readings);
+    ipmi::Settings {
+        quirks: i.quirks.iter().map(|quirk| ipmi_quirk(*quirk)).collect(),
+        ..ipmi::Settings::in_band(&i.device, readings, i.request_timeout, poll.timeout / 2)
+    }
+}
+
+const fn readings(readings: config::IpmiReadings) -> ipmi::Readings {
+    match readings {
+        config::IpmiReadings::Auto => ipmi::Readings::Auto,
+        config::IpmiReadings::Dcmi => ipmi::Readings::Dcmi,
+        config::IpmiReadings::Oem => ipmi::Readings::Oem,
+        config::IpmiReadings::Sensors => ipmi::Readings::Sensors,
     }
 }
 

@@ -88,6 +88,9 @@ impl Shared {
 pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollError> {
     match plan {
         DriverPlan::Ipmi(settings) => ipmi::open(settings.clone(), Arc::clone(&shared.ipmi)),
+        DriverPlan::IpmiInBand(path, settings) => {
+            Ok(ipmi::open_in_band(path.clone(), settings.clone(), Arc::clone(&shared.ipmi)))
+        }
         DriverPlan::Redfish(settings) => redfish::open_counted(settings.clone(), shared.redfish.clone()),
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
     }

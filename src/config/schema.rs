@@ -204,10 +204,10 @@ pub(super) struct Meter {
 #[garde(allow_unvalidated)]
 pub(super) struct Ipmi {
     /// `HOST` or `HOST:PORT`; the port is 623 unless given.
-    #[schemars(required)]
     pub(super) address: Field<Endpoint>,
+    /// In place of `address`: the kernel's IPMI device on this machine, such as `/dev/ipmi0`. Nobody logs in.
+    pub(super) device: Field<FilePath>,
     /// User name, at most 16 bytes; the level `user` is enough on most BMCs.
-    #[schemars(required)]
     pub(super) username: Field<Label>,
     /// File that holds the password, at most 20 bytes.
     pub(super) password_file: Field<FilePath>,

@@ -295,7 +295,7 @@ fn secrets_come_from_files_and_the_environment_and_never_print() {
     let config = load(&folder.path().join("main.yaml"), &env).unwrap();
     let secrets = config.meters.iter().map(|meter| match &meter.device {
         Device::Redfish(redfish) => redfish.credentials.as_ref().unwrap().1.value.expose_secret().to_owned(),
-        Device::Ipmi(_) | Device::Snmp(_) => panic!("{meter:?}"),
+        Device::Ipmi(_) | Device::IpmiInBand(_) | Device::Snmp(_) => panic!("{meter:?}"),
     });
     let secrets: Vec<_> = secrets.collect();
     assert_eq!(secrets, ["  from the file ", "from the environment"]);
@@ -309,7 +309,7 @@ fn ipmi_asks_for_the_least_and_allows_the_best_only_unless_told_otherwise() {
     let folder = folder(
         "meters:\n\
          - {name: a, ipmi: {address: h, username: u, password_file: pw}}\n\
-         - {name: b, ipmi: {address: h, username: u, password_file: pw, privilege: operator,\n\
+         - {name: b, ipmi: {address: h2, username: u, password_file: pw, privilege: operator,\n\
             user_lookup: name_and_privilege, allow_ipmi_1_5: [md5, password]}}\n",
     );
     let file = folder.path().join("pw");
@@ -318,7 +318,7 @@ fn ipmi_asks_for_the_least_and_allows_the_best_only_unless_told_otherwise() {
     let config = load(&folder.path().join("main.yaml"), &env).unwrap();
     let asked = config.meters.iter().map(|meter| match &meter.device {
         Device::Ipmi(ipmi) => (ipmi.privilege, ipmi.user_lookup, ipmi.allow_ipmi_1_5.clone()),
-        Device::Redfish(_) | Device::Snmp(_) => panic!("{meter:?}"),
+        Device::IpmiInBand(_) | Device::Redfish(_) | Device::Snmp(_) => panic!("{meter:?}"),
     });
     let told = vec![IpmiLegacy::Md5, IpmiLegacy::Password];
     let wanted = [

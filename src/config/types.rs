@@ -114,6 +114,8 @@ pub struct Poll {
 pub enum Device {
     /// A BMC over IPMI.
     Ipmi(Ipmi),
+    /// A BMC over the kernel's IPMI device.
+    IpmiInBand(IpmiInBand),
     /// A BMC over Redfish.
     Redfish(Redfish),
     /// A PDU, UPS or meter over SNMP.
@@ -227,6 +229,19 @@ pub enum IpmiReadings {
     Oem,
     /// Sensors only.
     Sensors,
+}
+
+/// The machine's own BMC, over the kernel's IPMI device.
+#[derive(Debug, Clone)]
+pub struct IpmiInBand {
+    /// The device.
+    pub device: PathBuf,
+    /// Where readings come from.
+    pub readings: IpmiReadings,
+    /// What the BMC does against the specification.
+    pub quirks: Vec<IpmiQuirk>,
+    /// Deadline of a request; at most the poll's.
+    pub request_timeout: Duration,
 }
 
 /// Whether an IPMI session is kept between polls.

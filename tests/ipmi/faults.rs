@@ -484,7 +484,7 @@ fn setup() -> Vec<Row> {
             Start,
             "RAKP 2 is always lost",
             |rig| rig.fate(|r| if r[5] == 0x13 { Vec::new() } else { pass(r) }),
-            Fails(ErrorKind::Busy, "may still hold"),
+            Fails(ErrorKind::Timeout, "went silent when user"),
             Fails(ErrorKind::Busy, "may still hold"),
             (0, 0, 0),
         ),

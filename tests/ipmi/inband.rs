@@ -13,7 +13,8 @@ const PATIENCE_SECONDS: &str = "120";
 const CONFIG: &str = "
 datacenters: [{name: dc1}]
 meters:
-  - {name: bmc, datacenter: dc1, ipmi: {device: /dev/ipmi0}}
+  # The emulated interface is slow: half of the time is for learning what sensors there are.
+  - {name: bmc, datacenter: dc1, interval: 90s, timeout: 80s, stale_after: 200s, ipmi: {device: /dev/ipmi0, timeout: 10s}}
 ";
 
 /// Loads the kernel's modules and reads the BMC twice; between marks, since the kernel talks on the same line.
@@ -57,7 +58,8 @@ fn initrd(dir: &Path, kernel: &Path) -> PathBuf {
         fs::copy(library, to).unwrap();
     }
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
-    let busybox = busybox.expect("busybox is missing: `make test` installs it (Debian package busybox-static)");
+    let busybox =
+        busybox.expect("busybox is missing: `make test` installs it (Debian package busybox-static)");
     fs::copy(busybox, root.join("bin/busybox")).unwrap();
     for module in ["ipmi_msghandler.ko", "ipmi_devintf.ko", "ipmi_si.ko"] {
         fs::copy(kernel.join(module), root.join(module)).unwrap();
@@ -94,7 +96,15 @@ fn the_machines_own_bmc_is_read_through_the_kernels_device() {
     let interface = format!("socket,id=bmc,host=127.0.0.1,port={},reconnect=1", bmc.interface_port);
     let guest = Command::new("timeout")
         .args([PATIENCE_SECONDS, "qemu-system-x86_64", "-accel", "tcg", "-m", "768", "-nodefaults"])
-        .args(["-display", "none", "-no-reboot", "-serial", "stdio", "-append", "console=ttyS0 quiet panic=-1"])
+        .args([
+            "-display",
+            "none",
+            "-no-reboot",
+            "-serial",
+            "stdio",
+            "-append",
+            "console=ttyS0 quiet panic=-1",
+        ])
         .arg("-kernel")
         .arg(kernel.join("vmlinuz"))
         .arg("-initrd")

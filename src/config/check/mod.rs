@@ -17,6 +17,7 @@ use crate::model::{DatacenterId, MeterId};
 
 mod datacenters;
 mod hosts;
+mod ipmi;
 mod meters;
 mod tenants;
 

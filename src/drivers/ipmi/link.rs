@@ -18,11 +18,11 @@ use super::{Login, Shared};
 use crate::model::{BoxFuture, Clock, Moment, OpenSession};
 
 /// The BMC is busy and says so.
-const NODE_BUSY: u8 = 0xc0;
+pub const NODE_BUSY: u8 = 0xc0;
 /// The user may not, at this level.
 const PRIVILEGE: u8 = 0xd4;
 /// How long to wait before asking a busy BMC again.
-const PAUSES: [Duration; 3] =
+pub const PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// How long a handshake waits for a session that is just being closed.
@@ -71,7 +71,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Opens a session.
+    /// Opens a session, with one patience for its setup and another one for the commands in it.
     ///
     /// # Errors
     /// As the session's faults, or `Busy` where no more of them may be asked for now. What the BMC may hold for us is
@@ -81,7 +81,7 @@ impl Link {
         (lease, place): (Lease, Place),
         login: Arc<Login>,
         terms: Terms,
-        patience: Patience,
+        [setup, patience]: [Patience; 2],
     ) -> Result<Self, Trouble> {
         let session = Session::new(login, terms, lease.console, Arc::clone(&shared.random));
         let mut link = Self {
@@ -95,7 +95,7 @@ impl Link {
         };
         let Some(line) = &mut link.line else { return Err(gone().into()) };
         line.session.open();
-        line.drive(patience).await?;
+        line.drive(setup).await?;
         line.counted = Some(shared.sessions.hold());
         link.heard = link.clock.now();
         Ok(link)
@@ -163,22 +163,27 @@ const fn gone() -> Fault {
     Fault::Silence(Step::Command)
 }
 
-/// Whether the BMC may take a place in its table for `datagram`: Open Session, or Activate Session of IPMI 1.5, the only
-/// packet with a session id and without a number.
-fn asks_for_a_place(datagram: &[u8]) -> bool {
-    match Datagram::parse(datagram) {
-        Some(Datagram::Setup(kind, _)) => kind == Setup::OpenRequest,
-        Some(Datagram::Coded(coded)) => coded.sequence == 0,
-        Some(Datagram::Sessionless(_) | Datagram::Sealed(_)) | None => false,
-    }
-}
-
 impl Line {
+    /// Whether the BMC may take a place in its table for `datagram`: Open Session, unless the BMC knows no such thing, or
+    /// Activate Session of IPMI 1.5, the only packet with a session id and without a number. That is sent again as it was:
+    /// it stands for the same place.
+    fn asks_for_a_place(&self, datagram: &[u8], lost: bool) -> bool {
+        match Datagram::parse(datagram) {
+            Some(Datagram::Setup(kind, _)) => kind == Setup::OpenRequest && !self.session.denies_plus(),
+            Some(Datagram::Coded(coded)) => coded.sequence == 0 && !lost,
+            Some(Datagram::Sessionless(_) | Datagram::Sealed(_)) | None => false,
+        }
+    }
+
     /// Sends what is to be sent. `lost`: nothing has come since the last time.
     async fn flush(&mut self, lost: bool) -> Result<(), Trouble> {
         while let Some(datagram) = self.session.transmit() {
-            if asks_for_a_place(&datagram) {
-                self.place.ask_in_time(lost, HURRY).await.map_err(Trouble::Other)?;
+            if self.asks_for_a_place(&datagram, lost)
+                && let Err(busy) = self.place.ask_in_time(lost, HURRY).await
+            {
+                // Why it is asked for again says more than that there is no place for it.
+                let silence = self.session.silence().filter(|_| lost);
+                return Err(silence.map_or(Trouble::Other(busy), Trouble::Session));
             }
             // A send that fails is a datagram lost: there may be no route now and one a second later.
             let _ = self.lease.send(&datagram).await;

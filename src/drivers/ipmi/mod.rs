@@ -7,10 +7,12 @@
 //!   step; `points`: which of them are read;
 //! - `reading`: one poll's readings, with `total` (the machine's power), `sensors`, and `extras` (what is asked rarely);
 //!   `identity`: who made it, `quirks`: what its maker does differently;
-//! - `device`: one BMC over time; `errors`: what went wrong, in the device's terms.
+//! - `device`: one BMC over time; `inband`: the machine's own, without a network; `errors`: what went wrong, in the
+//!   device's terms.
 //!
-//! Suites and sessions without authentication, and access from the host itself are not here.
+//! Suites and sessions without authentication are not here.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +128,29 @@ pub struct Settings {
     pub learning: Duration,
     /// Whether and how the session outlives the poll.
     pub keep_session: KeepSession,
+}
+
+impl Settings {
+    /// For the kernel's device `path`: nobody logs in.
+    #[must_use]
+    pub fn in_band(path: &Path, readings: Readings, request_timeout: Duration, learning: Duration) -> Self {
+        Self {
+            address: path.display().to_string(),
+            user: String::new(),
+            password: SecretString::default(),
+            bmc_key: None,
+            privilege: Privilege::Administrator,
+            lookup: Lookup::Name,
+            suites: Vec::new(),
+            legacy: Vec::new(),
+            readings,
+            quirks: Vec::new(),
+            request_timeout,
+            retries: 0,
+            learning,
+            keep_session: KeepSession::ByPolls,
+        }
+    }
 }
 
 /// What becomes of the session between two polls.
@@ -287,4 +312,11 @@ pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, 
     }
     let login = Arc::new(Login::new(&settings)?);
     Ok(Box::new(Device::new(settings, login, shared)))
+}
+
+/// Builds the driver for the BMC of this very machine, behind the kernel's device `path`; opens nothing yet. Of `settings` what
+/// concerns the network is not used.
+#[must_use]
+pub fn open_in_band(path: PathBuf, settings: Settings, shared: Arc<Shared>) -> Box<dyn Driver> {
+    Box::new(inband::Local::new(path, settings, shared))
 }

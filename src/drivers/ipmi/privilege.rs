@@ -2,7 +2,7 @@
 //!
 //! With a level in the configuration it is that one. With `auto` a session starts as a user's; where the BMC refuses power
 //! or sensors for want of privilege, the next level is tried, up to the highest that the user has. A level that does not
-//! help is given back, and not tried again for an hour.
+//! help is given back, and not tried again for an hour, or ten minutes where the BMC only was silent.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use crate::model::Moment;
 
 /// How long a level is believed not to help, or not to be had.
 const REST: Duration = Duration::from_secs(3600);
+/// The same where the BMC only said nothing: it may be a datagram that was lost.
+const SILENT_REST: Duration = Duration::from_secs(600);
 
 /// What a session may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -192,8 +194,14 @@ impl Ladder {
     pub fn lacks(&mut self, need: Need, now: Moment) {
         match self.level().above() {
             Some(above) => *self.needed.of_mut(need) = above,
-            None => self.give_up(need, now),
+            None => self.give_up(need, now + REST),
         }
+    }
+
+    /// Whether a session at [`Ladder::level`] would be the first above what the BMC is known to give.
+    #[must_use]
+    pub fn climbs_now(&self) -> bool {
+        self.level() > self.first && self.had < Some(self.level())
     }
 
     /// There is no session at [`Ladder::level`]. `refused`: the BMC says that the user does not have it; else a level
@@ -205,15 +213,15 @@ impl Ladder {
         }
         for need in [Need::Dcmi, Need::Sensors] {
             if *self.needed.of(need) == level {
-                self.give_up(need, now);
+                self.give_up(need, now + if refused { REST } else { SILENT_REST });
             }
         }
         true
     }
 
-    fn give_up(&mut self, need: Need, now: Moment) {
+    fn give_up(&mut self, need: Need, until: Moment) {
         *self.needed.of_mut(need) = self.first;
-        *self.rests.of_mut(need) = Some(now + REST);
+        *self.rests.of_mut(need) = Some(until);
     }
 }
 

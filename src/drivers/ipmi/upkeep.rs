@@ -170,6 +170,8 @@ impl Upkeep {
             shared: Arc::clone(&self.shared),
             terms: Terms { level: self.ladder.level(), ..self.terms.clone() },
             turn: self.tries,
+            // Some BMCs meet a level that the user does not have with silence, and keep a place for each try.
+            retries: if self.ladder.climbs_now() { 0 } else { self.settings.retries },
         };
         self.tries = self.tries.wrapping_add(1);
         async move {
@@ -214,6 +216,8 @@ struct Opening {
     shared: Arc<Shared>,
     terms: Terms,
     turn: usize,
+    /// How often the setup is begun anew.
+    retries: u32,
 }
 
 impl Opening {
@@ -235,7 +239,8 @@ impl Opening {
         let place = self.shared.budget.enter(peer).map_err(Trouble::Other)?;
         let random = self.shared.random.as_ref();
         let lease = self.shared.sockets.lease(peer, random).await.map_err(Trouble::Other)?;
-        let patience = Patience { timeout: self.settings.request_timeout, retries: self.settings.retries };
+        let patience = [self.retries, self.settings.retries]
+            .map(|retries| Patience { timeout: self.settings.request_timeout, retries });
         Link::open(&self.shared, (lease, place), Arc::clone(&self.login), self.terms.clone(), patience).await
     }
 

@@ -20,18 +20,34 @@ const MAX_MESSAGE: usize = 272;
 /// Address type of the system's own BMC, and its channel.
 const SYSTEM_INTERFACE: c_int = 0x0c;
 const BMC_CHANNEL: c_short = 0x0f;
+/// Address type of a controller behind it.
+const BUS: c_int = 0x01;
 /// What is received: the response to a command.
 const RESPONSE: c_int = 1;
 
 const SEND_COMMAND: Opcode = opcode::read::<Outgoing>(b'i', 13);
 const RECEIVE_TRUNCATED: Opcode = opcode::read_write::<Incoming>(b'i', 11);
 
-/// `struct ipmi_system_interface_addr`.
+/// `struct ipmi_system_interface_addr`, whose third field is the unit and whose fourth is padding, and `struct ipmi_ipmb_addr`,
+/// where these are address and unit.
 #[repr(C)]
 struct Address {
     kind: c_int,
     channel: c_short,
-    lun: c_uchar,
+    third: c_uchar,
+    fourth: c_uchar,
+}
+
+impl Address {
+    fn of(request: &Request) -> Self {
+        match request.via {
+            None => Self { kind: SYSTEM_INTERFACE, channel: BMC_CHANNEL, third: request.lun, fourth: 0 },
+            // The kernel wraps it into Send Message, and matches the answer.
+            Some(via) => {
+                Self { kind: BUS, channel: via.channel.into(), third: via.address, fourth: request.lun }
+            }
+        }
+    }
 }
 
 /// `struct ipmi_msg`.
@@ -79,7 +95,7 @@ pub fn register(device: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 pub fn send(device: impl AsFd, request: &Request, number: c_long) -> Result<()> {
     let mut data = request.data.clone();
     let len = c_ushort::try_from(data.len()).map_err(|_| Errno::MSGSIZE)?;
-    let mut address = Address { kind: SYSTEM_INTERFACE, channel: BMC_CHANNEL, lun: request.lun };
+    let mut address = Address::of(request);
     let mut outgoing = Outgoing {
         address: &raw mut address,
         address_len: size_of::<Address>().try_into().map_err(|_| Errno::INVAL)?,

@@ -3,23 +3,74 @@
 
 use std::ffi::c_long;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::link::Ask;
+use super::errors::Trouble;
+use super::link::{Ask, NODE_BUSY, PAUSES};
+use super::reading::{Poll, Reader};
 use super::session::{Fault, Step};
 use super::wire::message::{Reply, Request};
-use crate::model::{BoxFuture, ErrorKind, PollError};
+use super::{Settings, Shared};
+use crate::drivers::Driver;
+use crate::model::{Batch, BoxFuture, ErrorKind, PollError};
 
 mod ioctl;
 
+/// Destination unavailable.
+const NOBODY_THERE: u8 = 0xd3;
+
+/// The machine's BMC over time.
+pub struct Local {
+    path: PathBuf,
+    settings: Settings,
+    shared: Arc<Shared>,
+    open: Option<InBand>,
+    reader: Reader,
+}
+
+impl Local {
+    /// Opens nothing yet.
+    pub fn new(path: PathBuf, settings: Settings, shared: Arc<Shared>) -> Self {
+        Self { path, settings, shared, open: None, reader: Reader::default() }
+    }
+
+    async fn read(&mut self) -> Result<Batch, Trouble> {
+        let bmc = match &mut self.open {
+            Some(bmc) => bmc,
+            closed @ None => {
+                let bmc = InBand::open(&self.path, self.settings.request_timeout).map_err(Trouble::Other)?;
+                self.reader.reopened();
+                closed.insert(bmc)
+            }
+        };
+        let clock = self.shared.clock.as_ref();
+        let poll = Poll { settings: &self.settings, clock, begun: clock.now(), protection: "in-band" };
+        self.reader.read(bmc, poll).await
+    }
+}
+
+impl Driver for Local {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Batch, PollError>> {
+        Box::pin(async move {
+            let result = self.read().await;
+            if let Err(Trouble::Session(_)) = result {
+                // The driver of the interface may have been loaded anew.
+                self.open = None;
+            }
+            result.map_err(|trouble| trouble.explain(&self.settings))
+        })
+    }
+}
+
 /// The device, opened.
-pub struct InBand {
+struct InBand {
     device: AsyncFd<OwnedFd>,
     patience: Duration,
     /// Number of the last request: a reply to an earlier one, whose poll was cut short, bears another.
@@ -31,7 +82,7 @@ impl InBand {
     ///
     /// # Errors
     /// `Unreachable` where there is none, `Auth` where it may not be opened.
-    pub fn open(path: &Path, patience: Duration) -> Result<Self, PollError> {
+    fn open(path: &Path, patience: Duration) -> Result<Self, PollError> {
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let cannot = |errno: Errno| {
             let (kind, fix) = match errno {
@@ -62,7 +113,15 @@ impl InBand {
 
     async fn once(&mut self, request: &Request) -> Result<Reply, Fault> {
         self.number = self.number.wrapping_add(1);
-        ioctl::send(self.device.get_ref(), request, self.number).map_err(interface)?;
+        match ioctl::send(self.device.get_ref(), request, self.number) {
+            Ok(()) => {}
+            // The kernel knows no such channel: nobody is there, which is not the BMC's fault.
+            Err(Errno::INVAL | Errno::NXIO | Errno::AGAIN) if request.via.is_some() => {
+                let (net_fn, command) = (request.net_fn | 1, request.command);
+                return Ok(Reply { net_fn, seq: 0, command, code: NOBODY_THERE, data: Vec::new() });
+            }
+            Err(error) => return Err(interface(error)),
+        }
         timeout(self.patience, self.reply(request)).await.unwrap_or(Err(Fault::Silence(Step::Command)))
     }
 
@@ -91,6 +150,15 @@ fn interface(error: Errno) -> Fault {
 
 impl Ask for InBand {
     fn ask(&mut self, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
-        Box::pin(async move { self.once(&request).await })
+        Box::pin(async move {
+            for pause in PAUSES {
+                let reply = self.once(&request).await?;
+                if reply.code != NODE_BUSY {
+                    return Ok(reply);
+                }
+                sleep(pause).await;
+            }
+            self.once(&request).await
+        })
     }
 }

@@ -182,6 +182,8 @@ pub struct Session {
     tag: u8,
     seq: u8,
     tries: u32,
+    /// Where the BMC was silent last, so that the setup began anew.
+    silent: Option<Step>,
     outbox: VecDeque<Vec<u8>>,
 }
 
@@ -202,6 +204,7 @@ impl Session {
             tag: 0,
             seq: 0,
             tries: 0,
+            silent: None,
             outbox: VecDeque::new(),
         }
     }
@@ -318,22 +321,42 @@ impl Session {
                 self.activate_again(activation);
                 Ok(Event::Progress)
             }
-            State::Opening { .. } if spent => match self.capabilities {
-                Some(said) if !said.plus => Err(Fault::LegacyOnly(said.accepted())),
-                Some(_) | None => Err(Fault::Silence(Step::Open)),
-            },
-            State::Rakp1 { .. } if spent => Err(Fault::Silence(Step::Rakp1)),
             // The BMC's state has moved on: a lost answer cannot be asked for again, only the whole setup.
-            State::Opening { .. } | State::Rakp1 { .. } => self.reopen(),
+            State::Opening { .. } => self.again(Step::Open, spent),
+            State::Rakp1 { .. } => self.again(Step::Rakp1, spent),
             State::Rakp3 { plus, .. } => {
                 self.leave(Live::from(plus));
-                if spent { Err(Fault::Silence(Step::Rakp3)) } else { self.reopen() }
+                self.again(Step::Rakp3, spent)
             }
             other @ (State::Idle | State::Ready { .. } | State::Over) => {
                 self.state = other;
                 Ok(Event::Ignored)
             }
         }
+    }
+
+    /// The setup once more, after silence at `step`, or its end.
+    fn again(&mut self, step: Step, spent: bool) -> Result<Event, Fault> {
+        self.silent = Some(step);
+        match self.silence() {
+            Some(fault) if spent => Err(fault),
+            Some(_) | None => self.reopen(),
+        }
+    }
+
+    /// What the BMC was silent about, where the setup began anew for it.
+    #[must_use]
+    pub fn silence(&self) -> Option<Fault> {
+        match (self.silent?, self.capabilities) {
+            (Step::Open, Some(said)) if !said.plus => Some(Fault::LegacyOnly(said.accepted())),
+            (step, _) => Some(Fault::Silence(step)),
+        }
+    }
+
+    /// Whether the BMC said that it has nothing of IPMI 2.0.
+    #[must_use]
+    pub fn denies_plus(&self) -> bool {
+        self.capabilities.is_some_and(|said| !said.plus)
     }
 
     fn fail(&mut self, fault: Fault) -> Event {
