@@ -9,6 +9,7 @@ pub mod ids;
 pub mod labels;
 pub mod place;
 pub mod reading;
+pub mod target;
 pub mod units;
 
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
@@ -19,6 +20,7 @@ pub use place::{Basis, Component, Point};
 pub use reading::{
     Batch, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity, Reading, SystemSummary,
 };
+pub use target::{Host, Pattern, Target, TargetError};
 pub use units::{
     Amperes, Celsius, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio, UnitError, VoltAmperes, Volts,
     Watts,
