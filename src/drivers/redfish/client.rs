@@ -1,5 +1,7 @@
 //! Reads resources as JSON objects: logs in where needed, and says what each status means.
 
+use std::net::IpAddr;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -53,6 +55,15 @@ impl Client {
             }
         };
         Ok(Self { wire, tls, access, last: None })
+    }
+
+    /// Fixes where the BMC is: its name is for the certificate only.
+    ///
+    /// # Errors
+    /// As [`Wire::new`].
+    pub(super) fn pin(&mut self, at: IpAddr) -> Result<(), PollError> {
+        self.wire = Wire::new(self.wire.origin().pinned(at), self.tls.clone(), self.wire.limit())?;
+        Ok(())
     }
 
     /// Where the BMC lives, to resolve its links.

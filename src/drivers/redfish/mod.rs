@@ -32,6 +32,7 @@ mod session;
 mod tls;
 mod wire;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,4 +88,12 @@ pub struct Settings {
 /// `Tls` when the CA file cannot be read or used, `Unreachable` when the URL is not one of https.
 pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
     Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?))
+}
+
+/// As [`open`], for a BMC that is at `at` whatever the name in its URL leads to: that name is for the certificate only.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_at(settings: Settings, at: IpAddr) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.pinned(at)?))
 }

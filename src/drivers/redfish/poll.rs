@@ -1,5 +1,6 @@
 //! The driver: when to look for resources anew, and which to read in one poll.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,15 @@ impl Redfish {
             counters: Counters::default(),
             identity_due: false,
         })
+    }
+
+    /// As [`Client::pin`].
+    ///
+    /// # Errors
+    /// As [`Client::pin`].
+    pub(super) fn pinned(mut self, at: IpAddr) -> Result<Self, PollError> {
+        self.client.pin(at)?;
+        Ok(self)
     }
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {
