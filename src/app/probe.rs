@@ -70,7 +70,9 @@ struct Real(Shared);
 
 impl World for Real {
     fn resolve<'a>(&'a self, name: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.map(|found| found.ip()).collect()) })
+        Box::pin(
+            async move { Ok(tokio::net::lookup_host((name, port)).await?.map(|found| found.ip()).collect()) },
+        )
     }
 
     fn open(
@@ -159,7 +161,10 @@ impl Probes for Prober {
             let inner = &self.0;
             let Some(module) = inner.modules.get(&ask.module) else {
                 let known: Vec<_> = inner.modules.keys().map(String::as_str).collect();
-                return Err(Refusal::Wrong(format!("There is no such `module`; there is: {}.", known.join(", "))));
+                return Err(Refusal::Wrong(format!(
+                    "There is no such `module`; there is: {}.",
+                    known.join(", ")
+                )));
             };
             let target = module.target(&ask.target)?;
             let port = target.port.unwrap_or(module.usual_port());
@@ -204,7 +209,12 @@ impl Inner {
     fn join(self: &Arc<Self>, job: Job) -> Result<Ticket, Refusal> {
         let key = (job.module.name.clone(), job.target.host.clone(), job.port);
         let mut flights = lock(&self.flights);
-        let ticket = |number, outcome| Ticket { flights: Arc::clone(&self.flights), key: key.clone(), number, outcome };
+        let ticket = |number, outcome| Ticket {
+            flights: Arc::clone(&self.flights),
+            key: key.clone(),
+            number,
+            outcome,
+        };
         if let Some(flight) = flights.get_mut(&key) {
             flight.waiting += 1;
             return Ok(ticket(flight.number, flight.outcome.clone()));
@@ -280,7 +290,9 @@ impl Inner {
         let Job { module, target, port, .. } = job;
         let found = match &target.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => self.world.resolve(name, *port).await.map_err(|error| unknown(target, &error))?,
+            Host::Name(name) => {
+                self.world.resolve(name, *port).await.map_err(|error| unknown(target, &error))?
+            }
         };
         if found.is_empty() {
             return Err(unknown(target, &io::Error::other("it has no address")));
@@ -343,7 +355,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut flights = lock(&self.flights);
-        let Some(flight) = flights.get_mut(&self.key).filter(|flight| flight.number == self.number) else { return };
+        let Some(flight) = flights.get_mut(&self.key).filter(|flight| flight.number == self.number) else {
+            return;
+        };
         flight.waiting = flight.waiting.saturating_sub(1);
         if flight.waiting == 0 {
             flight.cancel.cancel();

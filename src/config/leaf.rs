@@ -293,13 +293,15 @@ fn domain_glob(text: &str) -> Result<glob::Pattern, Fault> {
 
 /// The value is shown only if it holds no `@`, before which a password may stand.
 fn target_pattern(text: &str) -> Result<Pattern, Fault> {
-    let fix = "write a host, `*.example.org`, a network such as 10.0.0.0/24, or `any`, and `:PORT` behind it if it is not the \
-               protocol's own";
     Pattern::parse(text).map_err(|error| {
+        let error = error.to_string();
+        let (what, fix) = error
+            .split_once("; ")
+            .unwrap_or((&error, "write a host, `*.example.org`, a network such as 10.0.0.0/24, or `any`"));
         if text.contains('@') {
-            return Fault::new(error.to_string(), fix);
+            return Fault::new(what, fix);
         }
-        Fault::new(format!("is `{}`, which {error}", shown(text)), fix)
+        Fault::new(format!("is `{}`, which {what}", shown(text)), fix)
     })
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::catalog;
 use super::encode::Encoder;
 use super::negotiate::Format;
-use crate::model::{Batch, Identity, LabelSet, Measure, PollError, PowerWindow, Quantity, Reading, SystemSummary};
+use crate::model::{
+    Batch, Identity, LabelSet, Measure, PollError, PowerWindow, Quantity, Reading, SystemSummary,
+};
 
 /// More than any device has: a hostile one must not fill the memory with its page.
 const MAX_READINGS: usize = 16_384;
@@ -57,9 +59,7 @@ impl Probed {
             .iter()
             .take(MAX_READINGS)
             .filter(|r| seen.insert((&r.channel, r.measure.quantity())))
-            .map(|r| {
-                (LabelSet::new(&[("meter", &self.meter), ("channel", r.channel.as_str())]), &r.measure)
-            })
+            .map(|r| (LabelSet::new(&[("meter", &self.meter), ("channel", r.channel.as_str())]), &r.measure))
             .collect();
         for (family, quantity) in [
             (&catalog::METER_POWER_WATTS, Quantity::Power),

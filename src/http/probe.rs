@@ -64,7 +64,8 @@ impl Refusal {
             Self::Forbidden(text) => (StatusCode::FORBIDDEN, text),
             Self::Full => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "As many probes are under way as `probe.concurrency` allows; ask again, or allow more.".to_owned(),
+                "As many probes are under way as `probe.concurrency` allows; ask again, or allow more."
+                    .to_owned(),
             ),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "wattribute stops.".to_owned()),
             Self::Broken => {
@@ -129,7 +130,11 @@ impl Parameters {
         let need = |value: Option<String>, name| {
             value.filter(|v| !v.is_empty()).ok_or_else(|| format!("`{name}` is missing; {USAGE}."))
         };
-        Ok(Self { target: need(target, "target")?, module: need(module, "module")?, debug: debug.is_some_and(|d| d == "true") })
+        Ok(Self {
+            target: need(target, "target")?,
+            module: need(module, "module")?,
+            debug: debug.is_some_and(|d| d == "true"),
+        })
     }
 }
 
@@ -163,7 +168,21 @@ mod tests {
 
     #[test]
     fn a_time_that_makes_no_sense_is_no_time() {
-        for value in ["", "0", "-0", "-1", "nan", "inf", "-inf", "1e400", "1e30", "0x10", "10s", "1,5", "99999999999999999999999"] {
+        for value in [
+            "",
+            "0",
+            "-0",
+            "-1",
+            "nan",
+            "inf",
+            "-inf",
+            "1e400",
+            "1e30",
+            "0x10",
+            "10s",
+            "1,5",
+            "99999999999999999999999",
+        ] {
             assert_eq!(limit_of(&[value.as_bytes()]), None, "{value}");
         }
         assert_eq!(limit_of(&[b"\xff\xff"]), None);

@@ -74,9 +74,8 @@ pub(super) fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Itera
 }
 
 async fn root(State(app): State<App>) -> Response {
-    let page = move || {
-        landing::html(&app.pages.status(), app.metrics_path.as_str(), app.pages.probes().is_some())
-    };
+    let page =
+        move || landing::html(&app.pages.status(), app.metrics_path.as_str(), app.pages.probes().is_some());
     let Ok(body) = tokio::task::spawn_blocking(page).await else {
         return failed("status");
     };

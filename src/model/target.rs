@@ -52,13 +52,13 @@ impl fmt::Display for Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Nothing, or far too much.
-    #[error("has not 1 to 270 bytes")]
+    #[error("is empty or longer than 270 bytes")]
     Length,
     /// `user:password@host`.
-    #[error("holds a user or password; credentials belong into the module")]
+    #[error("holds a user or password; write those into the module")]
     User,
     /// `fe80::1%eth0`.
-    #[error("holds a zone; write an address without %")]
+    #[error("holds a zone; write it without %")]
     Zone,
     /// Letters that DNS does not have.
     #[error("is not ASCII; write the name in its xn-- form")]
@@ -67,7 +67,7 @@ pub enum TargetError {
     #[error("ends in a number, but is no address of four decimals; write it as 10.0.0.1")]
     Number,
     /// Not 1 to 65535.
-    #[error("has a port that is not 1 to 65535")]
+    #[error("has a port that is none; write 1 to 65535 behind the colon")]
     Port,
     /// Anything else.
     #[error("is no host; write HOST, HOST:PORT or [IPV6]:PORT")]
@@ -107,7 +107,8 @@ fn sane(text: &str) -> Result<(), TargetError> {
 fn split(text: &str) -> Result<(&str, Option<&str>), TargetError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or(TargetError::Host)?;
-        let port = if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or(TargetError::Host)?) };
+        let port =
+            if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or(TargetError::Host)?) };
         return Ok((host, port));
     }
     let address = text.split('/').next().unwrap_or_default();
@@ -162,7 +163,10 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hosts {
     Any,
-    Network { base: IpAddr, prefix: u8 },
+    Network {
+        base: IpAddr,
+        prefix: u8,
+    },
     Name(String),
     /// All names below this one.
     Below(String),
@@ -229,9 +233,9 @@ impl Pattern {
                 (Hosts::Any, _) => true,
                 (Hosts::Network { base, prefix }, _) => within(*base, *prefix, address.to_canonical()),
                 (Hosts::Name(name), Host::Name(asked)) => asked == name,
-                (Hosts::Below(above), Host::Name(asked)) => {
-                    asked.strip_suffix(above.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-                }
+                (Hosts::Below(above), Host::Name(asked)) => asked
+                    .strip_suffix(above.as_str())
+                    .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
                 (Hosts::Name(_) | Hosts::Below(_), Host::Address(_)) => false,
             }
     }

@@ -40,7 +40,9 @@ impl ModulePlan {
                     DriverPlan::Redfish(_) => "HOST, HOST:PORT or https://HOST",
                     DriverPlan::Ipmi(_) | DriverPlan::Snmp(_) => "HOST or HOST:PORT",
                 };
-                return Err(Refusal::Wrong(format!("`target` is an address of another protocol; write {fix}.")));
+                return Err(Refusal::Wrong(format!(
+                    "`target` is an address of another protocol; write {fix}."
+                )));
             }
             (_, _) => text,
         };
@@ -73,7 +75,7 @@ pub(super) fn open(
         DriverPlan::Ipmi(settings) => {
             let mut settings = settings.clone();
             settings.address = address.to_string();
-            settings.request_timeout = settings.request_timeout.min(limit);
+            settings.request_timeout = patience(settings.request_timeout, settings.retries, limit);
             settings.learning = limit / LEARNING_PART;
             // Closed below, once, whatever came of the poll.
             settings.keep_session = true;
@@ -88,8 +90,14 @@ pub(super) fn open(
         DriverPlan::Snmp(settings) => {
             let mut settings = settings.clone();
             settings.address = address.to_string();
-            settings.request_timeout = settings.request_timeout.min(limit);
+            settings.request_timeout = patience(settings.request_timeout, settings.retries, limit);
             target::open(&DriverPlan::Snmp(settings), shared)
         }
     }
+}
+
+/// How long one try of a request may wait, so that one that is never answered, all its tries together, costs half of the
+/// time: what was read before it is not lost, and silence is told as such.
+fn patience(request: Duration, retries: u32, limit: Duration) -> Duration {
+    request.min(limit / 2 / retries.saturating_add(1))
 }

@@ -271,7 +271,9 @@ async fn who_may_not_be_read_is_neither_resolved_nor_dialled() {
         let refused = bench.one(target, None).await;
         assert!(matches!(refused, Err(Refusal::Forbidden(_))), "{target}: {refused:?}");
     }
-    for target in ["0x7f.1", "u@x.bmc.example", "https://x.bmc.example", "x.bmc.example/", "b\u{fc}.bmc.example"] {
+    for target in
+        ["0x7f.1", "u@x.bmc.example", "https://x.bmc.example", "x.bmc.example/", "b\u{fc}.bmc.example"]
+    {
         let refused = bench.one(target, None).await;
         assert!(matches!(refused, Err(Refusal::Wrong(_))), "{target}: {refused:?}");
     }

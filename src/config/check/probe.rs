@@ -80,7 +80,11 @@ impl Check<'_> {
 
     fn no_address<T>(&self, key: &str, field: &Field<T>) {
         if let Some((_, at)) = field.located() {
-            self.error(at, format!("`{key}` stands in a module"), "remove it: each request names its `target`");
+            self.error(
+                at,
+                format!("`{key}` stands in a module"),
+                "remove it: each request names its `target`",
+            );
         }
     }
 }
