@@ -30,6 +30,10 @@ mod peers;
 #[path = "exporter/process.rs"]
 mod process;
 
+#[allow(dead_code, reason = "shared with the SNMP driver's tests")]
+#[path = "snmp/peers.rs"]
+mod snmp;
+
 /// Where the Redfish BMC finds its resources.
 mod trees {
     pub fn own_tree() -> std::path::PathBuf {

@@ -149,7 +149,82 @@ fn limit(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+    use bytes::Bytes;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
     use super::*;
+    use crate::exposition::Format;
+    use crate::http::{MetricsPath, Pages, Status, router};
+    use crate::model::{ErrorKind, PollError};
+
+    /// Answers after a minute: with what was asked, or a refusal.
+    struct Slow(Option<Refusal>);
+
+    impl Probes for Slow {
+        fn probe(&self, ask: Ask) -> BoxFuture<'_, Result<Arc<Probed>, Refusal>> {
+            Box::pin(async move {
+                let took = Duration::from_secs(60);
+                tokio::time::sleep(took).await;
+                let result = Err(PollError::new(ErrorKind::Timeout, "no answer", "wait"));
+                let probed = Probed { meter: ask.target, driver: "ipmi", took, result };
+                self.0.clone().map_or(Ok(Arc::new(probed)), Err)
+            })
+        }
+    }
+
+    struct On(Option<Arc<Slow>>);
+
+    impl Pages for On {
+        fn metrics(&self, _: Format, _: bool) -> Bytes {
+            Bytes::new()
+        }
+
+        fn status(&self) -> Status {
+            let (devices, hypervisors) = (Vec::new(), Vec::new());
+            let (version, revision) = (String::new(), String::new());
+            Status { version, revision, uptime_seconds: 0.0, devices, hypervisors }
+        }
+
+        fn ready(&self) -> bool {
+            true
+        }
+
+        fn probes(&self) -> Option<Arc<dyn Probes>> {
+            self.0.clone().map(|slow| slow as Arc<dyn Probes>)
+        }
+    }
+
+    async fn answer(probes: Option<Slow>) -> Response {
+        let pages = Arc::new(On(probes.map(Arc::new)));
+        let service = TowerToHyperService::new(router(pages, MetricsPath::default()));
+        let request = Request::get("/probe?target=10.0.0.11&module=bmc").body(String::new()).unwrap();
+        service.call(request).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_may_take_longer_than_any_other_page() {
+        let response = answer(Some(Slow(None))).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().get(CONNECTION).unwrap(), "close");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_refusal_has_its_status_and_what_may_be_asked_again_says_when() {
+        for (refusal, status) in [
+            (Refusal::Wrong("a".into()), 400),
+            (Refusal::Forbidden("a".into()), 403),
+            (Refusal::Broken, 500),
+            (Refusal::Full, 503),
+            (Refusal::Stopping, 503),
+        ] {
+            let response = answer(Some(Slow(Some(refusal)))).await;
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        }
+        assert_eq!(answer(None).await.status(), StatusCode::NOT_FOUND);
+    }
 
     fn limit_of(values: &[&[u8]]) -> Option<f64> {
         let mut headers = HeaderMap::new();

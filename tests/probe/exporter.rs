@@ -47,7 +47,7 @@ pub fn certificate(bmc: &Bmc) -> &str {
 }
 
 impl Probing {
-    /// Modules `redfish` (trusting `ca`; nobody if it is empty), `ipmi`, `sim` and `pdu` for all ports of the loopback.
+    /// Modules `redfish` (trusting `ca`; nobody if it is empty), `ipmi`, `sim`, `pdu` and `chain` for all ports of the loopback.
     pub async fn start(ca: &str) -> Self {
         Self::with(ca, "targets: ['127.0.0.0/8:*', '*.invalid']").await
     }
@@ -62,6 +62,7 @@ impl Probing {
             ("ipmi", "password"),
             ("sim", "secret"),
             ("pdu", "public"),
+            ("chain", "apc_chain"),
             ("ca.pem", ca),
         ] {
             fs::write(dir.path().join(name), text).unwrap();
@@ -72,7 +73,8 @@ impl Probing {
              \x20 - {{name: redfish, redfish: {{username: {USER}, password_file: redfish, ca_file: ca.pem}}}}\n\
              \x20 - {{name: ipmi, timeout: 5s, ipmi: {{username: admin, password_file: ipmi}}}}\n\
              \x20 - {{name: sim, ipmi: {{username: admin, password_file: sim, privilege: administrator}}}}\n\
-             \x20 - {{name: pdu, timeout: 1s, snmp: {{community_file: pdu}}}}\n"
+             \x20 - {{name: pdu, timeout: 1s, snmp: {{community_file: pdu}}}}\n\
+             \x20 - {{name: chain, snmp: {{community_file: chain}}}}\n"
         );
         fs::write(&config, text).unwrap();
         Self { exporter: Exporter::start(&config).await, _dir: dir }

@@ -3,6 +3,9 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
 use crate::exporter::Probing;
 use crate::peers::{Bmc, Simulator};
 
@@ -36,6 +39,31 @@ async fn a_short_deadline_still_gives_what_was_read() {
     assert_eq!(answer.watts("input"), Some(245.0), "{}", answer.response.text());
     bmc.set("mute", -1);
     bmc.all_closed(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_the_deadline_nor_a_client_that_hangs_up_leaves_a_session() {
+    let mut bmc = Bmc::start();
+    // DCMI Get Power Reading is never answered.
+    bmc.set("mute", 0x02);
+    let probing = Probing::start("").await;
+    let answer = probing.probe("ipmi", &bmc.address, "X-Prometheus-Scrape-Timeout-Seconds: 2\r\n").await;
+    assert_eq!(answer.result(), Some("timeout"), "{}", answer.response.text());
+    assert!(answer.took < Duration::from_secs(2), "{:?}", answer.took);
+    bmc.all_closed(1).await;
+
+    let mut stream = TcpStream::connect(probing.address()).await.unwrap();
+    let request = format!("GET /probe?module=ipmi&target={} HTTP/1.1\r\nHost: x\r\n\r\n", bmc.address);
+    let before = bmc.opened();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    for _ in 0..1000 {
+        if bmc.opened() > before {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(stream);
+    bmc.all_closed(before + 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::bmc::{Bmc, Fault};
 use crate::exporter::{Probing, certificate};
 use crate::nginx::PASSWORD;
+use crate::process::get;
 
 const OPENMETRICS: &str = "Accept: application/openmetrics-text; version=1.0.0\r\n";
 
@@ -171,7 +172,8 @@ async fn each_kind_of_failure_is_a_page_that_says_so() {
     assert_eq!(probing.probe("redfish", &at, "").await.result(), Some("unreachable"));
     // Names that lead nowhere are the device's failure, too.
     assert_eq!(probing.probe("redfish", "bmc.invalid", "").await.result(), Some("unreachable"));
-    let why = probing.probe("redfish", &format!("{at}&debug=true"), "").await.response;
+    let path = format!("/probe?module=redfish&target={at}&debug=true");
+    let why = get(probing.address(), &path, "").await;
     assert!(why.text().contains("(redfish): no connection to 127.0.0.1"), "{}", why.text());
     assert!(!why.text().contains(PASSWORD));
     assert!(!probing.exporter.program.output().contains(PASSWORD));

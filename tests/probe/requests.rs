@@ -5,7 +5,8 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use crate::exporter::Probing;
-use crate::process::{Exporter, get, wattribute};
+use crate::process::{Exporter, get, in_repository, wattribute};
+use crate::snmp::snmpsim;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_allow_list_it_is_off_and_says_how_to_switch_it_on() {
@@ -34,7 +35,7 @@ async fn who_asks_wrongly_is_told_what_to_write() {
         ("?module=pdu", 400, "`target` is missing"),
         ("?target=10.0.0.1", 400, "`module` is missing"),
         ("?target=10.0.0.1&target=10.0.0.2&module=pdu", 400, "given twice"),
-        ("?target=10.0.0.1&module=nope", 400, "there is: ipmi, pdu, redfish, sim"),
+        ("?target=10.0.0.1&module=nope", 400, "there is: chain, ipmi, pdu, redfish, sim"),
         ("?target=0x7f.1&module=pdu", 400, "ends in a number"),
         ("?target=2130706433&module=pdu", 400, "ends in a number"),
         ("?target=u:p%4010.0.0.1&module=pdu", 400, "holds a user"),
@@ -79,4 +80,51 @@ async fn beyond_the_cap_who_asks_is_sent_away_and_may_come_again() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.head.to_ascii_lowercase().contains("retry-after: 1"), "{}", refused.head);
     assert_eq!(probing.probe("pdu", "127.0.0.2:9", "").await.response.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pdu_is_read_by_its_profile() {
+    let pdu = snmpsim(&in_repository("tests/snmp"));
+    let probing = Probing::start("").await;
+    // As soon as it is up.
+    let answer = loop {
+        let answer = probing.probe("chain", &pdu.address, "").await;
+        if answer.result() != Some("timeout") {
+            break answer;
+        }
+    };
+    // Device power in hundredths of kW: 57 -> 570 W; outlet 1 in W.
+    assert_eq!((answer.watts("input"), answer.watts("outlet/1")), (Some(570.0), Some(212.0)));
+    let info = answer.page.of("wattribute_meter_info").next().unwrap();
+    assert_eq!(info.label("profile"), "apc-rpdu2");
+    let energy: Vec<_> = answer.page.of("wattribute_meter_energy_joules_total").collect();
+    assert!(!energy.is_empty() && energy.iter().all(|s| s.label("origin") == "device"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_of_targets_that_were_answered() {
+    let probing = Probing::start("").await;
+    let silent: Vec<_> = (0..60).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let targets: Vec<_> = silent.iter().map(|s| s.local_addr().unwrap().to_string()).collect();
+    let open_files = async || probing.exporter.page().await.find("process_open_fds", &[]).unwrap().number();
+    let round = async |targets: &[String]| {
+        let fields = "X-Prometheus-Scrape-Timeout-Seconds: 0.5\r\n";
+        let module = |n: usize| if n.is_multiple_of(2) { "pdu" } else { "ipmi" };
+        let asked = targets.iter().enumerate().map(|(n, t)| probing.probe(module(n), t, fields));
+        for answer in futures_util::future::join_all(asked).await {
+            assert_eq!(answer.result(), Some("timeout"));
+        }
+    };
+    // The sockets that all devices share are opened now.
+    round(&targets[..20]).await;
+    let before = open_files().await;
+    round(&targets).await;
+    round(&targets).await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while open_files().await > before {
+        assert!(std::time::Instant::now() < deadline, "{} files, {before} before", open_files().await);
+    }
+    let page = probing.exporter.page().await;
+    let series = page.samples.iter().filter(|s| s.labels.values().any(|v| v.starts_with("127.0.0.1:")));
+    assert_eq!(series.count(), 0);
 }
