@@ -116,6 +116,8 @@ struct Inner {
     flights: Flights,
     numbers: AtomicU64,
     slots: Arc<Semaphore>,
+    /// For those who wait, on whichever flight.
+    places: Semaphore,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -148,11 +150,17 @@ impl Prober {
             stats,
             flights: Flights::default(),
             numbers: AtomicU64::new(0),
+            places: Semaphore::new(places(plan.concurrency)),
             slots: Arc::new(Semaphore::new(plan.concurrency.min(Semaphore::MAX_PERMITS))),
             tasks,
             shutdown,
         }))
     }
+}
+
+/// How many may wait for at most `concurrency` flights: those who share them included.
+pub(super) fn places(concurrency: usize) -> usize {
+    concurrency.saturating_mul(2).min(Semaphore::MAX_PERMITS)
 }
 
 impl Probes for Prober {
@@ -174,6 +182,7 @@ impl Probes for Prober {
             let limit = ask.limit.unwrap_or(module.timeout).min(MAX_LIMIT);
             let meter = target.to_string();
             let job = Job { module: Arc::clone(module), target, port, limit };
+            let _place = inner.places.try_acquire().map_err(|_| Refusal::Full)?;
             let mut ticket = inner.join(job)?;
             match timeout(limit, ticket.outcome()).await {
                 Ok(outcome) => outcome,

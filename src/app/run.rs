@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::pages::{Generation, RunningPages};
-use super::probe::Prober;
+use super::probe::{Prober, places};
 use super::{Plan, target};
 use crate::attribution::Ledger;
 use crate::drivers::{self, snmp};
@@ -109,10 +109,10 @@ pub async fn run(
     ended
 }
 
-/// Every probe holds a connection, and some more are there to be refused or to join one: scrapes shall not wait for them.
+/// Who waits for a probe holds a connection: the usual ones are there beside them, so that no scrape waits for a device.
 fn limits(probes: usize) -> Limits {
     let usual = Limits::default();
-    Limits { connections: usual.connections.saturating_add(probes.saturating_mul(2)), ..usual }
+    Limits { connections: usual.connections.saturating_add(places(probes)), ..usual }
 }
 
 /// Only the device can tell whether it has the channels that feeds name: says once which it has not, a while after it first

@@ -120,12 +120,9 @@ pub struct Module {
     pub timeout: Duration,
     /// Whom clients may have read by it; not empty.
     pub targets: Vec<Pattern>,
-    /// How the device is spoken to. Its address is [`STAND_IN`]: each probe puts its own there.
+    /// How the device is spoken to. Its address is nobody's: each probe puts its own there.
     pub device: Device,
 }
-
-/// The host that a module's device has before a client names one: of the addresses that are nobody's (RFC 5737).
-pub const STAND_IN: &str = "192.0.2.0";
 
 /// How a device is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -236,6 +236,24 @@ async fn beyond_the_cap_nobody_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_share_a_flight_cannot_take_every_connection() {
+    let bench = bench(quick(), &["any"], &[]);
+    let asked: Vec<_> = (0..5).map(|_| bench.ask("10.0.0.1", None)).collect();
+    let mut refused = 0;
+    for ask in asked {
+        match ask.await.unwrap() {
+            Ok(probed) => assert!(probed.result.is_ok()),
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::Full);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 1, "two places for each of the two flights");
+    bench.nothing_is_left().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_exporter_ends_flights_and_closes_their_sessions() {
     let bench = bench(quick(), &["any"], &[]);
     let under_way = bench.ask("10.0.0.1", None);

@@ -10,11 +10,13 @@ use crate::config::leaf::{Endpoint, HttpsUrl, Name, TargetPattern};
 use crate::config::load::Documents;
 use crate::config::problem::Mark;
 use crate::config::schema;
-use crate::config::types::{Module, Probe, STAND_IN};
+use crate::config::types::{Module, Probe};
 use crate::model::Pattern;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_CONCURRENCY: u32 = 100;
+/// The host that a module's device has before a client names one: of the addresses that are nobody's (RFC 5737).
+const STAND_IN: &str = "192.0.2.0";
 
 impl Check<'_> {
     /// Checks the modules. None where there is nothing to read or nobody may be: then `/probe` is off.
