@@ -218,6 +218,8 @@ impl Pattern {
             (_, Some((base, prefix)), _) => network(base, prefix)?,
             (_, None, Some(below)) => Hosts::Below(parse_name(below).map_err(host)?),
             (_, None, None) => match parse_host(inside, text.starts_with('[')).map_err(host)? {
+                // `ANY` or `any.`: one word must not mean two things.
+                Host::Name(name) if name == "any" => return Err(host(TargetError::Host)),
                 Host::Name(name) => Hosts::Name(name),
                 Host::Address(base) => Hosts::Network { base, prefix: if base.is_ipv4() { 32 } else { 128 } },
             },

@@ -1,5 +1,7 @@
 //! Targets as clients may write them, and what an allow-list makes of them.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn target(text: &str) -> Result<String, TargetError> {
@@ -144,7 +146,9 @@ fn a_pattern_that_is_nearly_everything_must_say_any() {
         assert_eq!(Pattern::parse(text), Err(PatternError::Network), "{text}");
     }
     assert_eq!(Pattern::parse("10.0.0.7/24"), Err(PatternError::Bits("10.0.0.0/24".to_owned())));
-    for text in ["a*.example.org", "*.", "*.*.org", "*.127", "127.1", "u@bmc", "bmc:x", "bmc:0", ""] {
+    for text in
+        ["a*.example.org", "*.", "*.*.org", "*.127", "127.1", "u@bmc", "bmc:x", "bmc:0", "ANY", "any.", ""]
+    {
         assert!(matches!(Pattern::parse(text), Err(PatternError::Host(_))), "{text}");
     }
 }
@@ -163,5 +167,31 @@ fn a_pattern_prints_as_it_can_be_written() {
         let pattern = Pattern::parse(text).unwrap();
         assert_eq!(pattern.to_string(), text);
         assert_eq!(Pattern::parse(&pattern.to_string()), Ok(pattern));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_what_is_read_prints_as_it_is_read(text in "\\PC{0,40}|[0-9a-fxny:.\\[\\]/*@%-]{0,40}") {
+        if let Ok(target) = Target::parse(&text) {
+            prop_assert_eq!(Target::parse(&target.to_string()), Ok(target));
+        }
+        if let Ok(pattern) = Pattern::parse(&text) {
+            prop_assert_eq!(Pattern::parse(&pattern.to_string()), Ok(pattern));
+        }
+    }
+
+    #[test]
+    fn a_network_permits_exactly_its_addresses(base: u32, bits in 8..=32u32, near: u32, far: u32) {
+        let mask = u32::MAX << (32 - bits);
+        let pattern = format!("{}/{bits}", Ipv4Addr::from(base & mask));
+        for other in [(base & mask) | (near & !mask), far] {
+            let address = Ipv4Addr::from(other).to_string();
+            let mapped = format!("::ffff:{address}");
+            let inside = other & mask == base & mask;
+            prop_assert_eq!(permits(&pattern, &address, &address), inside);
+            prop_assert_eq!(permits(&pattern, &mapped, &mapped), inside);
+            prop_assert_eq!(permits(&pattern, "bmc.example", &mapped), inside);
+        }
     }
 }
