@@ -1,13 +1,13 @@
 //! Reads devices that clients name: one flight a module and target, which all who ask at the same time share. Its session
 //! is opened, read and closed within it, and when it has landed nothing of the target is left.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::flights::{Flight, Flights, Landing, Outcome, Ticket, lock};
 use super::plan::{ModulePlan, ProbePlan};
 use super::{Shared, deadline_error};
 use crate::drivers::Driver;
@@ -24,6 +25,7 @@ use crate::http::{Ask, Probes, Refusal};
 use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Host, PollError, Target};
 use crate::poller::Stats;
 
+mod flights;
 mod module;
 #[cfg(test)]
 mod tests;
@@ -84,25 +86,6 @@ impl World for Real {
     ) -> Result<Box<dyn Driver>, PollError> {
         module::open(module, host, address, limit, &self.0)
     }
-}
-
-/// What came of a flight, for all who wait.
-type Outcome = Result<Arc<Probed>, Refusal>;
-/// Module, host and port.
-type Key = (String, Host, u16);
-
-/// A flight as those see it who want to join.
-struct Flight {
-    number: u64,
-    waiting: usize,
-    outcome: watch::Receiver<Option<Outcome>>,
-    cancel: CancellationToken,
-}
-
-type Flights = Arc<Mutex<HashMap<Key, Flight>>>;
-
-fn lock(flights: &Flights) -> MutexGuard<'_, HashMap<Key, Flight>> {
-    flights.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads devices that clients name.
@@ -343,51 +326,5 @@ async fn close(driver: Option<Box<dyn Driver>>) {
     let Some(mut driver) = driver else { return };
     if timeout(CLOSE_DEADLINE, AssertUnwindSafe(driver.close()).catch_unwind()).await.is_err() {
         tracing::debug!("a device did not give its session back in time");
-    }
-}
-
-/// A place on a flight. The last to give it back cancels the flight.
-struct Ticket {
-    flights: Flights,
-    key: Key,
-    number: u64,
-    outcome: watch::Receiver<Option<Outcome>>,
-}
-
-impl Ticket {
-    async fn outcome(&mut self) -> Outcome {
-        let told = self.outcome.wait_for(Option::is_some).await;
-        told.ok().and_then(|outcome| outcome.clone()).unwrap_or(Err(Refusal::Broken))
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut flights = lock(&self.flights);
-        let Some(flight) = flights.get_mut(&self.key).filter(|flight| flight.number == self.number) else {
-            return;
-        };
-        flight.waiting = flight.waiting.saturating_sub(1);
-        if flight.waiting == 0 {
-            flight.cancel.cancel();
-            // Who asks now gets a flight of its own, not the end of this one.
-            flights.remove(&self.key);
-        }
-    }
-}
-
-/// Takes a flight off the list when it lands, however it does.
-struct Landing {
-    flights: Flights,
-    key: Key,
-    number: u64,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        let mut flights = lock(&self.flights);
-        if flights.get(&self.key).is_some_and(|flight| flight.number == self.number) {
-            flights.remove(&self.key);
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! Flights with a paused clock: who shares one, who ends it, and what is left when it has landed.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use secrecy::SecretString;
