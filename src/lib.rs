@@ -12,7 +12,8 @@
 //!    [`model::Batch`].
 //! 2. [`store::Store::apply`] keeps the latest value of each channel and integrates energy.
 //! 3. Each tick the ledger gives every host's joules away by [`attribution::split`](mod@attribution::split), to the microjoule.
-//! 4. A scrape only reads: it never polls and never waits for a device.
+//! 4. A scrape only reads: it never polls and never waits for a device. A client that names a device at `/probe` has it read
+//!    past all of this: [`app::probe`].
 //!
 //! # Who may import whom
 //!

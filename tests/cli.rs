@@ -54,7 +54,7 @@ fn a_good_file_is_good_and_its_plan_is_the_golden_one_without_any_secret() {
     let file = in_repository("tests/cli/plan.yaml");
     let said = run(&["check", shown(&file)]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
-    assert_eq!(said.out, format!("{}: good: 5 meters, 3 hosts\n", file.display()));
+    assert_eq!(said.out, format!("{}: good: 5 meters, 3 hosts, 2 probe modules\n", file.display()));
 
     let golden = in_repository("tests/cli/plan.txt");
     let said = run(&["check", "--print-plan", shown(&file)]);

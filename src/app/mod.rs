@@ -3,6 +3,7 @@
 
 mod pages;
 pub mod plan;
+pub mod probe;
 pub mod run;
 mod shown;
 mod target;

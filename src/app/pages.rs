@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::probe::Prober;
 use crate::exposition::collect::Collector;
 use crate::exposition::{Format, PageCache, REVISION, VERSION};
-use crate::http::{DeviceStatus, Pages, Status};
+use crate::http::{DeviceStatus, Pages, Probes, Status};
 use crate::model::{Clock, Moment, PollError};
 use crate::store::Store;
 use crate::workloads::UsageLog;
@@ -35,6 +36,7 @@ pub struct RunningPages {
     pub usage: Arc<UsageLog>,
     pub clock: Arc<dyn Clock>,
     pub started: Moment,
+    pub prober: Option<Arc<Prober>>,
 }
 
 impl Pages for RunningPages {
@@ -80,5 +82,9 @@ impl Pages for RunningPages {
 
     fn ready(&self) -> bool {
         self.generation.get() > 0
+    }
+
+    fn probes(&self) -> Option<Arc<dyn Probes>> {
+        self.prober.clone().map(|prober| prober as Arc<dyn Probes>)
     }
 }

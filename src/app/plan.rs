@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{self, Config};
-use crate::drivers::{ipmi, redfish, snmp};
+use crate::drivers::{Kind, ipmi, redfish, snmp};
 use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
-use crate::model::{ChannelId, MeterId};
+use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
 use crate::workloads::{SourceIndex, SourceSettings, libvirt};
@@ -61,6 +61,32 @@ pub struct SourcePlan {
     pub libvirt: libvirt::Settings,
 }
 
+/// A way to read devices that clients name.
+#[derive(Debug, Clone)]
+pub struct ModulePlan {
+    /// The value of the `module` parameter.
+    pub name: String,
+    /// Where it is defined, `FILE:LINE`.
+    pub defined: String,
+    /// Deadline of a probe whose client names none.
+    pub timeout: Duration,
+    /// Whom clients may have read.
+    pub targets: Vec<Pattern>,
+    /// Value of the `driver` label.
+    pub kind: &'static str,
+    /// How a device is reached, but for its address.
+    pub driver: DriverPlan,
+}
+
+/// What clients may have read.
+#[derive(Debug, Clone)]
+pub struct ProbePlan {
+    /// Most probes under way at once.
+    pub concurrency: usize,
+    /// The ways to read a device, in configuration order.
+    pub modules: Vec<ModulePlan>,
+}
+
 /// Everything that may run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -72,6 +98,8 @@ pub struct Plan {
     pub host_sources: Vec<Option<SourceIndex>>,
     /// The real world.
     pub inventory: Inventory,
+    /// What clients may have read; none where that is off.
+    pub probe: Option<ProbePlan>,
     /// Where each channel is named that a host or facility point needs, `FILE:LINE`.
     pub named: HashMap<(MeterId, ChannelId), String>,
 }
@@ -94,6 +122,7 @@ pub fn plan(config: &Config) -> Plan {
         sources,
         host_sources,
         inventory: inventory(config),
+        probe: config.probe.as_ref().map(probe),
         named: config
             .channels
             .iter()
@@ -102,16 +131,41 @@ pub fn plan(config: &Config) -> Plan {
     }
 }
 
-fn meter(meter: &config::Meter) -> MeterPlan {
-    let (driver, kind, address) = match &meter.device {
-        config::Device::Ipmi(i) => (DriverPlan::Ipmi(ipmi(i, &meter.poll)), ipmi::KIND, i.address.clone()),
+/// How a device is reached, the kind of its driver, and its address for people.
+fn device(device: &config::Device, poll: &config::Poll) -> (DriverPlan, Kind, String) {
+    match device {
+        config::Device::Ipmi(i) => (DriverPlan::Ipmi(ipmi(i, poll)), ipmi::KIND, i.address.clone()),
         config::Device::IpmiInBand(i) => {
-            let driver = DriverPlan::IpmiInBand(i.device.clone(), in_band(i, &meter.poll));
+            let driver = DriverPlan::IpmiInBand(i.device.clone(), in_band(i, poll));
             (driver, ipmi::KIND, i.device.display().to_string())
         }
         config::Device::Redfish(r) => (DriverPlan::Redfish(redfish(r)), redfish::KIND, r.url.clone()),
         config::Device::Snmp(s) => (DriverPlan::Snmp(snmp(s)), snmp::KIND, s.address.clone()),
+    }
+}
+
+fn probe(probe: &config::Probe) -> ProbePlan {
+    let module = |module: &config::Module| {
+        let t = module.timeout;
+        let poll = config::Poll { interval: t, timeout: t, stale_after: t, max_gap: t };
+        let (driver, kind, _) = device(&module.device, &poll);
+        ModulePlan {
+            name: module.name.clone(),
+            defined: module.place.to_string(),
+            timeout: t,
+            targets: module.targets.clone(),
+            kind: kind.name,
+            driver,
+        }
     };
+    ProbePlan {
+        concurrency: usize::try_from(probe.concurrency).unwrap_or(usize::MAX),
+        modules: probe.modules.iter().map(module).collect(),
+    }
+}
+
+fn meter(meter: &config::Meter) -> MeterPlan {
+    let (driver, kind, address) = device(&meter.device, &meter.poll);
     MeterPlan {
         defined: meter.place.to_string(),
         settings: MeterSettings {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::pages::{Generation, RunningPages};
+use super::probe::{Prober, places};
 use super::{Plan, target};
 use crate::attribution::Ledger;
 use crate::drivers::{self, snmp};
@@ -53,6 +54,13 @@ pub async fn run(
     let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain([libvirt::NAME]).collect();
     let stats = Arc::new(Stats::new(&kinds));
     let generation = Arc::new(Generation::default());
+    let tasks = TaskTracker::new();
+    let shared = target::Shared::new(profiles, &clock);
+    let probes = plan.probe.as_ref().map_or(0, |probe| probe.concurrency);
+    let prober = plan.probe.map(|probe| {
+        let (clock, stats) = (Arc::clone(&clock), Arc::clone(&stats));
+        Arc::new(Prober::new(probe, shared.clone(), clock, stats, tasks.clone(), shutdown.clone()))
+    });
     let pages = Arc::new(RunningPages {
         cache: PageCache::new(),
         collector: Collector::new(
@@ -68,10 +76,9 @@ pub async fn run(
         usage: Arc::clone(&usage),
         clock: Arc::clone(&clock),
         started: clock.now(),
+        prober,
     });
 
-    let tasks = TaskTracker::new();
-    let shared = target::Shared::counted(profiles, &clock, &stats);
     for meter in plan.meters {
         let Some(index) = store.find(&meter.settings.id) else { continue };
         let device = target::meter(meter, index, &store, &clock, &shared);
@@ -85,7 +92,7 @@ pub async fn run(
     let settling = tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
     for listener in listeners {
         let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
-        tasks.spawn(http::serve(listener, router, Limits::default(), shutdown.clone()));
+        tasks.spawn(http::serve(listener, router, limits(probes), shutdown.clone()));
     }
     tasks.close();
     let ended = tokio::select! {
@@ -100,6 +107,12 @@ pub async fn run(
         tracing::warn!("some devices did not give their sessions back in time");
     }
     ended
+}
+
+/// Who waits for a probe holds a connection: the usual ones are there beside them, so that no scrape waits for a device.
+fn limits(probes: usize) -> Limits {
+    let usual = Limits::default();
+    Limits { connections: usual.connections.saturating_add(places(probes)), ..usual }
 }
 
 /// Only the device can tell whether it has the channels that feeds name: says once which it has not, a while after it first
@@ -182,6 +195,7 @@ mod tests {
             sources: vec![],
             host_sources: vec![],
             inventory,
+            probe: None,
             named: HashMap::default(),
         };
         let (profiles, shutdown) = (snmp::Profiles::load(None).unwrap(), CancellationToken::new());

@@ -80,6 +80,19 @@ impl fmt::Display for Plan {
         for p in &self.inventory.prices {
             writeln!(f, "price {}: {} {}/kWh", p.datacenter, p.per_kilowatt_hour, p.currency)?;
         }
+        if let Some(probe) = &self.probe {
+            writeln!(
+                f,
+                "probe modules: {}, at most {} probes at once",
+                probe.modules.len(),
+                probe.concurrency
+            )?;
+            for m in &probe.modules {
+                let targets: Vec<_> = m.targets.iter().map(ToString::to_string).collect();
+                let (timeout, targets) = (span(m.timeout), targets.join(", "));
+                writeln!(f, "  {} ({}): deadline {timeout}, for {targets}", m.name, m.kind)?;
+            }
+        }
         Ok(())
     }
 }

@@ -37,16 +37,17 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let plan = app::plan(&config);
     let profiles = Profiles::load(None)?;
     let mut bad = String::new();
-    for meter in &plan.meters {
-        if let DriverPlan::Snmp(snmp) = &meter.driver
+    let meters = plan.meters.iter().map(|m| (&m.defined, format!("meter {}", m.settings.id), &m.driver));
+    let modules = plan.probe.iter().flat_map(|probe| &probe.modules);
+    let modules = modules.map(|m| (&m.defined, format!("module {}", m.name), &m.driver));
+    for (defined, who, driver) in meters.chain(modules) {
+        if let DriverPlan::Snmp(snmp) = driver
             && let Some(name) = &snmp.profile
             && profiles.named(name).is_none()
         {
+            let names = profiles.names();
             bad += &format!(
-                "{}: meter {}: there is no SNMP profile {name:?}; leave `profile` out, or name one of: {}\n",
-                meter.defined,
-                meter.settings.id,
-                profiles.names(),
+                "{defined}: {who}: there is no SNMP profile {name:?}; leave `profile` out, or name one of: {names}\n"
             );
         }
     }
@@ -58,7 +59,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         print(&plan.to_string())?;
     } else {
         let (file, meters, hosts) = (args.file.display(), plan.meters.len(), plan.inventory.hosts.len());
-        print(&format!("{file}: good: {meters} meters, {hosts} hosts\n"))?;
+        let modules = plan.probe.map_or_else(String::new, |p| format!(", {} probe modules", p.modules.len()));
+        print(&format!("{file}: good: {meters} meters, {hosts} hosts{modules}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::problem::{Fault, nearest, shown};
 use super::types::{self, ChannelRef, Idle, PrivacyProtocol};
-use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, UnitError, Watts};
+use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, Pattern, UnitError, Watts};
 
 /// Defines a value parsed from text by a function, with its JSON Schema.
 macro_rules! leaf {
@@ -75,6 +75,9 @@ leaf!(/// IPMI cipher suite.
     CipherSuite(types::CipherSuite), cipher_suite, {"enum": [3, 17]});
 leaf!(/// A pattern over domain names: `*` and `?` and `[abc]`.
     Glob(glob::Pattern), domain_glob, {"type": "string", "minLength": 1, "examples": ["web-*"]});
+leaf!(/// Hosts that clients may have read.
+    TargetPattern(Pattern), target_pattern,
+    {"type": "string", "minLength": 1, "examples": ["10.0.0.0/24", "*.bmc.example", "[2001:db8::/64]:623", "any"]});
 leaf!(/// ISO 4217 currency code.
     Currency(String), currency, {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]});
 
@@ -285,6 +288,20 @@ fn domain_glob(text: &str) -> Result<glob::Pattern, Fault> {
     }
     glob::Pattern::new(text).map_err(|error| {
         Fault::new(format!("is `{}`, which is not a pattern ({})", shown(text), error.msg), fix)
+    })
+}
+
+/// The value is shown only if it holds no `@`, before which a password may stand.
+fn target_pattern(text: &str) -> Result<Pattern, Fault> {
+    Pattern::parse(text).map_err(|error| {
+        let error = error.to_string();
+        let (what, fix) = error
+            .split_once("; ")
+            .unwrap_or((&error, "write a host, `*.example.org`, a network such as 10.0.0.0/24, or `any`"));
+        if text.contains('@') {
+            return Fault::new(what, fix);
+        }
+        Fault::new(format!("is `{}`, which {what}", shown(text)), fix)
     })
 }
 

@@ -13,7 +13,7 @@ use super::leaf::{FilePath, Name};
 use super::node::{self, Node, Value};
 use super::problem::{Fault, Mark, Problems};
 use super::reader;
-use super::schema::{Datacenter, File, Host, Included, Meter, Poll, Tenant};
+use super::schema::{Datacenter, File, Host, Included, Meter, Poll, Probe, Tenant};
 
 /// Most files in one configuration.
 const MAX_FILES: usize = 10_000;
@@ -23,6 +23,8 @@ const MAX_FILES: usize = 10_000;
 pub(super) struct Documents {
     /// The defaults of polling, from the main file.
     pub(super) poll: Field<Poll>,
+    /// What clients may have read, from the main file.
+    pub(super) probe: Field<Probe>,
     /// The main file first.
     pub(super) parts: Vec<Part>,
     /// Whether a file or list could not be read at all: then a name that leads nowhere may stand there.
@@ -45,14 +47,14 @@ pub(super) fn documents(path: &Path, problems: &RefCell<Problems>) -> Documents 
     let Some(file) = read::<File>(path, None, problems) else { return Documents::default() };
     let folder = folder(path);
     let (included, broken) = included(path, &folder, &file.include, problems);
-    let File { poll, include: _, datacenters, meters, hosts, tenants } = file;
+    let File { poll, include: _, datacenters, meters, hosts, tenants, probe } = file;
     let mut parts = vec![Part { folder, datacenters, meters, hosts, tenants }];
     parts.extend(included);
     let incomplete = broken
         || parts
             .iter()
             .any(|part| matches!(part.datacenters, Field::Bad) || matches!(part.meters, Field::Bad));
-    Documents { poll, parts, incomplete }
+    Documents { poll, probe, parts, incomplete }
 }
 
 fn folder(path: &Path) -> PathBuf {
@@ -161,14 +163,20 @@ fn limit(message: &str) -> Fault {
 /// Tells the collector which lines belong to which entry of the lists, so that every error names its device.
 fn name_owners(node: &Node, problems: &RefCell<Problems>) {
     let Value::Map(entries) = &node.value else { return };
+    for (key, value) in entries {
+        problems.borrow_mut().owner(key.at, None);
+        if key.name == "probe" {
+            name_owners(value, problems);
+        }
+    }
     let mut problems = problems.borrow_mut();
     for (key, list) in entries {
-        problems.owner(key.at, None);
         let (noun, name_key) = match key.name.as_str() {
             "datacenters" => ("data centre", "name"),
             "meters" => ("meter", "name"),
             "hosts" => ("host", "name"),
             "tenants" => ("tenant", "project_id"),
+            "modules" => ("module", "name"),
             _ => continue,
         };
         let Value::List(items) = &list.value else { continue };

@@ -9,7 +9,7 @@ use super::bounds::{between, host_idle, host_power, share, some};
 use super::field::{Field, List};
 use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
-    Intensity, Label, Name, Power, Privacy, Span,
+    Intensity, Label, Name, Power, Privacy, Span, TargetPattern,
 };
 use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
@@ -39,6 +39,9 @@ pub(super) struct File {
     /// Names of projects, and who owns VMs without metadata.
     #[garde(dive)]
     pub(super) tenants: List<Tenant>,
+    /// Devices that are read when a client asks for them, at /probe.
+    #[garde(dive)]
+    pub(super) probe: Field<Probe>,
 }
 
 /// A file named by `include`.
@@ -199,7 +202,7 @@ pub(super) struct Meter {
 }
 
 /// A BMC over IPMI.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Ipmi {
@@ -246,7 +249,7 @@ pub(super) struct Ipmi {
 }
 
 /// A BMC over Redfish (HTTPS).
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Redfish {
@@ -271,7 +274,7 @@ pub(super) struct Redfish {
 }
 
 /// A PDU, UPS or meter over SNMP.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Snmp {
@@ -334,7 +337,7 @@ impl JsonSchema for Version {
 }
 
 /// SNMPv3 authentication.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct SnmpAuth {
@@ -348,7 +351,7 @@ pub(super) struct SnmpAuth {
 }
 
 /// SNMPv3 privacy.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct SnmpPrivacy {
@@ -359,6 +362,66 @@ pub(super) struct SnmpPrivacy {
     pub(super) password_file: Field<FilePath>,
     /// Environment variable that holds the password.
     pub(super) password_env: Field<EnvName>,
+}
+
+/// Devices that are read when a client asks for them, at `/probe?target=HOST&module=NAME`.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Probe {
+    /// Whom clients may have read, unless a module says otherwise. Without it /probe is off.
+    #[garde(custom(some))]
+    pub(super) targets: List<TargetPattern>,
+    /// Most probes under way at once, 1 to 10000. Default 100.
+    #[garde(range(min = 1, max = 10_000))]
+    pub(super) concurrency: Field<u32>,
+    /// Ways to read a device.
+    #[schemars(required, length(min = 1))]
+    #[garde(custom(some), dive)]
+    pub(super) modules: List<Module>,
+}
+
+/// A way to read a device that a client names: exactly one protocol, without the address.
+#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["ipmi"]}, {"required": ["redfish"]}, {"required": ["snmp"]}]))]
+#[garde(allow_unvalidated)]
+pub(super) struct Module {
+    /// Its name: the `module` parameter.
+    #[schemars(required)]
+    pub(super) name: Field<Name>,
+    /// Deadline of a probe whose client names none, 100 ms to 2 min. Default 10s.
+    #[garde(custom(between(100, 120_000)))]
+    pub(super) timeout: Field<Span>,
+    /// Instead of `probe.targets`, for this module.
+    #[garde(custom(some))]
+    pub(super) targets: List<TargetPattern>,
+    /// A BMC over IPMI, as in `meters`, without `address`.
+    #[schemars(schema_with = "without_address::<Ipmi>")]
+    #[garde(dive)]
+    pub(super) ipmi: Field<Ipmi>,
+    /// A BMC over Redfish, as in `meters`, without `url`.
+    #[schemars(schema_with = "without_address::<Redfish>")]
+    #[garde(dive)]
+    pub(super) redfish: Field<Redfish>,
+    /// A PDU, UPS or meter over SNMP, as in `meters`, without `address`.
+    #[schemars(schema_with = "without_address::<Snmp>")]
+    #[garde(dive)]
+    pub(super) snmp: Field<Snmp>,
+}
+
+/// A protocol of a meter without the keys that say where the meter is.
+fn without_address<T: JsonSchema>(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = T::json_schema(generator);
+    for key in ["address", "url"] {
+        if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+            properties.remove(key);
+        }
+        if let Some(required) = schema.get_mut("required").and_then(serde_json::Value::as_array_mut) {
+            required.retain(|name| name != key);
+        }
+    }
+    schema
 }
 
 /// A physical server, storage node, switch or manager.

@@ -57,10 +57,12 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The `yaml` blocks of the configuration page.
+/// The `yaml` blocks of the pages on configuration, but those of Prometheus.
 fn examples() -> Vec<String> {
-    let page = fs::read_to_string(repository("docs/configuration.md")).unwrap();
-    page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    let page = |path| fs::read_to_string(repository(path)).unwrap();
+    let pages = page("docs/configuration.md") + &page("docs/probe.md");
+    let blocks = pages.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    blocks.filter(|block| !block.starts_with("scrape_configs")).collect()
 }
 
 fn schema() -> serde_json::Value {
@@ -115,6 +117,9 @@ fn the_schema_refuses_what_the_program_refuses() {
         "poll: {interval: 10}",
         "meters: [{name: a, snmp: {address: h, community_env: C, retries: 99}}]",
         "meters: [{name: a, snmp: {address: h, version: 4}}]",
+        "probe: {modules: []}",
+        "probe: {modules: [{name: a, snmp: {address: h, community_env: C}}]}",
+        "probe: {modules: [{name: a, redfish: {url: 'https://h'}}]}",
     ] {
         assert!(schema_accepts(bad).is_err(), "{bad}");
     }
@@ -382,4 +387,22 @@ proptest! {
         ));
         let _ = load(&folder.path().join("main.yaml"), &no_env);
     }
+}
+
+#[test]
+fn a_module_is_a_meter_without_its_address() {
+    let text = "probe:\n  targets: [10.0.0.0/24]\n  modules:\n\
+                \x20 - {name: bmc, ipmi: {username: u, password_env: BMC_PASSWORD, readings: dcmi}}\n\
+                \x20 - {name: web, timeout: 2s, targets: [any], redfish: {}}\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("main.yaml"), text).unwrap();
+    let probe = load(&folder.path().join("main.yaml"), &env).unwrap().probe.unwrap();
+    assert_eq!((probe.concurrency, probe.modules.len()), (100, 2));
+    let [bmc, web] = probe.modules.as_slice() else { panic!() };
+    assert!(matches!(&bmc.device, Device::Ipmi(i) if i.readings == IpmiReadings::Dcmi));
+    // The default of a request is cut to the module's deadline, as a meter's is to its own.
+    assert!(matches!(&web.device, Device::Redfish(r) if r.request_timeout == web.timeout));
+    let targets = |module: &Module| module.targets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!((targets(bmc), targets(web)), (vec!["10.0.0.0/24".to_owned()], vec!["any".to_owned()]));
+    schema_accepts(text).unwrap();
 }

@@ -12,7 +12,9 @@ use serde::Deserialize;
 
 use super::problem::{Place, Problem};
 pub use crate::model::{Basis, Component, Point};
-use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, ProjectId, Ratio, Watts};
+use crate::model::{
+    ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Pattern, ProjectId, Ratio, Watts,
+};
 
 /// A whole configuration without errors.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub struct Config {
     pub hosts: Vec<Host>,
     /// Tenants in the order of the files.
     pub tenants: Vec<Tenant>,
+    /// Devices that are read when a client asks for them; none where that is off.
+    pub probe: Option<Probe>,
     /// Where the channels that hosts and facility points name are named, for what only the device can tell.
     pub channels: BTreeMap<ChannelRef, Place>,
     /// What is allowed but should be looked at: a secret that everyone may read, an include without files.
@@ -93,6 +97,30 @@ pub struct Meter {
     /// How often and how patiently it is polled.
     pub poll: Poll,
     /// How it is spoken to.
+    pub device: Device,
+}
+
+/// Devices that are read when a client asks for them.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Most probes under way at once.
+    pub concurrency: u32,
+    /// Ways to read a device, in the order of the file; not empty.
+    pub modules: Vec<Module>,
+}
+
+/// A way to read a device that a client names.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// The value of the `module` parameter.
+    pub name: String,
+    /// Where it is defined.
+    pub place: Place,
+    /// Deadline of a probe whose client names none.
+    pub timeout: Duration,
+    /// Whom clients may have read by it; not empty.
+    pub targets: Vec<Pattern>,
+    /// How the device is spoken to. Its address is nobody's: each probe puts its own there.
     pub device: Device,
 }
 

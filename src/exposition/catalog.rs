@@ -165,7 +165,8 @@ mod tests {
         let mut seen = HashSet::new();
         for family in ALL {
             assert!(seen.insert(family.base_name()), "{} stands twice", family.name);
-            let ours = family.name.starts_with("wattribute_") || family.name.starts_with("process_");
+            let ours =
+                ["wattribute_", "process_", "probe_"].iter().any(|begin| family.name.starts_with(begin));
             assert!(ours, "{}", family.name);
             assert!(family.name.ends_with(family.kind.suffix()), "{}", family.name);
             assert!(family.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", family.name);

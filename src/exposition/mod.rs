@@ -9,6 +9,7 @@ pub mod collect;
 pub mod encode;
 pub mod negotiate;
 pub mod page;
+pub mod probe;
 pub mod process;
 
 pub use encode::{Encoder, FamilyEncoder, HistogramView, Value};

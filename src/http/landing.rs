@@ -16,15 +16,15 @@ td:first-child{white-space:nowrap}
 .down{color:#c33;font-weight:600}
 ";
 
-/// The page, with a link to `metrics_path`.
-pub(super) fn html(status: &Status, metrics_path: &str) -> String {
+/// The page, with links to `metrics_path` and, if it is on, to `/probe`.
+pub(super) fn html(status: &Status, metrics_path: &str, probes: bool) -> String {
     let mut page = String::with_capacity(4096);
     // Writing to a string cannot fail.
-    let _ = write(&mut page, status, metrics_path);
+    let _ = write(&mut page, status, metrics_path, probes);
     page
 }
 
-fn write(page: &mut String, status: &Status, metrics_path: &str) -> fmt::Result {
+fn write(page: &mut String, status: &Status, metrics_path: &str, probes: bool) -> fmt::Result {
     page.push_str(concat!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>wattribute</title>",
         "<meta name=\"viewport\" content=\"width=device-width\">",
@@ -37,9 +37,10 @@ fn write(page: &mut String, status: &Status, metrics_path: &str) -> fmt::Result 
     }
     writeln!(page, ", up {}.</p>", Age(status.uptime_seconds))?;
     let metrics = Escaped(metrics_path);
+    let probe = if probes { " · <a href=\"/probe\">Probe</a>" } else { "" };
     writeln!(
         page,
-        "<p><a href=\"{metrics}\">Metrics</a> · <a href=\"/-/healthy\">Healthy</a> · <a href=\"/-/ready\">Ready</a></p>"
+        "<p><a href=\"{metrics}\">Metrics</a>{probe} · <a href=\"/-/healthy\">Healthy</a> · <a href=\"/-/ready\">Ready</a></p>"
     )?;
     table(page, "Devices", &status.devices)?;
     table(page, "Hypervisors", &status.hypervisors)?;
@@ -150,8 +151,8 @@ mod tests {
     fn what_a_device_says_is_text_and_never_markup() {
         let mut pdu = device("<script>alert(1)</script>", false);
         pdu.error = Some("said \"a' & b\"; ask <it>".into());
-        let page = html(&status(vec![pdu]), "/metrics");
-        assert!(!page.contains("<script"));
+        let page = html(&status(vec![pdu]), "/metrics", false);
+        assert!(!page.contains("<script") && !page.contains("/probe"));
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
         assert!(page.contains("said &quot;a&#39; &amp; b&quot;; ask &lt;it&gt;"));
     }
@@ -160,9 +161,10 @@ mod tests {
     fn troubled_devices_come_first_and_the_page_is_bounded() {
         let mut devices: Vec<_> = (0..MAX_ROWS + 7).map(|i| device(&format!("pdu-{i:04}"), true)).collect();
         devices.push(device("zulu", false));
-        let page = html(&status(devices), "/metrics");
+        let page = html(&status(devices), "/metrics", true);
         assert!(page.find("zulu").unwrap() < page.find("pdu-0000").unwrap());
         assert!(page.contains("507 of 508 up") && page.contains("And 8 more."));
+        assert!(page.contains("href=\"/probe\""));
         assert!(page.contains("not polled yet") && page.contains("None configured."));
     }
 

@@ -1,7 +1,9 @@
-//! The HTTP server: `/metrics`, health, and a page for people.
+//! The HTTP server: `/metrics`, `/probe`, health, and a page for people.
 //!
 //! Lives here: routes, limits and the accept loop. Does not live here: what the pages say. [`Pages`] is all that this
 //! layer knows of the rest; it never sees the store or the ledger. Plain HTTP/1 on a socket that the caller has bound.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,14 +12,16 @@ use crate::exposition::Format;
 mod deadline;
 mod landing;
 mod path;
+mod probe;
 mod routes;
 mod serve;
 
 pub use path::{MetricsPath, PathError};
+pub use probe::{Ask, Probes, Refusal};
 pub use routes::router;
 pub use serve::{Limits, serve};
 
-/// Where the pages come from. Both pages may block for as long as rendering takes (they are called where that is
+/// Where the pages come from. `metrics` and `status` may block for as long as rendering takes (they are called where that is
 /// allowed), but never on a device.
 pub trait Pages: Send + Sync {
     /// The metrics page, compressed if `gzip`.
@@ -26,6 +30,10 @@ pub trait Pages: Send + Sync {
     fn status(&self) -> Status;
     /// Whether the first energy has been settled, so that a scrape finds what it should. Must not block.
     fn ready(&self) -> bool;
+    /// Who reads devices that clients name; none where that is off.
+    fn probes(&self) -> Option<Arc<dyn Probes>> {
+        None
+    }
 }
 
 /// The exporter as a person wants to see it at a glance.

@@ -8,6 +8,7 @@ const MAX_BYTES: usize = 200;
 /// Paths that the server serves itself; `/-/` and all below it is reserved, too.
 pub(super) const ROOT: &str = "/";
 pub(super) const STYLE: &str = "/style.css";
+pub(super) const PROBE: &str = "/probe";
 
 /// Where the metrics page stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum PathError {
     #[error("is longer than 200 bytes")]
     TooLong,
     /// Taken by another page.
-    #[error("is taken by another page; / and /-/ and /style.css are")]
+    #[error("is taken by another page; / and /-/ and /style.css and /probe are")]
     Taken,
 }
 
@@ -45,7 +46,7 @@ impl MetricsPath {
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b)) {
             return Err(PathError::Character);
         }
-        if text == ROOT || text == STYLE || text.starts_with("/-/") {
+        if [ROOT, STYLE, PROBE].contains(&text) || text.starts_with("/-/") {
             return Err(PathError::Taken);
         }
         Ok(Self(text.to_owned()))
@@ -86,6 +87,7 @@ mod tests {
             ("/", PathError::Taken),
             ("/-/healthy", PathError::Taken),
             ("/style.css", PathError::Taken),
+            ("/probe", PathError::Taken),
         ] {
             assert_eq!(MetricsPath::new(text), Err(error), "{text}");
         }

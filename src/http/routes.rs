@@ -15,8 +15,8 @@ use axum::routing::{get, post};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::path::{MetricsPath, ROOT, STYLE};
-use super::{Pages, landing};
+use super::path::{MetricsPath, PROBE, ROOT, STYLE};
+use super::{Pages, landing, probe};
 use crate::exposition::negotiate;
 
 /// No route reads a body, so nobody needs to send one.
@@ -25,14 +25,14 @@ const MAX_BODY_BYTES: usize = 4096;
 /// A page is made in milliseconds; one that takes longer than this is not worth waiting for.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 /// The page is text and one style sheet of our own: whatever else a device smuggled into it must not run.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Clone)]
-struct App {
-    pages: Arc<dyn Pages>,
+pub(super) struct App {
+    pub(super) pages: Arc<dyn Pages>,
     metrics_path: MetricsPath,
 }
 
@@ -46,9 +46,11 @@ pub fn router(pages: Arc<dyn Pages>, metrics_path: MetricsPath) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(no_lifecycle).put(no_lifecycle))
         .fallback(not_found)
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, RESPONSE_TIMEOUT))
+        // Behind the deadline of the others: a probe has its own, which its client says.
+        .route(PROBE, get(probe::probe))
         .with_state(App { pages, metrics_path })
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, RESPONSE_TIMEOUT))
 }
 
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
@@ -67,12 +69,13 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
 }
 
 /// The readable values of a header that may stand several times.
-fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
 async fn root(State(app): State<App>) -> Response {
-    let page = move || landing::html(&app.pages.status(), app.metrics_path.as_str());
+    let page =
+        move || landing::html(&app.pages.status(), app.metrics_path.as_str(), app.pages.probes().is_some());
     let Ok(body) = tokio::task::spawn_blocking(page).await else {
         return failed("status");
     };

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod place;
 pub mod reading;
 pub mod sessions;
+pub mod target;
 pub mod units;
 
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
@@ -21,6 +22,7 @@ pub use reading::{
     Batch, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity, Reading, SystemSummary,
 };
 pub use sessions::{OpenSession, OpenSessions};
+pub use target::{Host, Pattern, Target, TargetError};
 pub use units::{
     Amperes, Celsius, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio, UnitError, VoltAmperes, Volts,
     Watts,

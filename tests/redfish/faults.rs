@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use wattribute::drivers::Driver;
-use wattribute::drivers::redfish::{Login, Settings, Trust, open, open_counted};
+use wattribute::drivers::redfish::{Login, Settings, Trust, open, open_at, open_counted};
 use wattribute::model::{ErrorKind, OpenSessions, PollError};
 
 use crate::bmc::{Bmc, Fault};
@@ -387,4 +387,23 @@ async fn a_port_that_speaks_something_else_or_nothing_is_told_apart() {
         () = stranger => panic!("the stranger ended"),
         kinds = kinds => assert_eq!(kinds, [ErrorKind::Tls, ErrorKind::Tls, ErrorKind::Timeout]),
     }
+}
+
+#[tokio::test]
+async fn a_bmc_whose_place_is_fixed_is_found_there_whatever_its_name_leads_to() {
+    let bmc = Bmc::start().await;
+    let named =
+        Settings { url: bmc.url.replace("127.0.0.1", "bmc.invalid"), ..trusted(&bmc, Login::Session) };
+    let error = open(named.clone()).unwrap().poll().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    let mut driver = open_at(named.clone(), "127.0.0.1".parse().unwrap()).unwrap();
+    assert_eq!(input(&driver.poll().await.unwrap()), Some(100.0));
+    driver.close().await;
+    assert_eq!(bmc.sessions(), (1, 1, 0));
+    // The certificate must still be that of the name.
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), &bmc.certificate.pem).unwrap();
+    let checked = Settings { trust: Trust::CaFile(authority.path().to_owned()), ..named };
+    let error = open_at(checked, "127.0.0.1".parse().unwrap()).unwrap().poll().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Tls, "{error}");
 }

@@ -149,7 +149,14 @@ impl Check<'_> {
         value
     }
 
-    fn device(&mut self, raw: &schema::Meter, at: Mark, folder: &Path, timeout: Duration) -> Option<Device> {
+    /// The one protocol of a meter.
+    pub(super) fn device(
+        &mut self,
+        raw: &schema::Meter,
+        at: Mark,
+        folder: &Path,
+        timeout: Duration,
+    ) -> Option<Device> {
         let protocols = [
             ("ipmi", raw.ipmi.is_absent()),
             ("redfish", raw.redfish.is_absent()),

@@ -19,6 +19,7 @@ mod datacenters;
 mod hosts;
 mod ipmi;
 mod meters;
+mod probe;
 mod tenants;
 
 /// What every check needs: where errors go, what is known, and the world outside.
@@ -60,7 +61,9 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     let datacenters = check.all_datacenters(documents);
     let hosts = check.all_hosts(documents, &defaults);
     let tenants = check.all_tenants(documents);
+    let probe = check.probe(documents);
     if documents.parts.iter().all(|part| part.meters.is_absent() && part.hosts.is_absent())
+        && documents.probe.is_absent()
         && !problems.borrow().any()
     {
         let fix = "write at least `meters` and `hosts` into it";
@@ -72,7 +75,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     }
     let place = |(channel, mark)| (channel, problems.borrow().place(mark));
     let channels = check.channels.into_inner().into_iter().map(place).collect();
-    Config { datacenters, meters, hosts, tenants, channels, warnings: Vec::new() }
+    Config { datacenters, meters, hosts, tenants, probe, channels, warnings: Vec::new() }
 }
 
 impl Check<'_> {

@@ -1,5 +1,7 @@
 //! Reads resources as JSON objects: logs in where needed, and says what each status means.
 
+use std::net::IpAddr;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -61,6 +63,15 @@ impl Client {
             Access::Session(keeper) => keeper.count_in(sessions),
             Access::Open | Access::Basic(_) => {}
         }
+    }
+
+    /// Fixes where the BMC is: its name is for the certificate only.
+    ///
+    /// # Errors
+    /// As [`Wire::new`].
+    pub(super) fn pin(&mut self, at: IpAddr) -> Result<(), PollError> {
+        self.wire = Wire::new(self.wire.origin().pinned(at), self.tls.clone(), self.wire.limit())?;
+        Ok(())
     }
 
     /// Where the BMC lives, to resolve its links.

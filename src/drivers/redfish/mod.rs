@@ -32,6 +32,7 @@ mod session;
 mod tls;
 mod wire;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,4 +96,12 @@ pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
 /// As [`open`].
 pub fn open_counted(settings: Settings, sessions: OpenSessions) -> Result<Box<dyn Driver>, PollError> {
     Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.count_in(sessions)))
+}
+
+/// As [`open`], for a BMC that is at `at` whatever the name in its URL leads to: that name is for the certificate only.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_at(settings: Settings, at: IpAddr) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.pinned(at)?))
 }

@@ -3,6 +3,8 @@
 //! Links come from the device, so they are hostile until resolved: a [`ResourcePath`] can only name a resource of the
 //! configured host, whatever the link said.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 
 use crate::model::{ErrorKind, PollError};
@@ -48,7 +50,11 @@ impl ResourcePath {
 
 /// Scheme, host and port of one BMC.
 #[derive(Debug, Clone)]
-pub(super) struct Origin(Url);
+pub(super) struct Origin {
+    url: Url,
+    /// Where the host is, so that its name is not resolved again.
+    at: Option<IpAddr>,
+}
 
 impl Origin {
     /// Reads `https://host[:port]`.
@@ -73,17 +79,27 @@ impl Origin {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad("holds a user name or password"));
         }
-        Ok(Self(url))
+        Ok(Self { url, at: None })
+    }
+
+    /// The same, found at `at` whatever its name leads to.
+    pub(super) fn pinned(&self, at: IpAddr) -> Self {
+        Self { url: self.url.clone(), at: Some(at) }
+    }
+
+    /// The host's name and where it is, where that is fixed.
+    pub(super) fn pin(&self) -> Option<(&str, IpAddr)> {
+        Some((self.url.host_str()?, self.at?))
     }
 
     /// Host and port, for messages.
     pub(super) fn authority(&self) -> &str {
-        self.0.authority()
+        self.url.authority()
     }
 
     /// The full address of `path`.
     pub(super) fn url(&self, path: &ResourcePath) -> Url {
-        let mut url = self.0.clone();
+        let mut url = self.url.clone();
         let (path, query) = path.0.split_once('?').map_or((path.0.as_str(), None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
@@ -94,7 +110,7 @@ impl Origin {
     /// A link of the device, if it stays on this BMC.
     pub(super) fn resolve(&self, link: &str) -> Option<ResourcePath> {
         let url = self.join(link)?;
-        (url.origin() == self.0.origin()).then(|| path_of(&url))
+        (url.origin() == self.url.origin()).then(|| path_of(&url))
     }
 
     /// The path of a link whose host does not matter: some BMCs name themselves in `Location` as only they can.
@@ -106,7 +122,7 @@ impl Origin {
         if link.is_empty() || link.len() > MAX_PATH_BYTES {
             return None;
         }
-        self.0.join(link).ok().filter(|url| url.scheme() == "https")
+        self.url.join(link).ok().filter(|url| url.scheme() == "https")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The driver: when to look for resources anew, and which to read in one poll.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,15 @@ impl Redfish {
     pub(super) fn count_in(mut self, sessions: OpenSessions) -> Self {
         self.client.count_in(sessions);
         self
+    }
+
+    /// As [`Client::pin`].
+    ///
+    /// # Errors
+    /// As [`Client::pin`].
+    pub(super) fn pinned(mut self, at: IpAddr) -> Result<Self, PollError> {
+        self.client.pin(at)?;
+        Ok(self)
     }
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {

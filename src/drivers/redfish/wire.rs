@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -68,7 +69,12 @@ impl Wire {
     /// # Errors
     /// `Tls` when the HTTP library refuses the TLS configuration.
     pub(super) fn new(origin: Origin, tls: rustls::ClientConfig, limit: Duration) -> Result<Self, PollError> {
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if let Some((name, at)) = origin.pin() {
+            // The port is the URL's.
+            builder = builder.resolve(name, SocketAddr::new(at, 0));
+        }
+        let http = builder
             .tls_backend_preconfigured(tls)
             .https_only(true)
             .http1_only()

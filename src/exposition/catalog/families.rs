@@ -179,6 +179,16 @@ families! {
         ENERGY_PRICE_PER_KILOWATT_HOUR: Gauge None "wattribute_energy_price_per_kilowatt_hour",
             "Price of a kilowatt-hour", &[DATACENTER, label("currency", "ISO 4217 code")];
     }
+    "Probes": {
+        PROBE_SUCCESS: Gauge None "probe_success", "Whether the device that the client named was read", &[];
+        PROBE_DURATION_SECONDS: Gauge Seconds "probe_duration_seconds",
+            "Time that reading the device took, logging in and out included", &[];
+        PROBE_FAILURE_INFO: Info None "wattribute_probe_failure_info",
+            "Why the device that the client named was not read; absent after a success", &[
+                DRIVER,
+                label("result", "the kind of failure: `timeout`, `unreachable`, `auth`, `tls`, `protocol`, `no_reading`, `busy`"),
+            ];
+    }
     "The exporter itself": {
         POLL_DURATION_SECONDS: Histogram Seconds "wattribute_poll_duration_seconds",
             "Time that polls of devices took, failed ones included", &[DRIVER];

@@ -9,7 +9,8 @@ const HEAD: &str = "\
 
 # Metrics
 
-Every metric that the exporter serves at `/metrics`, in classic text 0.0.4 or OpenMetrics 1.0.0 as the client asks.
+Every metric that the exporter serves at `/metrics`, in classic text 0.0.4 or OpenMetrics 1.0.0 as the client asks. Those
+under \"Probes\" stand at [`/probe`](probe.md) only, beside those of the one meter that was read.
 Units are base units. A value that is not known is absent, never 0. Counters start again at 0 with the series; use
 `rate()` and `increase()`. Info metrics are constant 1: join them by the labels they share, for example
 `wattribute_host_power_watts * on (datacenter, host) group_left (rack) wattribute_host_info`.
