@@ -61,7 +61,7 @@ impl Link {
         let session = Session::new(login, allowed, lease.console, random);
         let mut link = Self { session, lease, patience, unanswered: 0, lost: false };
         link.session.open();
-        link.drive().await?;
+        link.drive(true).await?;
         Ok(link)
     }
 
@@ -91,13 +91,21 @@ impl Link {
         Ok(())
     }
 
-    /// Until the session is up or the reply is there.
-    async fn drive(&mut self) -> Result<Option<Reply>, Fault> {
+    /// Until the session is up or the reply is there. A setup goes on only when it is its turn, from the BMC's first word
+    /// on: those that are silent must not hold the others up.
+    async fn drive(&mut self, setup: bool) -> Result<Option<Reply>, Fault> {
+        let (mut heard, mut turn) = (false, None);
         loop {
+            if setup && heard && turn.is_none() {
+                turn = self.lease.turn().await;
+            }
             // A send that fails is a datagram lost: there may be no route now and one a second later.
             let _ = self.flush().await;
             let event = match timeout(self.patience.timeout, self.wait()).await {
-                Ok(event) => event,
+                Ok(event) => {
+                    heard = true;
+                    event
+                }
                 Err(_) => self.session.timeout(self.patience.retries),
             };
             match event {
@@ -129,7 +137,7 @@ impl Link {
             self.lost = true;
             return Err(Fault::Silence(Step::Command));
         }
-        let reply = self.drive().await?.ok_or(Fault::Silence(Step::Command))?;
+        let reply = self.drive(false).await?.ok_or(Fault::Silence(Step::Command))?;
         self.unanswered = 0;
         Ok(reply)
     }

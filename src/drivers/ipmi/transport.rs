@@ -2,20 +2,23 @@
 //! to whom it may concern: packets of a session by our session id and the BMC's address, everything before that by the
 //! address alone; whether it is right is the session's to say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Random;
 use super::wire::packet::Datagram;
 use crate::model::{ErrorKind, PollError};
 
+/// Setups of sessions at a time. One that is cut short by its poll's deadline has cost both sides its cryptography for nothing:
+/// of ten thousand begun at once hardly any would come to its end.
+const SETUPS: usize = 64;
 /// Sockets for each address family. Four spread the receiving over the runtime's threads.
 const SOCKETS: usize = 4;
 /// Asked of the kernel for each socket: a second of answers from thousands of BMCs. It may grant less.
@@ -27,10 +30,45 @@ const MAX_DATAGRAM: usize = 1024;
 /// Errors in a row after which a socket is given up.
 const MAX_ERRORS: u32 = 100;
 
+/// Datagrams that wait for one session. A tenth of a channel of tokio's in memory, which counts with ten thousand of them.
+#[derive(Default)]
+struct Mailbox {
+    waiting: Mutex<VecDeque<Vec<u8>>>,
+    arrived: Notify,
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A full one drops it: whoever reads it is not waiting for this any more.
+    fn put(&self, datagram: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.len() < QUEUE {
+            waiting.push_back(datagram.to_vec());
+            drop(waiting);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// The next one, when it is there. Nothing is lost when the future is dropped.
+    async fn take(&self) -> Vec<u8> {
+        loop {
+            let waiting = self.lock().pop_front();
+            match waiting {
+                Some(datagram) => return datagram,
+                // One that came just now has left a permit.
+                None => self.arrived.notified().await,
+            }
+        }
+    }
+}
+
 /// Who wants the datagrams of one session.
 struct Route {
     peer: SocketAddr,
-    queue: mpsc::Sender<Vec<u8>>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// By our session id, and the ids by the BMC's address.
@@ -44,8 +82,7 @@ impl Routes {
     fn hand_over(&self, from: SocketAddr, datagram: &[u8]) {
         let to = |session: u32| {
             if let Some(route) = self.by_session.get(&session).filter(|route| route.peer == from) {
-                // A full queue: whoever reads it is not waiting for this any more.
-                let _ = route.queue.try_send(datagram.to_vec());
+                route.mailbox.put(datagram);
             }
         };
         match Datagram::parse(datagram) {
@@ -67,8 +104,8 @@ struct Open {
 }
 
 /// All of them, opened when first needed.
-#[derive(Default)]
 pub struct Sockets {
+    setups: Arc<Semaphore>,
     v4: [tokio::sync::Mutex<Option<Arc<Open>>>; SOCKETS],
     v6: [tokio::sync::Mutex<Option<Arc<Open>>>; SOCKETS],
     routes: Arc<Mutex<Routes>>,
@@ -86,6 +123,18 @@ const fn plain(address: SocketAddr) -> SocketAddr {
         SocketAddr::V6(mut v6) => {
             v6.set_flowinfo(0);
             SocketAddr::V6(v6)
+        }
+    }
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            setups: Arc::new(Semaphore::new(SETUPS)),
+            v4: Default::default(),
+            v6: Default::default(),
+            routes: Arc::default(),
+            leased: AtomicUsize::new(0),
         }
     }
 }
@@ -111,7 +160,7 @@ impl Sockets {
                 open
             }
         };
-        let (queue, inbox) = mpsc::channel(QUEUE);
+        let mailbox = Arc::new(Mailbox::default());
         let mut routes = lock(&self.routes);
         let console = loop {
             let mut bytes = [0; 4];
@@ -123,9 +172,10 @@ impl Sockets {
                 break id;
             }
         };
-        routes.by_session.insert(console, Route { peer, queue });
+        routes.by_session.insert(console, Route { peer, mailbox: Arc::clone(&mailbox) });
         routes.by_peer.entry(peer).or_default().push(console);
-        Ok(Lease { console, peer, inbox, open, routes: Arc::clone(&self.routes) })
+        let setups = Arc::clone(&self.setups);
+        Ok(Lease { console, peer, mailbox, setups, open, routes: Arc::clone(&self.routes) })
     }
 }
 
@@ -169,7 +219,8 @@ pub struct Lease {
     /// Our session id.
     pub console: u32,
     peer: SocketAddr,
-    inbox: mpsc::Receiver<Vec<u8>>,
+    mailbox: Arc<Mailbox>,
+    setups: Arc<Semaphore>,
     open: Arc<Open>,
     routes: Arc<Mutex<Routes>>,
 }
@@ -191,10 +242,12 @@ impl Lease {
 
     /// The next datagram for this session. Never ends by itself: wait under a time-out.
     pub async fn receive(&mut self) -> Vec<u8> {
-        match self.inbox.recv().await {
-            Some(datagram) => datagram,
-            None => std::future::pending().await,
-        }
+        self.mailbox.take().await
+    }
+
+    /// Waits for the turn to set a session up, first come, first served; it ends when what is given is dropped.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.setups).acquire_owned().await.ok()
     }
 
     /// Whether the socket broke.
