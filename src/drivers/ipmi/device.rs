@@ -85,6 +85,14 @@ impl Device {
         if self.link.is_some() {
             return Ok(false);
         }
+        // On the heap: nearly every poll finds its session open, and none should carry the room for a setup.
+        self.link = Some(Box::pin(self.set_up()).await?);
+        // The repository may have changed while nobody looked.
+        self.checked = None;
+        Ok(true)
+    }
+
+    async fn set_up(&mut self) -> Result<Link, Trouble> {
         let opened = match self.connect().await {
             // A single garbled datagram looks like a wrong password, whose long pause would cost much more.
             Err(Trouble::Session(Fault::Password)) => self.connect().await,
@@ -93,10 +101,7 @@ impl Device {
         let mut link = opened?;
         // Kept only when it can be used: a poll dropped before that drops, and so closes, the session.
         self.raise_privilege(&mut link).await?;
-        self.link = Some(link);
-        // The repository may have changed while nobody looked.
-        self.checked = None;
-        Ok(true)
+        Ok(link)
     }
 
     async fn connect(&mut self) -> Result<Link, Trouble> {
@@ -172,7 +177,7 @@ impl Device {
             Readings::Sensors => {}
         }
         match self.settings.readings {
-            Readings::Auto | Readings::Sensors => match self.sensors(begun, &mut readings).await {
+            Readings::Auto | Readings::Sensors => match Box::pin(self.sensors(begun, &mut readings)).await {
                 // A BMC that hangs on one sensor keeps what it said before.
                 Err(Trouble::Session(_)) if !readings.is_empty() => self.link = None,
                 other => other?,
@@ -300,7 +305,7 @@ impl Device {
                 let fru = !std::mem::replace(&mut self.asked_fru, true);
                 let patience = if fru { self.settings.learning } else { Duration::ZERO };
                 let Some(link) = &mut self.link else { return Ok(None) };
-                let maker = identity::ask(link, patience).await?;
+                let maker = Box::pin(identity::ask(link, patience)).await?;
                 self.maker.insert(maker).clone()
             }
         };
