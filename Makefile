@@ -2,10 +2,10 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint fmt docs build setup clean
+.PHONY: help demo test bench load-ipmi load-redfish compare-ipmi lint fmt docs build setup clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## a simulated data centre, the real exporter and a real Prometheus; ARGS=--once ends after the table
 	@tests/setup.sh demo
@@ -18,7 +18,16 @@ test: ## format, lint, unit and integration tests, rules, dashboards, docs; prin
 	@tests/run.sh
 
 bench: ## the figures of docs/performance.md, as this machine gives them
-	cargo bench --locked
+	cargo bench --locked --bench core --bench exposition --bench ipmi
+
+load-ipmi: ## 10,000 simulated BMCs a second over IPMI, real exporter; ARGS="--count N --seconds N --suites 3,17 --silent 0,10,50 --json"
+	cargo bench --locked --bench load -- ipmi $(ARGS)
+
+load-redfish: ## 500 simulated BMCs a second over HTTPS, real exporter; ARGS="--count N --seconds N --json"
+	cargo bench --locked --bench load -- redfish $(ARGS)
+
+compare-ipmi: ## CPU a reading, here and in Debian's prometheus-ipmi-exporter (apt-get install it first)
+	cargo bench --locked --bench load -- compare $(ARGS)
 
 lint: ## clippy with warnings as errors
 	cargo clippy --locked --all-targets -- -D warnings

@@ -111,7 +111,7 @@ fn every_make_target_named_exists() {
     for (page, text) in pages() {
         // As code only: "make sure" is no command.
         for named in ["`make ", "    make "].iter().flat_map(|before| text.split(before).skip(1)) {
-            let target: String = named.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+            let target: String = named.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
             if !targets.contains(target.as_str()) {
                 wrong.push(format!("{}: make {target}", page.display()));
             }

@@ -44,7 +44,7 @@ step clippy cargo clippy --locked --all-targets -- -D warnings
 step tests cargo test --locked --no-fail-fast
 step suites every_suite_ran
 step rules-and-dashboards python3 tests/check_rules.py
-step benches cargo test --locked --bench core --bench exposition
+step benches cargo test --locked --bench core --bench exposition --bench ipmi
 step rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
 if ((${#broken[@]})); then

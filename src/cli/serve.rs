@@ -69,6 +69,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         stop.cancel();
     });
     let plan = app::plan(&config);
+    // The plan is all that runs; the text of ten thousand meters need not stay.
+    drop(config);
     tracing::info!(
         version = VERSION,
         config = %args.config.file.display(),

@@ -19,6 +19,10 @@ const AUTH_PAUSE: Duration = Duration::from_secs(300);
 /// The longest pause after refused credentials.
 const MAX_AUTH_PAUSE: Duration = Duration::from_secs(3600);
 
+/// Devices are polled at the start of slots of this length, or of this part of an interval if that is shorter.
+const SLOT: Duration = Duration::from_millis(8);
+const SLOTS: u32 = 128;
+
 /// The schedule of one device.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -37,7 +41,8 @@ impl Schedule {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let phase = f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-        Self { timing, phase, next: now + timing.interval.mul_f64(phase), failures: 0, refusals: 0 }
+        let first = slot_from(now + timing.interval.mul_f64(phase), timing.interval);
+        Self { timing, phase, next: first, failures: 0, refusals: 0 }
     }
 
     /// When the next poll is due.
@@ -67,7 +72,7 @@ impl Schedule {
             ) => self.failures = self.failures.saturating_add(1),
         }
         let grid = self.next_on_grid(now);
-        let rest = now + self.pause();
+        let rest = slot_from(now + self.pause(), self.timing.interval);
         self.next = if rest > grid { rest } else { grid };
         self.next
     }
@@ -96,6 +101,13 @@ impl Schedule {
     }
 }
 
+/// The first slot from `at` on. Devices that share one are polled in one go: with ten thousand a second, waking up for each
+/// costs more than asking.
+fn slot_from(at: Moment, interval: Duration) -> Moment {
+    let slot = u64::try_from((interval / SLOTS).min(SLOT).as_nanos()).unwrap_or(u64::MAX).max(1);
+    Moment::from_nanos(at.nanos().checked_next_multiple_of(slot).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +125,17 @@ mod tests {
         let early = first.iter().filter(|m| **m < at(5)).count();
         assert!((25..=75).contains(&early), "{early} of 100 in the first half");
         assert!(first.iter().all(|m| *m <= at(10)));
+    }
+
+    #[test]
+    fn devices_share_slots_whenever_each_began() {
+        let second = Timing { interval: Duration::from_secs(1), deadline: Duration::from_secs(1) };
+        let begun = |n: u64| Moment::from_nanos(5_000_000_000 + n * 12_345);
+        let mut slots: Vec<_> =
+            (0..1000).map(|n| Schedule::new(&format!("bmc-{n}"), second, begun(n)).next()).collect();
+        slots.sort();
+        slots.dedup();
+        assert!((100..=130).contains(&slots.len()), "{}", slots.len());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A simulated data centre that speaks the real protocols on loopback: for the demo, for load and for faults.
 //!
 //! [`world`] is the mathematics: who draws how much when. [`redfish`], [`snmp`] and [`libvirt`] are small servers that
-//! show it, written apart from the drivers so that both sides cannot share a mistake. [`Datacenter`] starts them all
-//! and writes the exporter's configuration for them. Nothing here knows the exporter.
+//! show it, [`ipmi`] is thousands of BMCs for load; all are written apart from the drivers so that both sides cannot share
+//! a mistake. [`Datacenter`] starts those of the demo and writes the exporter's configuration for them. Nothing here knows
+//! the exporter.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 pub mod endpoint;
 mod error;
 mod files;
+pub mod ipmi;
 pub mod libvirt;
 pub mod pki;
 pub mod redfish;

@@ -359,6 +359,10 @@ impl Meter {
             return None;
         }
         let index = self.channels.len();
+        if index == 0 {
+            // Most meters are BMCs with one channel, and there may be ten thousand of them: no room for four at once.
+            self.channels.reserve_exact(1);
+        }
         self.channels.push(Channel {
             id: id.clone(),
             labels: LabelSet::new(&[

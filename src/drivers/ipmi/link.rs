@@ -12,6 +12,7 @@ use super::farewell;
 use super::privilege::Watch;
 use super::session::{Event, Fault, Protection, Session, Step, Terms};
 use super::transport::Lease;
+use super::upkeep::Handshakes;
 use super::wire::message::{Reply, Request};
 use super::wire::packet::{Datagram, Setup};
 use super::{Login, Shared};
@@ -95,7 +96,7 @@ impl Link {
         };
         let Some(line) = &mut link.line else { return Err(gone().into()) };
         line.session.open();
-        line.drive(setup).await?;
+        line.drive(setup, Some(&shared.handshakes)).await?;
         line.counted = Some(shared.sessions.hold());
         link.heard = link.clock.now();
         Ok(link)
@@ -137,7 +138,7 @@ impl Link {
             self.lost = true;
             return Err(gone());
         }
-        match line.drive(self.patience).await {
+        match line.drive(self.patience, None).await {
             Ok(Some(reply)) => {
                 self.unanswered = 0;
                 self.heard = self.clock.now();
@@ -191,13 +192,22 @@ impl Line {
         Ok(())
     }
 
-    /// Until the session is up or the reply is there.
-    async fn drive(&mut self, patience: Patience) -> Result<Option<Reply>, Trouble> {
-        let mut lost = false;
+    /// Until the session is up or the reply is there. A setup goes on only when it is its turn, from the BMC's first word
+    /// on: those that are silent must not hold the others up.
+    async fn drive(
+        &mut self,
+        patience: Patience,
+        setup: Option<&Handshakes>,
+    ) -> Result<Option<Reply>, Trouble> {
+        let (mut lost, mut heard, mut turn) = (false, false, None);
         loop {
+            if let (Some(handshakes), true, None) = (setup, heard, &turn) {
+                turn = handshakes.turn().await;
+            }
             self.flush(lost).await?;
             let event = timeout(patience.timeout, self.wait()).await;
             lost = event.is_err();
+            heard |= !lost;
             match event.unwrap_or_else(|_| self.session.timeout(patience.retries)) {
                 Event::Ready => return Ok(None),
                 Event::Reply(reply) => return Ok(Some(reply)),

@@ -2,7 +2,7 @@
 //! to whom it may concern: packets of a session by our session id and the BMC's address, everything before that by the
 //! address alone; whether it is right is the session's to say. What carries the datagrams is in `network`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Random;
@@ -28,10 +28,45 @@ const MAX_DATAGRAM: usize = 1024;
 /// Errors in a row after which a socket is given up.
 const MAX_ERRORS: u32 = 100;
 
+/// Datagrams that wait for one session. A tenth of a channel of tokio's in memory, which counts with ten thousand of them.
+#[derive(Default)]
+struct Mailbox {
+    waiting: Mutex<VecDeque<Vec<u8>>>,
+    arrived: Notify,
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<u8>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A full one drops it: whoever reads it is not waiting for this any more.
+    fn put(&self, datagram: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.len() < QUEUE {
+            waiting.push_back(datagram.to_vec());
+            drop(waiting);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// The next one, when it is there. Nothing is lost when the future is dropped.
+    async fn take(&self) -> Vec<u8> {
+        loop {
+            let waiting = self.lock().pop_front();
+            match waiting {
+                Some(datagram) => return datagram,
+                // One that came just now has left a permit.
+                None => self.arrived.notified().await,
+            }
+        }
+    }
+}
+
 /// Who wants the datagrams of one session.
 struct Route {
     peer: SocketAddr,
-    queue: mpsc::Sender<Vec<u8>>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// By our session id, and the ids by the BMC's address.
@@ -45,8 +80,7 @@ impl Routes {
     fn hand_over(&self, from: SocketAddr, datagram: &[u8]) {
         let to = |session: u32| {
             if let Some(route) = self.by_session.get(&session).filter(|route| route.peer == from) {
-                // A full queue: whoever reads it is not waiting for this any more.
-                let _ = route.queue.try_send(datagram.to_vec());
+                route.mailbox.put(datagram);
             }
         };
         match Datagram::parse(datagram) {
@@ -123,7 +157,7 @@ impl Sockets {
                 open
             }
         };
-        let (queue, inbox) = mpsc::channel(QUEUE);
+        let mailbox = Arc::new(Mailbox::default());
         let mut routes = lock(&self.routes);
         let console = loop {
             let mut bytes = [0; 4];
@@ -135,9 +169,9 @@ impl Sockets {
                 break id;
             }
         };
-        routes.by_session.insert(console, Route { peer, queue });
+        routes.by_session.insert(console, Route { peer, mailbox: Arc::clone(&mailbox) });
         routes.by_peer.entry(peer).or_default().push(console);
-        Ok(Lease { console, peer, inbox, open, routes: Arc::clone(&self.routes) })
+        Ok(Lease { console, peer, mailbox, open, routes: Arc::clone(&self.routes) })
     }
 }
 
@@ -181,7 +215,7 @@ pub struct Lease {
     /// Our session id.
     pub console: u32,
     peer: SocketAddr,
-    inbox: mpsc::Receiver<Vec<u8>>,
+    mailbox: Arc<Mailbox>,
     open: Arc<Open>,
     routes: Arc<Mutex<Routes>>,
 }
@@ -208,10 +242,7 @@ impl Lease {
 
     /// The next datagram for this session. Never ends by itself: wait under a time-out.
     pub async fn receive(&mut self) -> Vec<u8> {
-        match self.inbox.recv().await {
-            Some(datagram) => datagram,
-            None => std::future::pending().await,
-        }
+        self.mailbox.take().await
     }
 
     /// Whether the socket broke.

@@ -47,7 +47,7 @@ impl Default for Handshakes {
 
 impl Handshakes {
     /// Waits for its turn, which ends when the answer is dropped, but not before [`HANDSHAKE`].
-    async fn turn(&self) -> Option<Arc<OwnedSemaphorePermit>> {
+    pub async fn turn(&self) -> Option<Arc<OwnedSemaphorePermit>> {
         // The semaphore is never closed.
         let turn = Arc::new(Arc::clone(&self.0).acquire_owned().await.ok()?);
         let least = Arc::clone(&turn);
@@ -223,7 +223,6 @@ struct Opening {
 impl Opening {
     async fn run(&self) -> Result<Link, Trouble> {
         let peer = self.resolve().await.map_err(Trouble::Other)?;
-        let _turn = self.shared.handshakes.turn().await;
         let opened = match self.connect(peer).await {
             // A single garbled datagram looks like a wrong password, whose long pause would cost much more.
             Err(Trouble::Session(Fault::Password)) => self.connect(peer).await,
