@@ -22,6 +22,8 @@ pub mod commands;
 pub mod crypto;
 mod device;
 mod errors;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod identity;
 mod link;
 mod points;
