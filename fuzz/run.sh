@@ -44,6 +44,8 @@ seeds() { # the target's own, and files that the repository has anyway
   esac
 }
 
+grouped() { sed -E ':a; s/([0-9])([0-9]{3})($|,)/\1,\2\3/; ta' <<<"$1"; }
+
 fuzz() { # target; its line, and 1 if it failed
   local target=$1 log=$logs/$1.log kept=fuzz/artifacts/$1/ found=target/fuzz/corpus/$1 failed=0 dictionary=()
   mkdir -p "$kept" "$found"
@@ -57,9 +59,10 @@ fuzz() { # target; its line, and 1 if it failed
   local runs coverage
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -1)
   coverage=$(grep -aoE 'cov: [0-9]+' "$log" | tail -1 | grep -oE '[0-9]+' || true)
-  printf "%s: %'d runs in %d s, %d crashes, coverage %s\n" "$target" "${runs:-0}" "$seconds" "$failed" "${coverage:-0}"
+  printf '%s: %s runs in %d s, %d crashes, coverage %s\n' \
+    "$target" "$(grouped "${runs:-0}")" "$seconds" "$failed" "${coverage:-0}"
   if ((failed)); then
-    tail -25 "$log"
+    grep -aE -A2 'panicked at|ERROR: libFuzzer' "$log" | head -20 | cut -c1-600
     comm -13 <(echo "$before") <(find "$kept" -type f | sort) | sed "s|^|  again with: $built/$target |"
   elif ((${runs:-0} == 0)); then
     echo "  it ran nothing: see $log"
@@ -68,9 +71,6 @@ fuzz() { # target; its line, and 1 if it failed
   return "$failed"
 }
 
-export LC_ALL=C.UTF-8
-LC_NUMERIC=$(locale -a 2>/dev/null | grep -m1 -E '^en_US' || echo C.UTF-8)
-export LC_NUMERIC
 mkdir -p "$logs"
 build
 results=$(mktemp -d)
