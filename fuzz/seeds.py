@@ -24,7 +24,8 @@ ASK, SEAL, DELIVER = bytes([0, 3, 2]), bytes([2, 0]) + chunk(b"\xdc\xf5\0") + b"
 put("rmcp", "asked_and_answered", 0, ASK, SEAL, DELIVER, 0, ASK, SEAL, DELIVER, 1)
 put("rmcp", "twice_and_out_of_order", 1, ASK, SEAL, SEAL, DELIVER, 1, DELIVER, 1, DELIVER, 0)
 put("rmcp", "late", 1, ASK, SEAL, ASK, SEAL, DELIVER, 0, DELIVER, 1)
-put("rmcp", "flipped_and_cut", 0, ASK, SEAL, 8, 0, b"\x20\0", 3, 9, 0, 20, 0, DELIVER, 0)
+# The flip is in the initialisation vector, where it turns one bit of the data and breaks nothing else.
+put("rmcp", "flipped_and_cut", 0, ASK, SEAL, 8, 0, b"\x13\0", 3, 9, 0, 20, 0, DELIVER, 0)
 put("rmcp", "forged", 1, ASK, 10, b"\1\0\0\0", chunk(b"\xdc"), chunk(b"x" * 32), 0xC0, chunk(b"\xff\xff\2\7" + b"y" * 16))
 put("rmcp", "numbers_wrap", 0, 14, b"\xfe\xff\xff\x7f", ASK, SEAL, DELIVER, 0, ASK, SEAL, DELIVER, 1, ASK, SEAL, DELIVER, 2)
 put("rmcp", "begins_anywhere", 0, 14, b"\xfe\xff\x4a\xff", ASK, SEAL, DELIVER, 0)
