@@ -2,7 +2,8 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench load-ipmi load-redfish compare-ipmi lint fmt docs build setup clean
+SECONDS ?= 600
+.PHONY: help demo test fuzz bench load-ipmi load-redfish compare-ipmi lint fmt docs build setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,6 +17,9 @@ demo: ## a simulated data centre, the real exporter and a real Prometheus; ARGS=
 test: ## format, lint, unit and integration tests, rules, dashboards, docs; prints counts
 	@tests/setup.sh test
 	@tests/run.sh
+
+fuzz: ## fuzz every target; SECONDS=600 each, two at a time
+	fuzz/run.sh $(SECONDS)
 
 bench: ## the figures of docs/performance.md, as this machine gives them
 	cargo bench --locked --bench core --bench exposition --bench ipmi

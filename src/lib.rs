@@ -34,6 +34,9 @@ pub mod cli;
 pub mod config;
 pub mod drivers;
 pub mod exposition;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod inventory;
 pub mod model;

@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "http",
         ],
     ),
+    ("fuzzing", &["config", "drivers", "workloads"]),
     ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim"]),
 ];
 

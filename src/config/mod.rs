@@ -14,6 +14,8 @@ mod bounds;
 mod check;
 mod field;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod leaf;
 mod load;
 mod node;

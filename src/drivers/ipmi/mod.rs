@@ -34,6 +34,8 @@ mod device;
 mod errors;
 mod extras;
 mod farewell;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod identity;
 mod inband;
 mod link;

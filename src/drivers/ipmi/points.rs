@@ -1,6 +1,6 @@
 //! Which sensors are read, what their channels are called, and which one is the whole machine's power.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::commands::record::Sensor;
 use super::commands::sensor::Unit;
@@ -76,7 +76,15 @@ pub fn points(sensors: &[Sensor], discrete: Discrete) -> Vec<Point> {
             sensor: (*sensor).clone(),
         })
     };
-    wanted.iter().filter_map(point).collect()
+    distinct(wanted.iter().filter_map(point).collect())
+}
+
+/// Two records of one sensor, or a name that reads like the number of another: the first one counts.
+fn distinct(mut points: Vec<Point>) -> Vec<Point> {
+    let mut channels = HashSet::new();
+    points.retain(|point| channels.insert(point.channel.clone()));
+    points.iter_mut().filter(|point| point.total).skip(1).for_each(|point| point.total = false);
+    points
 }
 
 const fn rank(unit: Unit) -> u8 {
@@ -210,5 +218,17 @@ mod tests {
         let sensors = [Sensor { discrete: true, ..sensor(8, 7, Unit::Watts, "Power Meter") }];
         assert!(names(&sensors).is_empty());
         assert!(points(&sensors, Discrete::Read).iter().all(|point| point.total));
+    }
+
+    #[test]
+    fn a_sensor_with_two_records_is_one_channel_and_one_total() {
+        let watts = |number, name| sensor(number, 7, Unit::Watts, name);
+        assert_eq!(names(&[watts(1, "CPU"), watts(1, "CPU")]), ["sensor/cpu/0.1"]);
+        assert_eq!(
+            names(&[watts(1, "System Power"), watts(1, "Total Power")]),
+            ["sensor/system-power total", "sensor/total-power"]
+        );
+        // A name that reads like the number of a sensor without one.
+        assert_eq!(names(&[watts(4, ""), watts(5, "0.4")]), ["sensor/0.4"]);
     }
 }

@@ -23,6 +23,8 @@
 mod client;
 mod discover;
 mod energy;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod origin;
 mod plan;
 mod poll;

@@ -20,6 +20,8 @@ mod client;
 mod cpu;
 mod descriptions;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod link;
 mod protocol;
 mod quarantine;

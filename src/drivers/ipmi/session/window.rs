@@ -35,11 +35,12 @@ impl Window {
         self.newest
     }
 
-    /// Whether `a` comes after `b`, over the wrap.
+    /// Whether `a` comes after `b`, over the wrap. 0 is no packet's number: every packet comes after it, wherever the
+    /// BMC begins to count.
     #[must_use]
     pub const fn newer(a: u32, b: u32) -> bool {
         let ahead = a.wrapping_sub(b);
-        ahead != 0 && ahead < 1 << 31
+        ahead != 0 && (b == 0 || ahead < 1 << 31)
     }
 
     /// Takes the number of an authenticated packet; false if it was seen, is too old, too far ahead or 0.
@@ -116,6 +117,14 @@ mod tests {
         // Over the wrap, where 0 is left out.
         let mut window = Window::starting_at(u32::MAX, 8);
         assert!(window.accept(u32::MAX) && !window.accept(0) && window.accept(1) && !window.accept(u32::MAX));
+    }
+
+    #[test]
+    fn a_count_may_begin_anywhere() {
+        for first in [1, 2, 1 << 31, u32::MAX] {
+            assert!(Window::newer(first, 0), "{first}");
+        }
+        assert!(!Window::newer(0, 0));
     }
 
     #[test]

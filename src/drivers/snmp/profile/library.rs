@@ -104,7 +104,7 @@ impl Profiles {
     }
 }
 
-fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
+pub(super) fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let wrong = |problem: String| ProfileError { file: file.to_owned(), problem };
     let raw: RawProfile = serde_saphyr::from_str(text).map_err(|e| {
         // The plain message: a snippet of the file has no place in a log line.

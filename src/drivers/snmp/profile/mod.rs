@@ -2,6 +2,8 @@
 //! and `check` (what may be meant); `library` holds all profiles and finds the one for a device.
 
 mod check;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod library;
 mod schema;
 mod template;

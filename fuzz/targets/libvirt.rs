@@ -1,0 +1,5 @@
+//! See `libvirt` of `wattribute::fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wattribute::fuzzing::libvirt(input));
