@@ -23,6 +23,7 @@
 mod client;
 mod discover;
 mod energy;
+mod lenient;
 mod origin;
 mod plan;
 mod poll;

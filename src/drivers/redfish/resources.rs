@@ -1,74 +1,13 @@
-//! Redfish resources as this driver needs them. Bytes in, typed structs out; pure.
+//! Redfish resources as this driver needs them: typed structs, all of them read by `lenient`. Pure.
 //!
-//! Services differ in what they leave out, so nothing here fails: a property that is absent, `null` or of another type
-//! than the schema says is simply not there. Numbers may come as strings, texts as numbers. Field names are DMTF's:
-//! ServiceRoot 1.20, Chassis 1.28, Power 1.7, PowerSubsystem 1.1, PowerSupply 1.6, PowerSupplyMetrics 1.2,
-//! EnvironmentMetrics 1.5, ComputerSystem 1.27.
+//! Field names are DMTF's: ServiceRoot 1.20, Chassis 1.28, Power 1.7, PowerSubsystem 1.1, PowerSupply 1.6,
+//! PowerSupplyMetrics 1.2, EnvironmentMetrics 1.5, ComputerSystem 1.27.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// The most elements of a list that are kept.
-const MAX_ELEMENTS: usize = 256;
-/// The longest text that is kept; a longer one is not there.
-const MAX_TEXT_BYTES: usize = 2048;
-
-/// The JSON object in `body`, or nothing if it is anything else.
-pub(super) fn object(body: &[u8]) -> Option<Value> {
-    // Some services begin with a byte order mark.
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    serde_json::from_slice(body).ok().filter(Value::is_object)
-}
-
-/// What `document` says of a `T`.
-pub(super) fn read<T: DeserializeOwned + Default>(document: &Value) -> T {
-    T::deserialize(document).unwrap_or_default()
-}
-
-/// Both in one.
-pub(super) fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Option<T> {
-    object(body).map(|document| read(&document))
-}
-
-/// Any value that does not fit is the default.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
-    Ok(T::deserialize(Value::deserialize(from)?).unwrap_or_default())
-}
-
-/// As [`lenient`] for each element: a broken one keeps its place, since places name some elements.
-fn list<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<Vec<T>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Array(elements) => {
-            let elements = elements.into_iter().take(MAX_ELEMENTS);
-            elements.map(|element| T::deserialize(element).unwrap_or_default()).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
-    })
-}
-
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-    Ok(number_in(&Value::deserialize(from)?))
-}
-
-fn number_in(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
-    .filter(|number: &f64| number.is_finite())
-}
-
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => {
-            Some(text).filter(|text| text.len() <= MAX_TEXT_BYTES && !text.trim().is_empty())
-        }
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    })
-}
+use super::lenient::{lenient, list, number, resource, text};
+pub(super) use super::lenient::{object, parse, read};
 
 /// Whether a component is there to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,17 +73,6 @@ fn scope<'de, D: Deserializer<'de>>(from: D) -> Result<Scope, D::Error> {
         ) => Scope::Part,
         Some(_) | None => Scope::Unsaid,
     })
-}
-
-macro_rules! resource {
-    ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty = $key:literal by $how:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-        #[serde(default)]
-        pub(super) struct $name {
-            $($(#[$meta])* #[serde(rename = $key, deserialize_with = $how)] pub(super) $field: $type,)*
-        }
-    };
 }
 
 resource!(/// A link.
