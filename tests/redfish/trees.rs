@@ -28,7 +28,7 @@ fn recordings() -> Option<PathBuf> {
 
 fn identity(vendor: &str, model: &str, serial: &str, firmware: &str) -> Identity {
     let [vendor, model, serial, firmware] = [vendor, model, serial, firmware].map(str::to_owned);
-    Identity { vendor, model, serial, firmware, profile: String::new() }
+    Identity { vendor, model, serial, firmware, profile: "redfish".to_owned() }
 }
 
 /// A folder in which `redfish/v1/PATH/index.json` is laid out from `resources`.

@@ -75,6 +75,18 @@ pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     })
 }
 
+/// A whole number of things, also in a string; none if it is no such number.
+pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let value = number_in(&Value::deserialize(from)?).filter(|value| value.fract() == 0.0);
+    // Through text, since a cast would make a number of what is none.
+    Ok(value.and_then(|value| value.to_string().parse().ok()))
+}
+
+/// A yes or no.
+pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    Ok(Value::deserialize(from)?.as_bool())
+}
+
 /// A resource's shape: each property with its name in JSON and how it is read.
 macro_rules! resource {
     ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty = $key:literal by $how:literal,)* }) => {

@@ -22,15 +22,26 @@
 
 mod client;
 mod discover;
+mod draft;
 mod energy;
+mod extras;
 mod lenient;
+mod names;
+mod oem;
 mod origin;
 mod plan;
 mod poll;
+mod quirks;
+mod reader;
 mod resources;
 mod select;
+mod sensors;
 mod session;
+mod summary;
+mod thermal;
 mod tls;
+mod topology;
+mod windows;
 mod wire;
 
 use std::path::PathBuf;

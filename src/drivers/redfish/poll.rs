@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::Settings;
 use super::client::{Client, Failure};
 use super::discover::Discovery;
 use super::energy::Counters;
-use super::origin::ResourcePath;
-use super::plan::{ChassisPlan, Site};
-use super::resources::{PowerState, System, read};
-use super::select::{self, Collector, Seen};
+use super::extras;
+use super::plan::Site;
+use super::reader::{Beside, Memory, Reader};
+use super::select::{self, Collector};
 use crate::drivers::Driver;
 use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, PollError};
 
@@ -34,6 +32,9 @@ pub(super) struct Redfish {
     counters: Counters,
     /// The identity is known and was not handed over yet.
     identity_due: bool,
+    memory: Memory,
+    /// The longest that a poll spends on what stands beside the total.
+    spare: Duration,
 }
 
 impl Redfish {
@@ -43,6 +44,7 @@ impl Redfish {
     /// As [`super::open`].
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, PollError> {
         Ok(Self {
+            spare: settings.request_timeout / 2,
             client: Client::new(settings)?,
             clock,
             site: None,
@@ -50,27 +52,38 @@ impl Redfish {
             next_look: Moment::ZERO,
             counters: Counters::default(),
             identity_due: false,
+            memory: Memory { turn: 0, day: None, next_day: Moment::ZERO },
         })
     }
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {
         self.look().await?;
-        let Self { client, site: Some(site), counters, .. } = self else {
+        let Self { client, clock, site: Some(site), counters, memory, spare, .. } = self else {
             return Err(nothing());
         };
         let mut reader = Reader { client, gone: false, refused: None };
         let mut found = Vec::new();
-        for plan in &site.chassis {
+        for plan in site.core() {
             found.push((plan, reader.chassis(plan).await?));
         }
-        let Reader { gone, refused, .. } = reader;
+        let mut beside = Beside::default();
+        beside.read(&mut reader, site, memory, clock.as_ref(), *spare).await;
+        let Reader { gone, refused, client } = reader;
         // No await from here on: a poll that is dropped has changed nothing below.
         let mut collector = Collector::default();
-        for (plan, seen) in &found {
-            let source = select::readings(plan, seen, counters, &mut collector);
+        for (plan, seen) in found.iter().chain(&beside.chassis) {
+            let source = select::readings(plan, seen, client.origin(), counters, &mut collector);
             tracing::trace!(chassis = plan.prefix, ?source, "total");
         }
+        for (extra, document) in &beside.extras {
+            extras::readings(extra, document, counters, &mut collector);
+        }
+        collector.windows.extend(memory.day.clone());
         let identity = self.identity_due.then(|| site.identity.clone());
+        let system = if self.identity_due { site.system.clone() } else { None };
+        if beside.gone {
+            self.next_look = clock.now();
+        }
         if gone {
             self.site = None;
         }
@@ -78,7 +91,8 @@ impl Redfish {
             return Err(refused.unwrap_or_else(nothing));
         }
         self.identity_due = false;
-        Ok(Batch { readings: collector.readings, identity, ..Batch::default() })
+        let Collector { readings, windows, .. } = collector;
+        Ok(Batch { readings, windows, identity, system, ..Batch::default() })
     }
 
     /// Finds out what to read, wholly at first, a little with each poll later on.
@@ -92,6 +106,15 @@ impl Redfish {
             let Some(path) = discovery.next().cloned() else {
                 return self.finish(now);
             };
+            if self.site.is_none()
+                && discovery.is_enough()
+                && let Ok(site) = discovery.site(self.client.origin())
+            {
+                // The details follow, a little with each poll.
+                self.adopt(site);
+                steps = REFRESH_STEPS;
+                continue;
+            }
             if steps == 0 {
                 return Ok(());
             }
@@ -117,12 +140,11 @@ impl Redfish {
 
     fn finish(&mut self, now: Moment) -> Result<(), PollError> {
         let Some(discovery) = self.discovery.take() else { return Ok(()) };
-        match discovery.finish(self.client.origin()) {
+        match discovery.site(self.client.origin()) {
             Ok(site) => {
                 self.next_look = now + if site.incomplete { REFRESH_INCOMPLETE } else { REFRESH };
                 self.counters.keep_only(&site.counter_channels());
-                self.site = Some(site);
-                self.identity_due = true;
+                self.adopt(site);
                 Ok(())
             }
             // A BMC that restarts may show empty collections for a while: what was known before stays known.
@@ -133,6 +155,14 @@ impl Redfish {
             Err(error) => Err(error),
         }
     }
+
+    fn adopt(&mut self, site: Site) {
+        if site.day.is_none() {
+            (self.memory.day, self.memory.next_day) = (None, Moment::ZERO);
+        }
+        self.site = Some(site);
+        self.identity_due = true;
+    }
 }
 
 impl Driver for Redfish {
@@ -142,55 +172,6 @@ impl Driver for Redfish {
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(self.client.close())
-    }
-}
-
-/// Reads the resources of one poll.
-struct Reader<'a> {
-    client: &'a mut Client,
-    /// Something that was there is not any more.
-    gone: bool,
-    /// The first resource that was answered with an error.
-    refused: Option<PollError>,
-}
-
-impl Reader<'_> {
-    async fn chassis(&mut self, plan: &ChassisPlan) -> Result<Seen, PollError> {
-        let mut seen = Seen::default();
-        if let Some(path) = &plan.environment {
-            seen.environment = self.get(path).await?.map(|document| read(&document));
-        }
-        for supply in &plan.supplies {
-            seen.supplies.push(self.get(&supply.metrics).await?.map(|document| read(&document)));
-        }
-        if let Some(path) = &plan.power
-            && (plan.power_adds || select::lacks_total(&seen))
-        {
-            seen.power = self.get(path).await?.map(|document| read(&document));
-        }
-        if select::state_matters(plan, &seen) {
-            // Chassis and systems say this in the same property.
-            let state = self.get(&plan.state).await?.map(|document| read::<System>(&document).power_state);
-            seen.state = state.unwrap_or(PowerState::Unsaid);
-        }
-        Ok(seen)
-    }
-
-    /// One resource; none if the BMC has it no more or answers with an error for it alone.
-    async fn get(&mut self, path: &ResourcePath) -> Result<Option<Value>, PollError> {
-        match self.client.get(path).await {
-            Ok(document) => Ok(Some(document)),
-            Err(Failure::Gone) => {
-                self.gone = true;
-                Ok(None)
-            }
-            Err(Failure::Refused(error)) => {
-                tracing::debug!(%error, "resource not read");
-                self.refused.get_or_insert(error);
-                Ok(None)
-            }
-            Err(Failure::Broken(error)) => Err(error),
-        }
     }
 }
 

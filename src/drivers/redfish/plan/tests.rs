@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::super::discover::Discovery;
+use super::super::names::{MAX_NAME_CHARS, safe};
 use super::*;
 
 /// Answers a discovery from `tree`; whatever is not in it does not exist. Also returns what was asked, in order.
@@ -24,7 +25,7 @@ fn discover(tree: &[(&str, Value)]) -> (Result<Site, PollError>, Vec<String>) {
             }
         }
     }
-    (discovery.finish(&origin), asked)
+    (discovery.site(&origin), asked)
 }
 
 fn id(path: &str) -> Value {
@@ -167,7 +168,7 @@ fn a_supply_that_answers_badly_is_tried_again_and_then_left_out() {
             discovery.absent().unwrap();
         }
     }
-    let site = discovery.finish(&origin).unwrap();
+    let site = discovery.site(&origin).unwrap();
     assert_eq!((failures, site.incomplete, prefixes(&site)), (2, true, vec![""]));
 }
 

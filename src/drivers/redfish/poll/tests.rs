@@ -9,7 +9,7 @@ mod nginx;
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{Login, Trust};
 use super::*;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::origin::ResourcePath;
 use super::super::plan::SupplyPlan;
+use super::super::quirks::Maker;
 use super::super::resources::read;
 use super::*;
 use crate::model::Quantity;
@@ -19,8 +20,24 @@ fn plan(supplies: &[&str]) -> ChassisPlan {
             presence: Presence::Enabled,
         })
         .collect();
-    let prefix = String::new();
-    ChassisPlan { prefix, environment: None, power: None, power_adds: true, supplies, state: path() }
+    ChassisPlan {
+        prefix: String::new(),
+        maker: Maker::Unknown,
+        environment: None,
+        power: None,
+        power_adds: true,
+        supplies,
+        supplies_are_shared: false,
+        capacity_watts: None,
+        total_sensor: None,
+        nodes: Vec::new(),
+        ambient: None,
+        state: path(),
+    }
+}
+
+fn origin() -> Origin {
+    Origin::parse("https://bmc").unwrap()
 }
 
 fn seen(environment: Value, power: Value) -> Seen {
@@ -29,7 +46,7 @@ fn seen(environment: Value, power: Value) -> Seen {
 
 fn batch(plan: &ChassisPlan, seen: &Seen) -> (Option<Source>, Vec<(String, Quantity, f64)>) {
     let mut collector = Collector::default();
-    let source = readings(plan, seen, &mut Counters::default(), &mut collector);
+    let source = readings(plan, seen, &origin(), &mut Counters::default(), &mut collector);
     let readings = collector.readings.into_iter();
     (
         source,
