@@ -9,6 +9,8 @@
 mod bmc;
 #[path = "redfish/faults.rs"]
 mod faults;
+#[path = "redfish/makers.rs"]
+mod makers;
 #[path = "redfish/nginx.rs"]
 mod nginx;
 #[path = "redfish/trees.rs"]

@@ -32,7 +32,7 @@ fn identity(vendor: &str, model: &str, serial: &str, firmware: &str) -> Identity
 }
 
 /// A folder in which `redfish/v1/PATH/index.json` is laid out from `resources`.
-fn lay_out(resources: &[(&str, Vec<u8>)]) -> TempDir {
+pub fn lay_out(resources: &[(&str, Vec<u8>)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (path, body) in resources {
         let folder = dir.path().join("redfish/v1").join(path);

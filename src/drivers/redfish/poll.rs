@@ -75,7 +75,7 @@ impl Redfish {
             let source = select::readings(plan, seen, client.origin(), counters, &mut collector);
             tracing::trace!(chassis = plan.prefix, ?source, "total");
         }
-        for (extra, document) in &beside.extras {
+        for (_, extra, document) in &beside.extras {
             extras::readings(extra, document, counters, &mut collector);
         }
         collector.windows.extend(memory.day.clone());

@@ -78,7 +78,8 @@ impl Reader<'_> {
 #[derive(Default)]
 pub(super) struct Beside<'a> {
     pub(super) chassis: Vec<(&'a ChassisPlan, Seen)>,
-    pub(super) extras: Vec<(&'a Extra, Value)>,
+    /// Each with its place in the plan, in that order.
+    pub(super) extras: Vec<(usize, &'a Extra, Value)>,
     /// Something of it that was there is not any more.
     pub(super) gone: bool,
 }
@@ -111,6 +112,7 @@ impl<'a> Beside<'a> {
             Ok(Err(error)) => tracing::debug!(%error, "not all was read that stands beside the total"),
             Err(_too_late) => tracing::debug!("no time for all that stands beside the total"),
         }
+        self.extras.sort_by_key(|(at, ..)| *at);
         self.gone = std::mem::replace(&mut reader.gone, gone);
     }
 
@@ -141,7 +143,7 @@ impl<'a> Beside<'a> {
             memory.turn = at + 1;
             if let Some(extra) = site.extras.get(at) {
                 let answer = reader.get(&extra.path).await?;
-                self.extras.extend(answer.map(|document| (extra, document)));
+                self.extras.extend(answer.map(|document| (at, extra, document)));
             } else if let Some(plan) = others.get(at.saturating_sub(site.extras.len())) {
                 let seen = reader.chassis(plan).await?;
                 self.chassis.push((plan, seen));
