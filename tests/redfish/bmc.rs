@@ -1,5 +1,5 @@
 //! A BMC of our own that misbehaves on command: HTTP/1.1 by hand over TLS, so that every byte can be wrong. It counts
-//! its sessions. Its resources are `tests/redfish/server`, with watts that the test sets.
+//! its sessions. Its resources are `tests/redfish/server` or another tree, with watts that the test sets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,6 +53,7 @@ pub enum Fault {
 
 #[derive(Default)]
 struct Inner {
+    tree: PathBuf,
     watts: f64,
     faults: Vec<(String, Fault)>,
     sessions: BTreeMap<String, String>,
@@ -78,6 +79,11 @@ pub struct Bmc {
 
 impl Bmc {
     pub async fn start() -> Self {
+        Self::serving(own_tree()).await
+    }
+
+    /// As [`Bmc::start`], with the resources of `tree`, a folder that holds `redfish/v1/.../index.json`.
+    pub async fn serving(tree: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let certificate = certificate();
@@ -90,7 +96,7 @@ impl Bmc {
             .with_single_cert(chain, key)
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let inner = Mutex::new(Inner { watts: 100.0, ..Inner::default() });
+        let inner = Mutex::new(Inner { tree, watts: 100.0, ..Inner::default() });
         let shared = Arc::new(Shared { inner, released: Semaphore::new(0) });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, acceptor, Arc::clone(&shared)));
@@ -303,10 +309,10 @@ fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, St
         }
         _get if !known && path != "/redfish/v1/" => nothing(401),
         _get => {
-            let file: PathBuf = own_tree().join(path.trim_matches('/')).join("index.json");
+            let file: PathBuf = inner.tree.join(path.trim_matches('/')).join("index.json");
             let Ok(body) = fs::read(file) else { return nothing(404) };
             let mut body: Value = serde_json::from_slice(&body).unwrap();
-            if path.ends_with("/EnvironmentMetrics") {
+            if path.contains("/Chassis/") && path.ends_with("/EnvironmentMetrics") {
                 body["PowerWatts"]["Reading"] = json!(inner.watts);
             }
             (200, String::new(), body.to_string().into_bytes())

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::{Login, Trust, open};
 use wattribute::model::{Batch, Identity, PowerWindow, SystemSummary};
 
@@ -13,9 +14,10 @@ use crate::trees::lay_out;
 use crate::{lines, settings};
 
 /// Polls after which the details of every tree here are known: two resources a poll, after the first.
-const POLLS: usize = 20;
+const POLLS: usize = 40;
 
-fn tree(name: &str) -> TempDir {
+/// Lays out one of the trees.
+pub fn tree(name: &str) -> TempDir {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/redfish/makers/{name}.json"));
     let resources: Map<String, Value> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let resources: Vec<(&str, Vec<u8>)> =
@@ -24,10 +26,7 @@ fn tree(name: &str) -> TempDir {
 }
 
 /// What a BMC shows once it was looked through: the last of several polls, with the last identity.
-async fn settled(name: &str) -> Batch {
-    let tree = tree(name);
-    let bmc = Nginx::serve(tree.path());
-    let mut driver = open(settings(&bmc.url, Trust::CaFile(bmc.ca_file()), Login::Basic)).unwrap();
+pub async fn settled(driver: &mut Box<dyn Driver>) -> Batch {
     let mut last: Batch = driver.poll().await.unwrap();
     for _ in 0..POLLS {
         let batch = driver.poll().await.unwrap();
@@ -35,18 +34,19 @@ async fn settled(name: &str) -> Batch {
             (batch.identity.clone().or(last.identity), batch.system.clone().or(last.system));
         last = Batch { identity, system, ..batch };
     }
-    let again = driver.poll().await.unwrap();
-    let sorted = |batch: &Batch| {
-        let mut lines = lines(batch);
-        lines.sort();
-        lines
-    };
-    assert_eq!(sorted(&again), sorted(&last), "{name} is not looked through yet");
+    assert_eq!(lines(&driver.poll().await.unwrap()), lines(&last), "it is not looked through yet");
     last
 }
 
+/// The same of one of the trees.
+async fn settled_tree(name: &str) -> Batch {
+    let tree = tree(name);
+    let bmc = Nginx::serve(tree.path());
+    settled(&mut open(settings(&bmc.url, Trust::CaFile(bmc.ca_file()), Login::Basic)).unwrap()).await
+}
+
 /// Every window as `channel name seconds average minimum maximum`.
-fn windows(batch: &Batch) -> Vec<String> {
+pub fn windows(batch: &Batch) -> Vec<String> {
     let line = |w: &PowerWindow| {
         let [average, minimum, maximum] =
             [w.average, w.minimum, w.maximum].map(|w| w.map_or("-".to_owned(), |w| w.get().to_string()));
@@ -65,8 +65,38 @@ fn none() -> [&'static str; 0] {
 }
 
 #[tokio::test]
+async fn a_poll_asks_once_for_each_resource_and_seldom_for_what_seldom_changes() {
+    for (name, want) in [
+        ("inspur", vec!["Chassis/1/Power"]),
+        ("idrac9", vec!["EnvironmentMetrics", "System.Embedded.1/Power", "Thermal"]),
+        ("ilo5", vec!["Chassis/1/Power", "Thermal"]),
+        ("openbmc", vec!["EnvironmentMetrics", "Power", "power_total_power", "inlet", "power_cpu0"]),
+    ] {
+        let tree = tree(name);
+        let bmc = Nginx::serve(tree.path());
+        let mut driver = open(settings(&bmc.url, Trust::CaFile(bmc.ca_file()), Login::Session)).unwrap();
+        for _ in 0..POLLS {
+            driver.poll().await.unwrap();
+        }
+        driver.close().await;
+        let log = bmc.log_up_to("DELETE").await;
+        let asked: Vec<&String> = log.iter().rev().skip(1).take(want.len()).collect();
+        for what in &want {
+            let end = format!("{what} 200");
+            assert_eq!(
+                asked.iter().filter(|line| line.ends_with(&end)).count(),
+                1,
+                "{name} {what} {asked:#?}"
+            );
+        }
+        let meters = log.iter().filter(|line| line.contains("PowerMeter")).count();
+        assert_eq!(meters, usize::from(name == "ilo5"), "{log:#?}");
+    }
+}
+
+#[tokio::test]
 async fn idrac_has_its_service_tag_in_the_sku_and_ratings_among_its_readings() {
-    let batch = settled("idrac9").await;
+    let batch = settled_tree("idrac9").await;
     // EnvironmentMetrics' 312 W before PowerControl's 310; 4181.375 kWh x 3.6e6 = 15,052,950,000 J. PSU.Slot.1 shows 1540 W,
     // which is 1.1 x 1400 W: its rating. The inlet is filed under SystemBoard.
     assert_eq!(
@@ -96,7 +126,7 @@ async fn idrac_has_its_service_tag_in_the_sku_and_ratings_among_its_readings() {
 
 #[tokio::test]
 async fn ilo_4_has_its_total_beside_power_control_and_a_phantom_supply() {
-    let batch = settled("ilo4").await;
+    let batch = settled_tree("ilo4").await;
     // PowerControl has no PowerConsumedWatts; Power itself has: 287 W. The second supply has firmware 0.00: an empty bay.
     assert_eq!(lines(&batch), ["input power 287", "psu/0 voltage 229"]);
     // 20 minutes are 1200 s; PowerMeter sums up a day.
@@ -110,7 +140,7 @@ async fn ilo_4_has_its_total_beside_power_control_and_a_phantom_supply() {
 
 #[tokio::test]
 async fn ilo_5_keeps_a_day_of_power_in_a_resource_of_its_own() {
-    let batch = settled("ilo5").await;
+    let batch = settled_tree("ilo5").await;
     // LastPowerOutputWatts is output: no reading of what a supply takes in.
     assert_eq!(
         lines(&batch),
@@ -122,7 +152,7 @@ async fn ilo_5_keeps_a_day_of_power_in_a_resource_of_its_own() {
 
 #[tokio::test]
 async fn xcc_lists_parts_beside_the_whole_each_with_its_window() {
-    let batch = settled("xcc").await;
+    let batch = settled_tree("xcc").await;
     // 256 W is the server; 96 W and 18 W are in it already.
     assert_eq!(
         lines(&batch),
@@ -146,7 +176,7 @@ async fn xcc_lists_parts_beside_the_whole_each_with_its_window() {
 
 #[tokio::test]
 async fn supermicro_has_a_stub_of_the_newer_model() {
-    let batch = settled("supermicro").await;
+    let batch = settled_tree("supermicro").await;
     // The watts are a string; the second supply is not there.
     assert_eq!(
         lines(&batch),
@@ -158,7 +188,7 @@ async fn supermicro_has_a_stub_of_the_newer_model() {
 
 #[tokio::test]
 async fn openbmc_may_have_its_total_in_a_sensor_alone() {
-    let batch = settled("openbmc").await;
+    let batch = settled_tree("openbmc").await;
     // PowerControl is empty; the sensor is known by its name, power_total_power. The supply's sensor is off, and volts of rails
     // are nobody's.
     assert_eq!(
@@ -170,7 +200,7 @@ async fn openbmc_may_have_its_total_in_a_sensor_alone() {
 
 #[tokio::test]
 async fn cimc_gives_no_length_to_its_window() {
-    let batch = settled("cimc").await;
+    let batch = settled_tree("cimc").await;
     // IntervalInMin 0: average, least and most of nobody knows which time.
     assert_eq!(lines(&batch), ["input power 333", "psu/1 power 168", "psu/2 power 165"]);
     assert_eq!(windows(&batch), none());
@@ -179,7 +209,7 @@ async fn cimc_gives_no_length_to_its_window() {
 
 #[tokio::test]
 async fn irmc_has_total_and_supplies_under_its_own_key() {
-    let batch = settled("irmc").await;
+    let batch = settled_tree("irmc").await;
     // PSU1 shows 0 W, its sensor 112; PSU2's sensor shows 0 W with 230 V at its input, which is no measurement. So the supplies
     // have no sum, and ChassisPowerConsumption's 214 W are the total. Its average has no length.
     assert_eq!(
@@ -198,14 +228,14 @@ async fn irmc_has_total_and_supplies_under_its_own_key() {
 
 #[tokio::test]
 async fn inspur_has_its_total_under_a_key_of_its_own() {
-    let batch = settled("inspur").await;
+    let batch = settled_tree("inspur").await;
     assert_eq!(lines(&batch), ["input power 278"]);
     assert_eq!(who(&batch), ["Inspur", "NF5280M5", "2190001", "", "redfish inspur"]);
 }
 
 #[tokio::test]
 async fn huawei_has_its_supplies_watts_under_its_own_key() {
-    let batch = settled("huawei").await;
+    let batch = settled_tree("huawei").await;
     // 101 + 99.5 = 200.5 W.
     assert_eq!(
         lines(&batch),
@@ -222,7 +252,7 @@ async fn huawei_has_its_supplies_watts_under_its_own_key() {
 
 #[tokio::test]
 async fn ami_counts_in_twelfths_of_a_minute_and_from_zero() {
-    let batch = settled("ami").await;
+    let batch = settled_tree("ami").await;
     // No PowerConsumedWatts: the only supply's 152 W. 1/12 minute is 5 s; the least of 0 W is of a reset.
     assert_eq!(lines(&batch), ["input power 152", "psu/0 power 152", "psu/0 voltage 230"]);
     assert_eq!(windows(&batch), ["input reporting 5 148 - 301"]);
@@ -231,7 +261,7 @@ async fn ami_counts_in_twelfths_of_a_minute_and_from_zero() {
 
 #[tokio::test]
 async fn a_gpu_baseboard_is_part_of_its_server() {
-    let batch = settled("hgx").await;
+    let batch = settled_tree("hgx").await;
     // The server's 4210 W hold everything else. GPU_SXM_2's 0 W are not measured; its 12.5 kWh x 3.6e6 = 45,000,000 J. CPU1 is
     // not there, DIMM2 has only a temperature, Core_0 is a piece of a processor, HGX_FabricManager_0 is no system.
     assert_eq!(
@@ -258,7 +288,7 @@ async fn a_gpu_baseboard_is_part_of_its_server() {
 
 #[tokio::test]
 async fn an_enclosure_and_its_blades_are_never_one_total() {
-    let batch = settled("enclosure").await;
+    let batch = settled_tree("enclosure").await;
     // The enclosure lists the blades' systems, but the blades hold them: two servers, so nothing is `input`. The enclosure is the
     // sum of its supplies, 510 + 490 = 1000 W. Blade 2 has no reading, and the supplies it lists are not its own.
     assert_eq!(
@@ -280,7 +310,7 @@ async fn an_enclosure_and_its_blades_are_never_one_total() {
 
 #[tokio::test]
 async fn nodes_in_one_chassis_have_an_input_each() {
-    let batch = settled("twin").await;
+    let batch = settled_tree("twin").await;
     // Neither node's entry is the whole, which is the sum of the supplies, 215 + 205 = 420 W. A node's processors are not the node.
     assert_eq!(
         lines(&batch),
@@ -303,7 +333,7 @@ async fn nodes_in_one_chassis_have_an_input_each() {
 
 #[tokio::test]
 async fn sensors_stand_in_where_the_resources_are_silent() {
-    let batch = settled("sensors").await;
+    let batch = settled_tree("sensors").await;
     // 0.734 kW = 734 W; 1,250,500 Wh = 1250.5 kWh x 3.6e6 = 4,501,800,000 J; 42.5 % = 0.425. The intake, not the ambient, is the
     // inlet. Outputs, rails, what is switched off and watts in degrees are no readings.
     assert_eq!(

@@ -25,6 +25,8 @@ mod discover;
 mod draft;
 mod energy;
 mod extras;
+#[cfg(test)]
+mod hostile;
 mod lenient;
 mod names;
 mod oem;

@@ -197,7 +197,9 @@ impl Maker {
     /// The sensor of the total does not say `ElectricalContext`; it is known by its name.
     /// Source: openbmc/bmcweb, `redfish-core/lib/power.hpp`, which takes `PowerConsumedWatts` from `total_power`.
     pub(super) fn is_total_sensor(self, id: &str) -> bool {
-        matches!(self, Self::OpenBmc | Self::Nvidia) && id.to_ascii_lowercase().ends_with("total_power")
+        // Its root and its systems do not say that it is OpenBMC, and its manager may be out of reach.
+        matches!(self, Self::OpenBmc | Self::Nvidia | Self::Unknown)
+            && id.to_ascii_lowercase().ends_with("total_power")
     }
 
     /// `Systems` lists the GPU baseboard beside the server it is built into: its processors are the server's.
