@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions with deadlines of their own")]
 #![allow(missing_docs)]
 
+#[path = "redfish/beside.rs"]
+mod beside;
 #[path = "redfish/bmc.rs"]
 mod bmc;
 #[path = "redfish/faults.rs"]

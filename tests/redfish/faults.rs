@@ -20,7 +20,7 @@ fn trusted(bmc: &Bmc, login: Login) -> Settings {
     Settings { request_timeout: REQUEST, ..settings(&bmc.url, trust, login) }
 }
 
-fn open_driver(bmc: &Bmc, login: Login) -> Box<dyn Driver> {
+pub fn open_driver(bmc: &Bmc, login: Login) -> Box<dyn Driver> {
     open(trusted(bmc, login)).unwrap()
 }
 
@@ -137,89 +137,6 @@ async fn a_copy_of_the_answer_before_is_not_taken_for_the_answer() {
         assert_eq!(met.kind, ErrorKind::Protocol, "{what}: {met}");
         assert_next_is_right(&bmc, &mut driver).await;
     }
-}
-
-/// A BMC whose look is over, so that polls ask for the total, then its inlet and its two processors.
-async fn settled() -> (tempfile::TempDir, Bmc, Box<dyn Driver>) {
-    let tree = crate::makers::tree("beside");
-    let bmc = Bmc::serving(tree.path().to_owned()).await;
-    let mut driver = open_driver(&bmc, Login::Basic);
-    for _ in 0..10 {
-        assert_eq!(input(&driver.poll().await.unwrap()), Some(100.0));
-    }
-    let all = ["cpu/CPU1 power 60", "cpu/CPU2 power 70", "inlet temperature 21", "input power 100"];
-    assert_eq!(sorted(&driver.poll().await.unwrap()), all);
-    (tree, bmc, driver)
-}
-
-fn sorted(batch: &wattribute::model::Batch) -> Vec<String> {
-    let mut lines = lines(batch);
-    lines.sort();
-    lines
-}
-
-#[tokio::test]
-async fn what_stands_beside_the_total_never_costs_the_total() {
-    for fault in [
-        Fault::Silence,
-        Fault::Drip,
-        Fault::HangUp,
-        Fault::Truncated,
-        Fault::Garbage,
-        Fault::Oversized,
-        Fault::Page,
-        Fault::Status(500, String::new()),
-        Fault::Status(503, String::new()),
-        Fault::Status(404, String::new()),
-        Fault::Twice,
-        Fault::TwiceLater,
-    ] {
-        let (_tree, bmc, mut driver) = settled().await;
-        bmc.fault("Thermal", fault.clone());
-        bmc.set_watts(250.0);
-        assert_eq!(input(&driver.poll().await.unwrap()), Some(250.0), "{fault:?}");
-        bmc.set_watts(251.0);
-        // A second copy of an answer is met by the next request, which may be the next poll's first.
-        if let Ok(batch) = driver.poll().await {
-            assert_eq!(input(&batch), Some(251.0), "{fault:?}");
-        } else {
-            assert_eq!(fault, Fault::TwiceLater);
-        }
-        let all = ["cpu/CPU1 power 60", "cpu/CPU2 power 70", "inlet temperature 21", "input power 251"];
-        let mut last = Vec::new();
-        for _ in 0..10 {
-            last = sorted(&driver.poll().await.unwrap());
-        }
-        assert_eq!(last, all, "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_slow_bmc_shows_what_stands_beside_the_total_in_turn() {
-    let (_tree, bmc, mut driver) = settled().await;
-    // Three polls, of which each meets one silent resource and has no time for those after it.
-    let mut shown = std::collections::BTreeSet::new();
-    for what in ["Thermal", "CPU2/EnvironmentMetrics", "Thermal"] {
-        bmc.fault(what, Fault::Silence);
-        let batch = driver.poll().await.unwrap();
-        assert_eq!(input(&batch), Some(100.0));
-        shown.extend(sorted(&batch));
-    }
-    assert!(shown.contains("cpu/CPU1 power 60"), "{shown:?}");
-}
-
-#[tokio::test]
-async fn a_processor_that_goes_away_leaves_no_reading_and_no_error() {
-    let (tree, bmc, mut driver) = settled().await;
-    let cpu = tree.path().join("redfish/v1/Systems/1/Processors/CPU2");
-    std::fs::remove_dir_all(cpu).unwrap();
-    for _ in 0..20 {
-        let batch = driver.poll().await.unwrap();
-        assert_eq!(sorted(&batch), ["cpu/CPU1 power 60", "inlet temperature 21", "input power 100"]);
-    }
-    let asked = bmc.asked("CPU2/EnvironmentMetrics");
-    driver.poll().await.unwrap();
-    assert_eq!(bmc.asked("CPU2/EnvironmentMetrics"), asked, "it is not asked for any more");
 }
 
 #[tokio::test]

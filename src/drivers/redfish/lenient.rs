@@ -100,3 +100,60 @@ macro_rules! resource {
 }
 
 pub(super) use resource;
+
+#[cfg(test)]
+mod tests {
+    use super::super::resources::{Collection, Control, Power};
+    use super::*;
+
+    fn power(json: &str) -> Power {
+        parse(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_a_number_or_a_string_that_is_one() {
+        for (json, want) in [
+            ("429", Some(429.0)),
+            ("429.5", Some(429.5)),
+            (r#""429""#, Some(429.0)),
+            (r#"" 429.5 ""#, Some(429.5)),
+            ("null", None),
+            (r#""""#, None),
+            (r#""N/A""#, None),
+            (r#""NaN""#, None),
+            (r#""inf""#, None),
+            (r#""1e999""#, None),
+            ("true", None),
+            ("[429]", None),
+            (r#"{"Reading":429}"#, None),
+        ] {
+            let power = power(&format!(r#"{{"PowerControl":[{{"PowerConsumedWatts":{json}}}]}}"#));
+            assert_eq!(power.controls[0].consumed_watts, want, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_broken_element_keeps_its_place_and_hurts_no_other() {
+        let power =
+            power(r#"{"PowerControl":[null, 7, {"MemberId":0,"PowerConsumedWatts":10}],"PowerSupplies":{}}"#);
+        assert_eq!(power.controls.len(), 3);
+        assert_eq!(power.controls[0], Control::default());
+        assert_eq!(power.controls[2].member.as_deref(), Some("0"));
+        assert_eq!(power.supplies, []);
+    }
+
+    #[test]
+    fn null_members_are_an_empty_collection() {
+        let page: Collection = parse(br#"{"Members":null,"Members@odata.nextLink":null}"#).unwrap();
+        assert_eq!(page, Collection::default());
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_resource() {
+        let deep = "[".repeat(10_000);
+        for body in ["", "[]", "7", "<html>", "{", "{}{}", r#"{"a":1}x"#, deep.as_str()] {
+            assert!(object(body.as_bytes()).is_none(), "{body:.20}");
+        }
+        assert!(object(b"\xEF\xBB\xBF{}").is_some());
+    }
+}

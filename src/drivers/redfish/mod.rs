@@ -5,8 +5,12 @@
 //! | channel | what |
 //! | --- | --- |
 //! | `input` | what the server takes in; see `select::Source` for where the total comes from |
+//! | `inlet` | the temperature of the air that comes in |
 //! | `psu/<Id>` | one power supply's input; `MemberId` in the older `Power` resource |
 //! | `control/<name>` | a part of the server that `PowerControl` lists beside the whole: processors, memory ... |
+//! | `gpu/<Id>`, `cpu/<Id>`, `accelerator/<Id>`, `memory/<Id>` | a processor or memory module that measures itself |
+//! | `sensor/<Id>` | a sensor whose reading stands nowhere else |
+//! | `system/<Id>/...` | `input` and parts of each of several systems in one chassis |
 //! | `chassis/<Id>/...` | the same for each further chassis with power of its own |
 //!
 //! If a BMC shows several chassis with power, the only one that holds a computer system is the server; if there are
@@ -16,9 +20,11 @@
 //!
 //! # One poll
 //!
-//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources; `discover` and
-//! `plan` decide once in a while which; `resources` are their shapes; `select` and `energy` make readings of
-//! them. Polls write nothing but the session.
+//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources. `discover` asks once in a
+//! while what there is and keeps it in `draft`; `plan` makes of it which resources are polled, with `topology` (which
+//! chassis is the server), `extras` (what stands beside its total) and `quirks` (whose BMC it is). `reader` asks for
+//! them. `resources`, `sensors`, `thermal` and `oem` are their shapes, read by `lenient`; `select`, `energy`, `extras` and
+//! `windows` make readings of them. Polls write nothing but the session.
 
 mod client;
 mod discover;
