@@ -121,7 +121,8 @@ fn is_possible(plan: &ChassisPlan, watts: f64) -> bool {
 
 /// Whether nothing that was read so far gives a total, so that a sensor of it must be asked.
 pub(super) fn needs_sensor(plan: &ChassisPlan, seen: &Seen, origin: &Origin) -> bool {
-    plan.total_sensor.is_some() && total(plan, seen, &supplies(plan, seen), origin, false).is_none()
+    let total = total(plan, seen, &supplies(plan, seen), origin, false);
+    plan.total_sensor.is_some() && total.is_none_or(|(_, source)| source == Source::Elsewhere)
 }
 
 /// Whether a zero stands where a total or part should, and hangs on the server being off.
