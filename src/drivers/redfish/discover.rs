@@ -274,7 +274,10 @@ impl Discovery {
         self.want(Step::Manager, chassis.links.managers.first().and_then(link));
         self.want(Step::ThermalSubsystem(at), link(&chassis.thermal_subsystem));
         self.want(Step::Thermal(at), link(&chassis.thermal));
-        self.want(Step::SensorsPage(at), link(&chassis.sensors));
+        // The sensors of a PDU are many, and all of them stand in its outlets and circuits.
+        if self.draft.root.power_equipment.id.is_none() {
+            self.want(Step::SensorsPage(at), link(&chassis.sensors));
+        }
         self.draft.chassis.push(ChassisDraft::new(path, chassis));
     }
 

@@ -131,6 +131,7 @@ Root {
     oem: RootOem = "Oem" by "root_oem",
     chassis: Link = "Chassis" by "lenient",
     systems: Link = "Systems" by "lenient",
+    power_equipment: Link = "PowerEquipment" by "lenient",
     links: RootLinks = "Links" by "lenient",
 });
 
