@@ -33,7 +33,8 @@ pub(super) struct Redfish {
     /// The identity is known and was not handed over yet.
     identity_due: bool,
     memory: Memory,
-    /// The longest that a poll spends on what stands beside the total.
+    /// Since the start of a poll, until when what stands beside the total is read. A request may take as long as a poll at
+    /// most, so this ends before the poll's deadline, and the total is not lost to it.
     spare: Duration,
 }
 
@@ -44,7 +45,7 @@ impl Redfish {
     /// As [`super::open`].
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, PollError> {
         Ok(Self {
-            spare: settings.request_timeout / 2,
+            spare: settings.request_timeout * 3 / 4,
             client: Client::new(settings)?,
             clock,
             site: None,
@@ -57,6 +58,7 @@ impl Redfish {
     }
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {
+        let begun = self.clock.now();
         self.look().await?;
         let Self { client, clock, site: Some(site), counters, memory, spare, .. } = self else {
             return Err(nothing());
@@ -67,7 +69,11 @@ impl Redfish {
             found.push((plan, reader.chassis(plan).await?));
         }
         let mut beside = Beside::default();
-        beside.read(&mut reader, site, memory, clock.as_ref(), *spare).await;
+        let left = spare.saturating_sub(clock.now().since(begun));
+        // Too little would only break off a request, and with it the connection.
+        if left > *spare / 4 {
+            beside.read(&mut reader, site, memory, clock.as_ref(), left).await;
+        }
         let Reader { gone, refused, client } = reader;
         // No await from here on: a poll that is dropped has changed nothing below.
         let mut collector = Collector::default();
