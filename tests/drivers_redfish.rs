@@ -7,6 +7,8 @@
 
 #[path = "redfish/bmc.rs"]
 mod bmc;
+#[path = "redfish/equipment.rs"]
+mod equipment;
 #[path = "redfish/faults.rs"]
 mod faults;
 #[path = "redfish/nginx.rs"]

@@ -51,6 +51,22 @@ pub enum Fault {
     NoToken,
 }
 
+/// What comes of `$expand`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Expand {
+    /// An error status.
+    #[default]
+    Refused,
+    /// The members.
+    Works,
+    /// The members, but the last one as a link only.
+    AllButTheLast,
+    /// The collection as it is.
+    Ignored,
+    /// Something else where the members should be.
+    Garbage,
+}
+
 #[derive(Default)]
 struct Inner {
     watts: f64,
@@ -61,6 +77,8 @@ struct Inner {
     connections: usize,
     asked: Vec<String>,
     sent: usize,
+    resources: BTreeMap<String, Value>,
+    expand: Expand,
 }
 
 struct Shared {
@@ -100,6 +118,20 @@ impl Bmc {
     /// The next request whose `METHOD path` contains `what` meets `fault`, once.
     pub fn fault(&self, what: &str, fault: Fault) {
         self.shared.inner.lock().unwrap().faults.push((what.to_owned(), fault));
+    }
+
+    /// From now on `path` reads as `document`, whatever the tree has there; `null` is not there.
+    pub fn put(&self, path: &str, document: Value) {
+        self.shared.inner.lock().unwrap().resources.insert(path.to_owned(), document);
+    }
+
+    pub fn set_expand(&self, expand: Expand) {
+        self.shared.inner.lock().unwrap().expand = expand;
+    }
+
+    /// All that was asked since the last call, as `METHOD path`.
+    pub fn take_asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.inner.lock().unwrap().asked)
     }
 
     pub fn set_watts(&self, watts: f64) {
@@ -302,6 +334,11 @@ fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, St
             nothing(204)
         }
         _get if !known && path != "/redfish/v1/" => nothing(401),
+        _get if path.contains("$expand") => expanded(&inner, path.split_once('?').unwrap().0),
+        _get if inner.resources.contains_key(path) => match &inner.resources[path] {
+            Value::Null => nothing(404),
+            document => (200, String::new(), document.to_string().into_bytes()),
+        },
         _get => {
             let file: PathBuf = own_tree().join(path.trim_matches('/')).join("index.json");
             let Ok(body) = fs::read(file) else { return nothing(404) };
@@ -312,4 +349,21 @@ fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, St
             (200, String::new(), body.to_string().into_bytes())
         }
     }
+}
+
+fn expanded(inner: &Inner, path: &str) -> (u16, String, Vec<u8>) {
+    let mut collection = inner.resources[path].clone();
+    let members = collection["Members"].as_array_mut().unwrap();
+    let last = members.len() - 1;
+    for (at, member) in members.iter_mut().enumerate() {
+        let whole = inner.resources[member["@odata.id"].as_str().unwrap()].clone();
+        match inner.expand {
+            Expand::Refused => return (500, String::new(), b"{}".to_vec()),
+            Expand::AllButTheLast if at == last => {}
+            Expand::Works | Expand::AllButTheLast => *member = whole,
+            Expand::Ignored => {}
+            Expand::Garbage => *member = json!({ "Members": [whole], "Name": 7 }),
+        }
+    }
+    (200, String::new(), collection.to_string().into_bytes())
 }

@@ -17,7 +17,7 @@ pub fn own_tree() -> PathBuf {
 }
 
 /// `redfish/` of the recordings, or one line that says that there are none.
-fn recordings() -> Option<PathBuf> {
+pub fn recordings() -> Option<PathBuf> {
     let folder =
         std::env::var_os("WATTRIBUTE_RECORDINGS").map(|folder| PathBuf::from(folder).join("redfish"));
     if folder.is_none() {
@@ -26,13 +26,13 @@ fn recordings() -> Option<PathBuf> {
     folder
 }
 
-fn identity(vendor: &str, model: &str, serial: &str, firmware: &str) -> Identity {
+pub fn identity(vendor: &str, model: &str, serial: &str, firmware: &str) -> Identity {
     let [vendor, model, serial, firmware] = [vendor, model, serial, firmware].map(str::to_owned);
     Identity { vendor, model, serial, firmware, profile: String::new() }
 }
 
 /// A folder in which `redfish/v1/PATH/index.json` is laid out from `resources`.
-fn lay_out(resources: &[(&str, Vec<u8>)]) -> TempDir {
+pub fn lay_out(resources: &[(&str, Vec<u8>)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (path, body) in resources {
         let folder = dir.path().join("redfish/v1").join(path);

@@ -1,5 +1,7 @@
 //! Reads resources as JSON objects: logs in where needed, and says what each status means.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -66,6 +68,19 @@ impl Client {
         if let (Access::Session(keeper), Some(path)) = (&mut self.access, sessions) {
             keeper.learn(path);
         }
+    }
+
+    /// The longest one request may take.
+    pub(super) const fn limit(&self) -> Duration {
+        self.wire.limit()
+    }
+
+    /// Reads one resource that says what there is, and holds no reading.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub(super) async fn get_inventory(&mut self, path: &ResourcePath) -> Result<Value, Failure> {
+        self.get(path).await
     }
 
     /// Reads one resource.

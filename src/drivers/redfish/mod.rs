@@ -23,11 +23,14 @@
 mod client;
 mod discover;
 mod energy;
+mod equipment;
+mod expand;
 mod origin;
 mod plan;
 mod poll;
 mod resources;
 mod select;
+mod services;
 mod session;
 mod tls;
 mod wire;

@@ -15,7 +15,7 @@ const MAX_NAME_CHARS: usize = 64;
 const MAX_IDENTITY_CHARS: usize = 100;
 
 /// What there is to poll at one BMC.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Site {
     pub(super) chassis: Vec<ChassisPlan>,
     pub(super) identity: Identity,
@@ -220,7 +220,7 @@ fn safe(text: &str) -> String {
 }
 
 /// A text of the device as one short line.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_IDENTITY_CHARS).collect();
     line.trim().to_owned()

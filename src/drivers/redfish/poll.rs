@@ -9,10 +9,12 @@ use super::Settings;
 use super::client::{Client, Failure};
 use super::discover::Discovery;
 use super::energy::Counters;
+use super::equipment::Equipment;
 use super::origin::ResourcePath;
 use super::plan::{ChassisPlan, Site};
 use super::resources::{PowerState, System, read};
 use super::select::{self, Collector, Seen};
+use super::services::Services;
 use crate::drivers::Driver;
 use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, PollError};
 
@@ -32,6 +34,10 @@ pub(super) struct Redfish {
     discovery: Option<Discovery>,
     next_look: Moment,
     counters: Counters,
+    equipment: Equipment,
+    /// Why no chassis is read, where equipment may be what there is to read instead.
+    no_chassis: Option<PollError>,
+    has_systems: bool,
     /// The identity is known and was not handed over yet.
     identity_due: bool,
 }
@@ -44,38 +50,50 @@ impl Redfish {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, PollError> {
         Ok(Self {
             client: Client::new(settings)?,
+            equipment: Equipment::new(Arc::clone(&clock)),
             clock,
             site: None,
             discovery: None,
             next_look: Moment::ZERO,
             counters: Counters::default(),
+            no_chassis: None,
+            has_systems: false,
             identity_due: false,
         })
     }
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {
         self.look().await?;
-        let Self { client, site: Some(site), counters, .. } = self else {
+        let Self { client, site: Some(site), counters, equipment, .. } = self else {
             return Err(nothing());
         };
-        let mut reader = Reader { client, gone: false, refused: None };
+        let mut reader = Reader::new(client);
         let mut found = Vec::new();
         for plan in &site.chassis {
             found.push((plan, reader.chassis(plan).await?));
         }
-        let Reader { gone, refused, .. } = reader;
+        let units = equipment.read(&mut reader).await?;
+        let Reader { gone, changed, refused, .. } = reader;
         // No await from here on: a poll that is dropped has changed nothing below.
         let mut collector = Collector::default();
         for (plan, seen) in &found {
             let source = select::readings(plan, seen, counters, &mut collector);
             tracing::trace!(chassis = plan.prefix, ?source, "total");
         }
-        let identity = self.identity_due.then(|| site.identity.clone());
+        collector.readings.retain(|reading| !equipment.owns(&reading.channel));
+        equipment.readings(&units, &mut collector);
+        let identity = self.identity_due.then(|| match equipment.identity() {
+            Some(unit) if site.chassis.is_empty() => unit.clone(),
+            Some(_) | None => site.identity.clone(),
+        });
         if gone {
             self.site = None;
         }
+        if changed {
+            self.next_look = self.next_look.min(self.clock.now() + REFRESH_INCOMPLETE);
+        }
         if collector.readings.is_empty() {
-            return Err(refused.unwrap_or_else(nothing));
+            return Err(refused.or_else(|| self.no_chassis.clone()).unwrap_or_else(nothing));
         }
         self.identity_due = false;
         Ok(Batch { readings: collector.readings, identity, ..Batch::default() })
@@ -83,6 +101,27 @@ impl Redfish {
 
     /// Finds out what to read, wholly at first, a little with each poll later on.
     async fn look(&mut self) -> Result<(), PollError> {
+        let all = self.site.is_none();
+        self.look_at_chassis().await?;
+        let steps = if all || !self.equipment.is_known() { usize::MAX } else { REFRESH_STEPS };
+        let mut reader = Reader::new(&mut self.client);
+        if self.equipment.look(&mut reader, steps, self.has_systems).await? {
+            self.identity_due |= self.equipment.is_known();
+            if self.equipment.left_out().is_some() {
+                self.next_look = self.next_look.min(self.clock.now() + REFRESH_INCOMPLETE);
+            }
+        }
+        if !self.equipment.is_expected()
+            && let Some(error) = self.no_chassis.take()
+        {
+            self.site = None;
+            return Err(self.equipment.left_out().cloned().unwrap_or(error));
+        }
+        Ok(())
+    }
+
+    /// The service root, chassis and systems.
+    async fn look_at_chassis(&mut self) -> Result<(), PollError> {
         let now = self.clock.now();
         if self.discovery.is_none() && (self.site.is_none() || now >= self.next_look) {
             self.discovery = Some(Discovery::new());
@@ -96,10 +135,20 @@ impl Redfish {
                 return Ok(());
             }
             steps -= 1;
-            let failed = match self.client.get(&path).await {
+            let document = if discovery.next_is_inventory() {
+                self.client.get_inventory(&path).await
+            } else {
+                self.client.get(&path).await
+            };
+            let failed = match document {
                 Ok(document) => {
                     discovery.answer(&document, self.client.origin());
                     self.client.learn(discovery.root());
+                    if path.same_resource(&ResourcePath::service_root()) {
+                        let equipment = discovery.root().power_equipment.id.as_deref();
+                        let equipment = equipment.and_then(|id| self.client.origin().resolve(id));
+                        self.equipment.learn(equipment, &read::<Services>(&document).features);
+                    }
                     continue;
                 }
                 Err(Failure::Gone) => discovery.absent(),
@@ -117,6 +166,8 @@ impl Redfish {
 
     fn finish(&mut self, now: Moment) -> Result<(), PollError> {
         let Some(discovery) = self.discovery.take() else { return Ok(()) };
+        self.has_systems = discovery.has_systems();
+        self.no_chassis = None;
         match discovery.finish(self.client.origin()) {
             Ok(site) => {
                 self.next_look = now + if site.incomplete { REFRESH_INCOMPLETE } else { REFRESH };
@@ -126,8 +177,15 @@ impl Redfish {
                 Ok(())
             }
             // A BMC that restarts may show empty collections for a while: what was known before stays known.
-            Err(_) if self.site.is_some() => {
+            Err(_) if self.site.as_ref().is_some_and(|site| !site.chassis.is_empty()) => {
                 self.next_look = now + REFRESH_INCOMPLETE;
+                Ok(())
+            }
+            // The service of a PDU: no chassis of it needs to have power.
+            Err(error) if self.equipment.is_expected() => {
+                self.next_look = now + REFRESH;
+                self.no_chassis = Some(error);
+                self.site = Some(Site::default());
                 Ok(())
             }
             Err(error) => Err(error),
@@ -146,12 +204,31 @@ impl Driver for Redfish {
 }
 
 /// Reads the resources of one poll.
-struct Reader<'a> {
-    client: &'a mut Client,
+pub(super) struct Reader<'a> {
+    pub(super) client: &'a mut Client,
     /// Something that was there is not any more.
     gone: bool,
+    /// What there is is not quite what was known; another look is worth while soon.
+    pub(super) changed: bool,
     /// The first resource that was answered with an error.
     refused: Option<PollError>,
+}
+
+/// What came of asking for one resource.
+pub(super) enum Got {
+    /// What it says.
+    Document(Value),
+    /// The BMC does not have it.
+    Gone,
+    /// The BMC answered for it alone with an error.
+    Refused,
+}
+
+impl<'a> Reader<'a> {
+    /// One that has read nothing yet.
+    pub(super) const fn new(client: &'a mut Client) -> Self {
+        Self { client, gone: false, changed: false, refused: None }
+    }
 }
 
 impl Reader<'_> {
@@ -178,16 +255,31 @@ impl Reader<'_> {
 
     /// One resource; none if the BMC has it no more or answers with an error for it alone.
     async fn get(&mut self, path: &ResourcePath) -> Result<Option<Value>, PollError> {
-        match self.client.get(path).await {
-            Ok(document) => Ok(Some(document)),
-            Err(Failure::Gone) => {
+        match self.try_get(path).await? {
+            Got::Document(document) => Ok(Some(document)),
+            Got::Gone => {
                 self.gone = true;
                 Ok(None)
+            }
+            Got::Refused => Ok(None),
+        }
+    }
+
+    /// One resource, for a caller that knows what to do if it is not there.
+    ///
+    /// # Errors
+    /// What leaves nothing more to be expected of this poll.
+    pub(super) async fn try_get(&mut self, path: &ResourcePath) -> Result<Got, PollError> {
+        match self.client.get(path).await {
+            Ok(document) => Ok(Got::Document(document)),
+            Err(Failure::Gone) => {
+                self.changed = true;
+                Ok(Got::Gone)
             }
             Err(Failure::Refused(error)) => {
                 tracing::debug!(%error, "resource not read");
                 self.refused.get_or_insert(error);
-                Ok(None)
+                Ok(Got::Refused)
             }
             Err(Failure::Broken(error)) => Err(error),
         }

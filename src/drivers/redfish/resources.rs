@@ -32,12 +32,16 @@ pub(super) fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Option<T> {
 }
 
 /// Any value that does not fit is the default.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+pub(super) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(T::deserialize(Value::deserialize(from)?).unwrap_or_default())
 }
 
 /// As [`lenient`] for each element: a broken one keeps its place, since places name some elements.
-fn list<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
     Ok(match Value::deserialize(from)? {
         Value::Array(elements) => {
             let elements = elements.into_iter().take(MAX_ELEMENTS);
@@ -47,7 +51,7 @@ fn list<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Re
     })
 }
 
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     Ok(number_in(&Value::deserialize(from)?))
 }
 
@@ -60,7 +64,7 @@ fn number_in(value: &Value) -> Option<f64> {
     .filter(|number: &f64| number.is_finite())
 }
 
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(from)? {
         Value::String(text) => {
             Some(text).filter(|text| text.len() <= MAX_TEXT_BYTES && !text.trim().is_empty())
@@ -82,7 +86,7 @@ pub(super) enum Presence {
     Unsaid,
 }
 
-fn presence<'de, D: Deserializer<'de>>(from: D) -> Result<Presence, D::Error> {
+pub(super) fn presence<'de, D: Deserializer<'de>>(from: D) -> Result<Presence, D::Error> {
     let status = Value::deserialize(from)?;
     Ok(match status.get("State").and_then(Value::as_str) {
         Some("Absent" | "Disabled" | "UnavailableOffline") => Presence::Missing,
@@ -139,13 +143,15 @@ fn scope<'de, D: Deserializer<'de>>(from: D) -> Result<Scope, D::Error> {
 macro_rules! resource {
     ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty = $key:literal by $how:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+        #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
         #[serde(default)]
         pub(super) struct $name {
             $($(#[$meta])* #[serde(rename = $key, deserialize_with = $how)] pub(super) $field: $type,)*
         }
     };
 }
+
+pub(super) use resource;
 
 resource!(/// A link.
 Link {
@@ -157,6 +163,7 @@ Root {
     vendor: Option<String> = "Vendor" by "text",
     chassis: Link = "Chassis" by "lenient",
     systems: Link = "Systems" by "lenient",
+    power_equipment: Link = "PowerEquipment" by "lenient",
     links: RootLinks = "Links" by "lenient",
 });
 

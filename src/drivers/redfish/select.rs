@@ -45,7 +45,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    fn add(&mut self, channel: Option<&ChannelId>, measure: Option<Measure>) {
+    pub(super) fn add(&mut self, channel: Option<&ChannelId>, measure: Option<Measure>) {
         let (Some(channel), Some(measure)) = (channel, measure) else { return };
         if self.taken.insert((channel.clone(), measure.quantity())) {
             self.readings.push(Reading::measured(channel.clone(), measure));
