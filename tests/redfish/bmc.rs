@@ -67,6 +67,18 @@ pub enum Expand {
     Garbage,
 }
 
+/// What tags the answers carry.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Tags {
+    /// None.
+    #[default]
+    None,
+    /// One that names the state of the resource.
+    Honest,
+    /// Another one each time.
+    Fickle,
+}
+
 #[derive(Default)]
 struct Inner {
     watts: f64,
@@ -79,6 +91,8 @@ struct Inner {
     sent: usize,
     resources: BTreeMap<String, Value>,
     expand: Expand,
+    tags: Tags,
+    unchanged: usize,
 }
 
 struct Shared {
@@ -127,6 +141,15 @@ impl Bmc {
 
     pub fn set_expand(&self, expand: Expand) {
         self.shared.inner.lock().unwrap().expand = expand;
+    }
+
+    pub fn set_tags(&self, tags: Tags) {
+        self.shared.inner.lock().unwrap().tags = tags;
+    }
+
+    /// How often the answer was that nothing had changed.
+    pub fn unchanged(&self) -> usize {
+        self.shared.inner.lock().unwrap().unchanged
     }
 
     /// All that was asked since the last call, as `METHOD path`.
@@ -246,11 +269,12 @@ async fn serve(mut stream: TlsStream<TcpStream>, shared: Arc<Shared>) {
             let at = inner.faults.iter().position(|(what, _)| request.line.contains(what));
             at.map(|at| inner.faults.remove(at).1)
         };
-        let (status, headers, body) = answer(&shared, &request, fault.as_ref());
+        let (status, headers, body) = tagged(&shared, &request, answer(&shared, &request, fault.as_ref()));
         let mut bytes = held.take().unwrap_or_default();
         bytes.extend(response(status, &headers, &body));
         match fault {
             None | Some(Fault::NoToken) => {}
+            Some(Fault::Status(304, headers)) => bytes = response(304, &headers, b""),
             Some(Fault::Status(status, headers)) => bytes = response(status, &headers, b"{}"),
             Some(Fault::Page) => bytes = response(200, "", b"<html>It works!</html>"),
             Some(Fault::Twice) => bytes = [bytes.clone(), bytes].concat(),
@@ -366,4 +390,25 @@ fn expanded(inner: &Inner, path: &str) -> (u16, String, Vec<u8>) {
         }
     }
     (200, String::new(), collection.to_string().into_bytes())
+}
+
+/// Adds a tag to an answer, or leaves all but the tag away if the client has it.
+fn tagged(
+    shared: &Shared,
+    request: &Request,
+    (status, headers, body): (u16, String, Vec<u8>),
+) -> (u16, String, Vec<u8>) {
+    let mut inner = shared.inner.lock().unwrap();
+    let state = body.iter().fold(0_u64, |state, byte| state.wrapping_mul(31).wrapping_add((*byte).into()));
+    let tag = match inner.tags {
+        Tags::None => return (status, headers, body),
+        Tags::Honest => format!("W/\"{state}\""),
+        Tags::Fickle => format!("\"{state}-{}\"", inner.asked.len()),
+    };
+    let headers = format!("{headers}ETag: {tag}\r\n");
+    if status == 200 && request.header("if-none-match") == Some(&tag) {
+        inner.unchanged += 1;
+        return (304, headers, Vec::new());
+    }
+    (status, headers, body)
 }

@@ -8,7 +8,7 @@ use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::{Login, Settings, Trust, open};
 use wattribute::model::{ErrorKind, PollError};
 
-use crate::bmc::{Bmc, Fault};
+use crate::bmc::{Bmc, Fault, Tags};
 use crate::nginx::certificate;
 use crate::{input, lines, settings};
 
@@ -373,4 +373,69 @@ async fn a_port_that_speaks_something_else_or_nothing_is_told_apart() {
         () = stranger => panic!("the stranger ended"),
         kinds = kinds => assert_eq!(kinds, [ErrorKind::Tls, ErrorKind::Tls, ErrorKind::Timeout]),
     }
+}
+
+/// Everything is looked at again after a resource was gone for one poll.
+async fn looks_again(bmc: &Bmc, driver: &mut Box<dyn Driver>) {
+    bmc.fault("EnvironmentMetrics", Fault::Status(404, String::new()));
+    driver.poll().await.unwrap();
+    bmc.take_asked();
+    assert_next_is_right(bmc, driver).await;
+}
+
+#[tokio::test]
+async fn inventory_that_has_not_changed_is_not_sent_again() {
+    let bmc = Bmc::start().await;
+    bmc.set_tags(Tags::Honest);
+    let mut driver = open_driver(&bmc, Login::Basic);
+    driver.poll().await.unwrap();
+    assert_eq!(bmc.unchanged(), 0);
+    looks_again(&bmc, &mut driver).await;
+    // Root, Systems, Chassis, two chassis, a system, a manager, PowerSubsystem, the list of supplies and three of them.
+    // Readings are always sent.
+    assert_eq!(bmc.unchanged(), 12, "{:?}", bmc.take_asked());
+    // A change is seen.
+    let file = crate::trees::own_tree().join("redfish/v1/Systems/1/index.json");
+    let mut system: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    system["Model"] = "EX-3U".into();
+    bmc.put("/redfish/v1/Systems/1", system);
+    bmc.fault("EnvironmentMetrics", Fault::Status(404, String::new()));
+    driver.poll().await.unwrap();
+    assert_eq!(driver.poll().await.unwrap().identity.unwrap().model, "EX-3U");
+}
+
+#[tokio::test]
+async fn tags_that_change_each_time_cost_nothing() {
+    let counts = async |tags| {
+        let bmc = Bmc::start().await;
+        bmc.set_tags(tags);
+        let mut driver = open_driver(&bmc, Login::Basic);
+        driver.poll().await.unwrap();
+        let mut counts = Vec::new();
+        for _ in 0..4 {
+            looks_again(&bmc, &mut driver).await;
+            counts.push(bmc.take_asked().len());
+        }
+        counts
+    };
+    assert_eq!(counts(Tags::Fickle).await, counts(Tags::None).await);
+}
+
+#[tokio::test]
+async fn not_modified_is_no_reading_and_none_of_another_resource() {
+    // Nothing was known of the reading, so that nothing can be unchanged.
+    let (bmc, mut driver) = ready(Login::Basic).await;
+    bmc.fault("EnvironmentMetrics", Fault::Status(304, String::new()));
+    // PowerControl's 410 W stand in for the total.
+    assert_eq!(input(&driver.poll().await.unwrap()), Some(410.0));
+    assert_next_is_right(&bmc, &mut driver).await;
+
+    let bmc = Bmc::start().await;
+    bmc.set_tags(Tags::Honest);
+    let mut driver = open_driver(&bmc, Login::Basic);
+    driver.poll().await.unwrap();
+    bmc.fault("Systems/1", Fault::Status(304, "ETag: \"of another resource\"\r\n".to_owned()));
+    looks_again(&bmc, &mut driver).await;
+    // Asked for once more, without conditions.
+    assert_eq!(bmc.asked("GET /redfish/v1/Systems/1"), 2);
 }

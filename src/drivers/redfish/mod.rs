@@ -21,6 +21,7 @@
 //! them. Polls write nothing but the session.
 
 mod client;
+mod copies;
 mod discover;
 mod energy;
 mod equipment;

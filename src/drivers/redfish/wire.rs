@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -54,6 +54,15 @@ pub(super) enum Proof {
     Token(HeaderValue),
 }
 
+/// The answer to a request for a resource.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Names this state of the resource.
+    pub(super) etag: Option<HeaderValue>,
+    pub(super) body: Vec<u8>,
+}
+
 /// A way to one BMC. Clones share the connection; there is at most one idle.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
@@ -94,7 +103,7 @@ impl Wire {
         self.limit
     }
 
-    /// Reads one resource: status and body.
+    /// Reads one resource, or learns that it still is what `known` names.
     ///
     /// # Errors
     /// As [`Wire::send`], and as [`Wire::body`].
@@ -102,11 +111,13 @@ impl Wire {
         &self,
         path: &ResourcePath,
         proof: Proof,
-    ) -> Result<(StatusCode, Vec<u8>), PollError> {
+        known: Option<&HeaderValue>,
+    ) -> Result<Answer, PollError> {
         let exchange = async {
-            let response = self.send(Method::GET, path, proof, None).await?;
-            let status = response.status();
-            Ok((status, self.body(response, path).await?))
+            let unless = known.map(|etag| (IF_NONE_MATCH, etag.clone()));
+            let response = self.send_with(Method::GET, path, proof, None, unless).await?;
+            let (status, etag) = (response.status(), response.headers().get(ETAG).cloned());
+            Ok(Answer { status, etag, body: self.body(response, path).await? })
         };
         tokio::time::timeout(self.limit, exchange).await.unwrap_or_else(|_| Err(self.too_late(path)))
     }
@@ -121,6 +132,21 @@ impl Wire {
         path: &ResourcePath,
         proof: Proof,
         body: Option<String>,
+    ) -> Result<Response, PollError> {
+        self.send_with(method, path, proof, body, None).await
+    }
+
+    /// As [`Wire::send`], with one header more.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    async fn send_with(
+        &self,
+        method: Method,
+        path: &ResourcePath,
+        proof: Proof,
+        body: Option<String>,
+        more: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Response, PollError> {
         // A BMC may close an idle connection in the very moment in which it is used again. Only reading is safe to
         // repeat: a second login would leave a session behind.
@@ -140,6 +166,9 @@ impl Wire {
                 request = request
                     .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                     .body(body.clone());
+            }
+            if let Some((name, value)) = &more {
+                request = request.header(name, value.clone());
             }
             match request.send().await {
                 Ok(response) => return Ok(response),
