@@ -13,6 +13,8 @@ mod equipment;
 mod faults;
 #[path = "redfish/nginx.rs"]
 mod nginx;
+#[path = "redfish/telemetry.rs"]
+mod telemetry;
 #[path = "redfish/trees.rs"]
 mod trees;
 
@@ -30,6 +32,8 @@ fn settings(url: &str, trust: Trust, login: Login) -> Settings {
         login,
         trust,
         request_timeout: Duration::from_secs(10),
+        telemetry: false,
+        stream: false,
     }
 }
 

@@ -93,6 +93,9 @@ struct Inner {
     expand: Expand,
     tags: Tags,
     unchanged: usize,
+    /// What the stream of events says, piece by piece; none ends the connection.
+    events: Vec<Option<Vec<u8>>>,
+    streamed: usize,
 }
 
 struct Shared {
@@ -145,6 +148,16 @@ impl Bmc {
 
     pub fn set_tags(&self, tags: Tags) {
         self.shared.inner.lock().unwrap().tags = tags;
+    }
+
+    /// Says something to whoever listens to the stream of events at `/redfish/v1/SSE`.
+    pub fn say(&self, bytes: &[u8]) {
+        self.shared.inner.lock().unwrap().events.push(Some(bytes.to_vec()));
+    }
+
+    /// Ends the connection of the stream.
+    pub fn end_stream(&self) {
+        self.shared.inner.lock().unwrap().events.push(None);
     }
 
     /// How often the answer was that nothing had changed.
@@ -269,6 +282,10 @@ async fn serve(mut stream: TlsStream<TcpStream>, shared: Arc<Shared>) {
             let at = inner.faults.iter().position(|(what, _)| request.line.contains(what));
             at.map(|at| inner.faults.remove(at).1)
         };
+        if fault.is_none() && request.line.starts_with("GET /redfish/v1/SSE") {
+            assert_eq!(request.header("accept"), Some("text/event-stream"));
+            return events(&mut stream, &shared).await;
+        }
         let (status, headers, body) = tagged(&shared, &request, answer(&shared, &request, fault.as_ref()));
         let mut bytes = held.take().unwrap_or_default();
         bytes.extend(response(status, &headers, &body));
@@ -299,6 +316,29 @@ async fn serve(mut stream: TlsStream<TcpStream>, shared: Arc<Shared>) {
         if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
             return;
         }
+    }
+}
+
+/// The stream of events, as long as the client listens.
+async fn events(stream: &mut TlsStream<TcpStream>, shared: &Shared) {
+    let mut piece = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_vec();
+    while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {
+        piece = loop {
+            let next = {
+                let mut inner = shared.inner.lock().unwrap();
+                let next = inner.events.get(inner.streamed).cloned();
+                inner.streamed += usize::from(next.is_some());
+                next
+            };
+            match next {
+                Some(Some(piece)) => break piece,
+                Some(None) => {
+                    let _ended = stream.shutdown().await;
+                    return;
+                }
+                None => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        };
     }
 }
 

@@ -85,6 +85,11 @@ impl Client {
         self.wire.limit()
     }
 
+    /// Forgets what inventory looked like: something is not where it was, so that no copy of it is to be believed.
+    pub(super) fn forget_inventory(&mut self) {
+        self.copies = Copies::default();
+    }
+
     /// Reads one resource that says what there is, and holds no reading.
     ///
     /// # Errors
@@ -143,6 +148,16 @@ impl Client {
             }
             return self.judge(path, previous.as_ref(), answer, known);
         }
+    }
+
+    /// The way to the BMC with what lets in at the moment, for a connection beside the polls.
+    pub(super) fn ticket(&self) -> Option<(&Wire, Proof)> {
+        let proof = match &self.access {
+            Access::Open => Some(Proof::None),
+            Access::Basic(credentials) => Some(Proof::Basic(credentials.clone())),
+            Access::Session(sessions) => sessions.token(),
+        };
+        proof.map(|proof| (&self.wire, proof))
     }
 
     /// Gives the session back.

@@ -33,6 +33,7 @@ mod resources;
 mod select;
 mod services;
 mod session;
+mod telemetry;
 mod tls;
 mod wire;
 
@@ -43,7 +44,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{Driver, Kind};
-use crate::model::{PollError, SystemClock};
+use crate::model::{Clock, PollError, SystemClock};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
@@ -83,6 +84,10 @@ pub struct Settings {
     pub trust: Trust,
     /// The longest a single request may take. The whole poll has a deadline of its own.
     pub request_timeout: Duration,
+    /// Whether metric reports are read where the BMC has them.
+    pub telemetry: bool,
+    /// Whether a stream of metric reports is kept open where the BMC has one.
+    pub stream: bool,
 }
 
 /// Builds the driver; reads the CA file, opens no connection.
@@ -90,5 +95,13 @@ pub struct Settings {
 /// # Errors
 /// `Tls` when the CA file cannot be read or used, `Unreachable` when the URL is not one of https.
 pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
-    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?))
+    open_with(settings, Arc::new(SystemClock::new()))
+}
+
+/// As [`open`], with the clock by which readings of earlier moments are dated: it must be the one of whoever takes the batches.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Redfish::new(settings, clock)?))
 }

@@ -47,6 +47,11 @@ impl ResourcePath {
         [segments.next().unwrap_or_default(), last]
     }
 
+    /// The same text for every way to write this path.
+    pub(super) fn key(&self) -> String {
+        self.comparable().to_ascii_lowercase()
+    }
+
     /// The path without query and closing slash, which services add and drop at will.
     fn comparable(&self) -> &str {
         self.0.split('?').next().unwrap_or_default().trim_end_matches('/')

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::Settings;
@@ -15,8 +16,9 @@ use super::plan::{ChassisPlan, Site};
 use super::resources::{PowerState, System, read};
 use super::select::{self, Collector, Seen};
 use super::services::Services;
+use super::telemetry::{Docs, Telemetry};
 use crate::drivers::Driver;
-use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, PollError};
+use crate::model::{Batch, BoxFuture, Clock, ErrorKind, Moment, PollError, Reading};
 
 /// How often a BMC is looked through again: supplies are added, firmware is updated.
 const REFRESH: Duration = Duration::from_secs(2 * 3600);
@@ -35,6 +37,7 @@ pub(super) struct Redfish {
     next_look: Moment,
     counters: Counters,
     equipment: Equipment,
+    telemetry: Telemetry,
     /// Why no chassis is read, where equipment may be what there is to read instead.
     no_chassis: Option<PollError>,
     has_systems: bool,
@@ -48,7 +51,9 @@ impl Redfish {
     /// # Errors
     /// As [`super::open`].
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, PollError> {
+        let telemetry = Telemetry::new(settings.telemetry, settings.stream, Arc::clone(&clock));
         Ok(Self {
+            telemetry,
             client: Client::new(settings)?,
             equipment: Equipment::new(Arc::clone(&clock)),
             clock,
@@ -64,16 +69,19 @@ impl Redfish {
 
     async fn poll_once(&mut self) -> Result<Batch, PollError> {
         self.look().await?;
-        let Self { client, site: Some(site), counters, equipment, .. } = self else {
+        let Self { client, site: Some(site), counters, equipment, telemetry, .. } = self else {
             return Err(nothing());
         };
+        let instead = telemetry.before(client).await?;
         let mut reader = Reader::new(client);
+        reader.instead = instead;
+        reader.recorded = telemetry.is_on().then(Docs::default);
         let mut found = Vec::new();
         for plan in &site.chassis {
             found.push((plan, reader.chassis(plan).await?));
         }
         let units = equipment.read(&mut reader).await?;
-        let Reader { gone, changed, refused, .. } = reader;
+        let Reader { gone, changed, refused, recorded, .. } = reader;
         // No await from here on: a poll that is dropped has changed nothing below.
         let mut collector = Collector::default();
         for (plan, seen) in &found {
@@ -82,11 +90,16 @@ impl Redfish {
         }
         collector.readings.retain(|reading| !equipment.owns(&reading.channel));
         equipment.readings(&units, &mut collector);
+        let earlier = recorded.map(|recorded| {
+            let read = |docs: &Docs| replayed(site, equipment, counters, docs);
+            telemetry.after(recorded, client, &read)
+        });
         let identity = self.identity_due.then(|| match equipment.identity() {
             Some(unit) if site.chassis.is_empty() => unit.clone(),
             Some(_) | None => site.identity.clone(),
         });
         if gone {
+            client.forget_inventory();
             self.site = None;
         }
         if changed {
@@ -96,7 +109,8 @@ impl Redfish {
             return Err(refused.or_else(|| self.no_chassis.clone()).unwrap_or_else(nothing));
         }
         self.identity_due = false;
-        Ok(Batch { readings: collector.readings, identity, ..Batch::default() })
+        let earlier = earlier.unwrap_or_default();
+        Ok(Batch { earlier, readings: collector.readings, identity, ..Batch::default() })
     }
 
     /// Finds out what to read, wholly at first, a little with each poll later on.
@@ -104,8 +118,8 @@ impl Redfish {
         let all = self.site.is_none();
         self.look_at_chassis().await?;
         let steps = if all || !self.equipment.is_known() { usize::MAX } else { REFRESH_STEPS };
-        let mut reader = Reader::new(&mut self.client);
-        if self.equipment.look(&mut reader, steps, self.has_systems).await? {
+        if self.equipment.look(&mut self.client, steps, self.has_systems).await? {
+            self.telemetry.reset();
             self.identity_due |= self.equipment.is_known();
             if self.equipment.left_out().is_some() {
                 self.next_look = self.next_look.min(self.clock.now() + REFRESH_INCOMPLETE);
@@ -147,7 +161,9 @@ impl Redfish {
                     if path.same_resource(&ResourcePath::service_root()) {
                         let equipment = discovery.root().power_equipment.id.as_deref();
                         let equipment = equipment.and_then(|id| self.client.origin().resolve(id));
-                        self.equipment.learn(equipment, &read::<Services>(&document).features);
+                        let services: Services = read(&document);
+                        self.equipment.learn(equipment, &services.features);
+                        self.telemetry.learn(&services, self.client.origin());
                     }
                     continue;
                 }
@@ -167,6 +183,7 @@ impl Redfish {
     fn finish(&mut self, now: Moment) -> Result<(), PollError> {
         let Some(discovery) = self.discovery.take() else { return Ok(()) };
         self.has_systems = discovery.has_systems();
+        self.telemetry.reset();
         self.no_chassis = None;
         match discovery.finish(self.client.origin()) {
             Ok(site) => {
@@ -199,13 +216,21 @@ impl Driver for Redfish {
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(self.client.close())
+        Box::pin(async {
+            self.telemetry.close().await;
+            self.client.close().await;
+        })
     }
 }
 
 /// Reads the resources of one poll.
 pub(super) struct Reader<'a> {
-    pub(super) client: &'a mut Client,
+    /// None while the resources of a poll are read over with other values in them.
+    pub(super) client: Option<&'a mut Client>,
+    /// What stands in for resources, so that they are not asked for.
+    instead: Docs,
+    /// What was read, where that is wanted.
+    recorded: Option<Docs>,
     /// Something that was there is not any more.
     gone: bool,
     /// What there is is not quite what was known; another look is worth while soon.
@@ -226,8 +251,19 @@ pub(super) enum Got {
 
 impl<'a> Reader<'a> {
     /// One that has read nothing yet.
-    pub(super) const fn new(client: &'a mut Client) -> Self {
-        Self { client, gone: false, changed: false, refused: None }
+    fn new(client: &'a mut Client) -> Self {
+        Self::of(Some(client), Docs::default())
+    }
+
+    const fn of(client: Option<&'a mut Client>, instead: Docs) -> Self {
+        Self { client, instead, recorded: None, gone: false, changed: false, refused: None }
+    }
+
+    /// Takes note of a resource that was read.
+    pub(super) fn record(&mut self, path: &ResourcePath, document: &Value) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.insert(path, document.clone());
+        }
     }
 }
 
@@ -270,8 +306,15 @@ impl Reader<'_> {
     /// # Errors
     /// What leaves nothing more to be expected of this poll.
     pub(super) async fn try_get(&mut self, path: &ResourcePath) -> Result<Got, PollError> {
-        match self.client.get(path).await {
-            Ok(document) => Ok(Got::Document(document)),
+        if let Some(document) = self.instead.get(path) {
+            return Ok(Got::Document(document.clone()));
+        }
+        let Some(client) = self.client.as_deref_mut() else { return Ok(Got::Refused) };
+        match client.get(path).await {
+            Ok(document) => {
+                self.record(path, &document);
+                Ok(Got::Document(document))
+            }
             Err(Failure::Gone) => {
                 self.changed = true;
                 Ok(Got::Gone)
@@ -284,6 +327,21 @@ impl Reader<'_> {
             Err(Failure::Broken(error)) => Err(error),
         }
     }
+}
+
+/// What the readings would be if the resources were as in `docs`.
+fn replayed(site: &Site, equipment: &Equipment, counters: &Counters, docs: &Docs) -> Vec<Reading> {
+    let (mut collector, mut counters) = (Collector::default(), counters.clone());
+    let mut reader = Reader::of(None, docs.clone());
+    for plan in &site.chassis {
+        // Without a client nothing is waited for.
+        if let Some(Ok(seen)) = reader.chassis(plan).now_or_never() {
+            select::readings(plan, &seen, &mut counters, &mut collector);
+        }
+    }
+    collector.readings.retain(|reading| !equipment.owns(&reading.channel));
+    equipment.replay(docs, &mut collector);
+    collector.readings
 }
 
 fn nothing() -> PollError {

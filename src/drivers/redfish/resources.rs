@@ -55,7 +55,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, 
     Ok(number_in(&Value::deserialize(from)?))
 }
 
-fn number_in(value: &Value) -> Option<f64> {
+pub(super) fn number_in(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),

@@ -12,14 +12,16 @@ mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::client::Failure;
+use super::client::{Client, Failure};
 use super::energy::Counters;
 use super::expand::{self, Expansion};
 use super::origin::ResourcePath;
 use super::poll::{Got, Reader};
 use super::resources::read;
 use super::select::Collector;
+use super::telemetry::Docs;
 use crate::model::{ChannelId, Clock, Identity, PollError};
 use look::Look;
 use plan::{Group, Plan};
@@ -96,15 +98,15 @@ impl Equipment {
     /// What leaves nothing more to be expected of this poll.
     pub(super) async fn look(
         &mut self,
-        reader: &mut Reader<'_>,
+        client: &mut Client,
         steps: usize,
         has_systems: bool,
     ) -> Result<bool, PollError> {
         for _ in 0..steps {
             let Some(look) = &mut self.look else { return Ok(false) };
             let Some(path) = look.next().cloned() else { break };
-            match reader.client.get_inventory(&path).await {
-                Ok(document) => look.answer(&document, reader.client.origin()),
+            match client.get_inventory(&path).await {
+                Ok(document) => look.answer(&document, client.origin()),
                 Err(Failure::Gone) => look.absent(),
                 Err(Failure::Refused(error)) => look.failed(error),
                 Err(Failure::Broken(error)) => return Err(error),
@@ -142,7 +144,8 @@ impl Equipment {
     pub(super) async fn read(&mut self, reader: &mut Reader<'_>) -> Result<Values, PollError> {
         let Self { plan, expansion, turn, clock, .. } = self;
         let started = clock.now();
-        let patience = expand::patience(reader.client.limit());
+        let patience =
+            reader.client.as_ref().map_or(Duration::ZERO, |client| expand::patience(client.limit()));
         let mut seen = Vec::with_capacity(plan.units.len());
         for unit in &mut plan.units {
             let mut metrics = None;
@@ -185,6 +188,17 @@ impl Equipment {
         Ok(Values(seen))
     }
 
+    /// Adds to `into` what the readings would be if the resources were as in `docs`.
+    pub(super) fn replay(&self, docs: &Docs, into: &mut Collector) {
+        let mut counters = self.counters.clone();
+        for unit in &self.plan.units {
+            let metrics = unit.metrics.as_ref().and_then(|path| docs.get(path)).map(read);
+            let row = |member: &plan::Member| docs.get(&member.path).map(read);
+            let rows = unit.groups.iter().map(|group| group.members.iter().map(row).collect()).collect();
+            readings::readings(unit, &Seen { metrics, rows }, &mut counters, into);
+        }
+    }
+
     /// Adds the readings of what was read to `into`.
     pub(super) fn readings(&mut self, values: &Values, into: &mut Collector) {
         for (unit, seen) in self.plan.units.iter().zip(&values.0) {
@@ -205,11 +219,15 @@ async fn together(
         return Ok(rows);
     }
     let wanted: Vec<&ResourcePath> = group.members.iter().map(|member| &member.path).collect();
-    let Some(expanded) = expansion.read(reader.client, &group.collection, &wanted).await? else {
+    let Some(client) = reader.client.as_deref_mut() else { return Ok(rows) };
+    let Some(expanded) = expansion.read(client, &group.collection, &wanted).await? else {
         return Ok(rows);
     };
     reader.changed |= expanded.others || expanded.listed.contains(&false);
     for ((member, row), document) in group.members.iter_mut().zip(&mut rows).zip(expanded.documents) {
+        if let Some(document) = &document {
+            reader.record(&member.path, document);
+        }
         *row = document.map(|document| read::<Row>(&document));
         member.unmetered = row.as_ref().is_some_and(|row| !row.is_metered());
     }
