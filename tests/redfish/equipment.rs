@@ -206,6 +206,31 @@ async fn a_server_that_lists_empty_equipment_pays_one_look_for_it() {
 }
 
 #[tokio::test]
+async fn a_pdu_that_has_a_chassis_too_has_one_input() {
+    let bmc = pdu(Expand::Works).await;
+    let chassis = "/redfish/v1/Chassis/PDU";
+    bmc.put("/redfish/v1/Chassis", members(&[chassis.to_owned()]));
+    bmc.put(chassis, json!({ "Power": link(&format!("{chassis}/Power")) }));
+    bmc.put(
+        &format!("{chassis}/Power"),
+        json!({ "PowerControl": [{ "PowerConsumedWatts": 999 }],
+            "PowerSupplies": [{ "MemberId": "A", "PowerInputWatts": 30 }] }),
+    );
+    let mut driver = driver(&bmc);
+    for _ in 0..2 {
+        let lines = lines(&driver.poll().await.unwrap());
+        let inputs: Vec<&String> = lines.iter().filter(|line| line.starts_with("input power ")).collect();
+        assert_eq!(inputs, ["input power 1180.5"]);
+        assert!(lines.contains(&"psu/A power 30".to_owned()), "{lines:?}");
+        // Not the chassis' either while the PDU's own number is missing.
+        bmc.put(&format!("{PDU}/Metrics"), json!({ "PowerWatts": { "Reading": 1180.5 } }));
+    }
+    bmc.put(&format!("{PDU}/Metrics"), json!({ "PowerWatts": { "Reading": null } }));
+    let lines = lines(&driver.poll().await.unwrap());
+    assert!(!lines.iter().any(|line| line.starts_with("input")), "{lines:?}");
+}
+
+#[tokio::test]
 async fn a_shelf_beside_a_server_has_a_prefix() {
     let bmc = pdu(Expand::Works).await;
     let root = std::fs::read(crate::trees::own_tree().join("redfish/v1/index.json")).unwrap();

@@ -1,4 +1,4 @@
-//! Redfish over HTTPS: BMCs of servers.
+//! Redfish over HTTPS: BMCs of servers, and PDUs.
 //!
 //! # Channels
 //!
@@ -8,6 +8,7 @@
 //! | `psu/<Id>` | one power supply's input; `MemberId` in the older `Power` resource |
 //! | `control/<name>` | a part of the server that `PowerControl` lists beside the whole: processors, memory ... |
 //! | `chassis/<Id>/...` | the same for each further chassis with power of its own |
+//! | `mains/<Id>`, `branch/<Id>`, `outlet/<Id>` ... | circuits and outlets of power equipment, see `equipment` |
 //!
 //! If a BMC shows several chassis with power, the only one that holds a computer system is the server; if there are
 //! several of those, or none, each is `chassis/<Id>/...` and there is no `input`. Names keep letters, digits, `.` and
@@ -18,7 +19,8 @@
 //!
 //! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources; `discover` and
 //! `plan` decide once in a while which; `resources` are their shapes; `select` and `energy` make readings of
-//! them. Polls write nothing but the session.
+//! them. `equipment` does all of that for PDUs and the like, with `expand` to read a list and its members at once; `copies`
+//! spares what has not changed; `telemetry` adds what was measured between polls. Polls write nothing but the session.
 
 mod client;
 mod copies;

@@ -88,8 +88,9 @@ impl Redfish {
             let source = select::readings(plan, seen, counters, &mut collector);
             tracing::trace!(chassis = plan.prefix, ?source, "total");
         }
-        collector.readings.retain(|reading| !equipment.owns(&reading.channel));
-        equipment.readings(&units, &mut collector);
+        let mut readings = collector.readings;
+        readings.retain(|reading| !equipment.owns(&reading.channel));
+        readings.extend(equipment.readings(&units));
         let earlier = recorded.map(|recorded| {
             let read = |docs: &Docs| replayed(site, equipment, counters, docs);
             telemetry.after(recorded, client, &read)
@@ -105,12 +106,12 @@ impl Redfish {
         if changed {
             self.next_look = self.next_look.min(self.clock.now() + REFRESH_INCOMPLETE);
         }
-        if collector.readings.is_empty() {
+        if readings.is_empty() {
             return Err(refused.or_else(|| self.no_chassis.clone()).unwrap_or_else(nothing));
         }
         self.identity_due = false;
         let earlier = earlier.unwrap_or_default();
-        Ok(Batch { earlier, readings: collector.readings, identity, ..Batch::default() })
+        Ok(Batch { earlier, readings, identity, ..Batch::default() })
     }
 
     /// Finds out what to read, wholly at first, a little with each poll later on.
@@ -339,9 +340,10 @@ fn replayed(site: &Site, equipment: &Equipment, counters: &Counters, docs: &Docs
             select::readings(plan, &seen, &mut counters, &mut collector);
         }
     }
-    collector.readings.retain(|reading| !equipment.owns(&reading.channel));
-    equipment.replay(docs, &mut collector);
-    collector.readings
+    let mut readings = collector.readings;
+    readings.retain(|reading| !equipment.owns(&reading.channel));
+    readings.extend(equipment.replay(docs));
+    readings
 }
 
 fn nothing() -> PollError {

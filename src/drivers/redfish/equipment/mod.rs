@@ -22,7 +22,7 @@ use super::poll::{Got, Reader};
 use super::resources::read;
 use super::select::Collector;
 use super::telemetry::Docs;
-use crate::model::{ChannelId, Clock, Identity, PollError};
+use crate::model::{ChannelId, Clock, Identity, PollError, Reading};
 use look::Look;
 use plan::{Group, Plan};
 use readings::Seen;
@@ -89,7 +89,8 @@ impl Equipment {
     /// Whether `channel` is for the equipment to fill: a chassis is not asked for it as well, since two numbers for one
     /// point would take turns.
     pub(super) fn owns(&self, channel: &ChannelId) -> bool {
-        self.plan.units.iter().any(|unit| unit.prefix.is_empty() && unit.input().as_ref() == Some(channel))
+        let mut alone = self.plan.units.iter().filter(|unit| unit.prefix.is_empty() && unit.has_total());
+        alone.any(|unit| unit.input().as_ref() == Some(channel))
     }
 
     /// Goes on with the look for `steps` resources; true if this ended one.
@@ -188,22 +189,25 @@ impl Equipment {
         Ok(Values(seen))
     }
 
-    /// Adds to `into` what the readings would be if the resources were as in `docs`.
-    pub(super) fn replay(&self, docs: &Docs, into: &mut Collector) {
-        let mut counters = self.counters.clone();
+    /// What the readings would be if the resources were as in `docs`.
+    pub(super) fn replay(&self, docs: &Docs) -> Vec<Reading> {
+        let (mut collector, mut counters) = (Collector::default(), self.counters.clone());
         for unit in &self.plan.units {
             let metrics = unit.metrics.as_ref().and_then(|path| docs.get(path)).map(read);
             let row = |member: &plan::Member| docs.get(&member.path).map(read);
             let rows = unit.groups.iter().map(|group| group.members.iter().map(row).collect()).collect();
-            readings::readings(unit, &Seen { metrics, rows }, &mut counters, into);
+            readings::readings(unit, &Seen { metrics, rows }, &mut counters, &mut collector);
         }
+        collector.readings
     }
 
-    /// Adds the readings of what was read to `into`.
-    pub(super) fn readings(&mut self, values: &Values, into: &mut Collector) {
+    /// The readings of what was read.
+    pub(super) fn readings(&mut self, values: &Values) -> Vec<Reading> {
+        let mut collector = Collector::default();
         for (unit, seen) in self.plan.units.iter().zip(&values.0) {
-            readings::readings(unit, seen, &mut self.counters, into);
+            readings::readings(unit, seen, &mut self.counters, &mut collector);
         }
+        collector.readings
     }
 }
 

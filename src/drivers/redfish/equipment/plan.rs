@@ -106,6 +106,13 @@ impl Unit {
         Self { prefix, identity, metrics, groups }
     }
 
+    /// Whether it says what it takes in as a whole.
+    pub(super) fn has_total(&self) -> bool {
+        let mut groups = self.groups.iter();
+        self.metrics.is_some()
+            || groups.any(|group| group.kind == GroupKind::Mains && !group.members.is_empty())
+    }
+
     /// The channel of what the whole unit takes in.
     pub(super) fn input(&self) -> Option<ChannelId> {
         ChannelId::new(&format!("{}input", self.prefix)).ok()

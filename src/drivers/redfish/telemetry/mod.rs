@@ -36,6 +36,8 @@ use stream::Stream;
 const MAX_REPORTS: usize = 8;
 /// How many polls in a row a report may bring nothing new before it is left alone until the next look.
 const MAX_IDLE: u8 = 30;
+/// How often in a row the BMC may hang over it.
+const TRIES: u8 = 3;
 /// The most moments between two polls.
 const MAX_MOMENTS: usize = 1000;
 /// The most names of properties that are remembered.
@@ -65,8 +67,8 @@ pub(super) struct Telemetry {
     clock: Arc<dyn Clock>,
     service: Option<ResourcePath>,
     events: Option<ResourcePath>,
-    /// Which reports there are, and where the stream is, is still to be found out.
-    look_due: bool,
+    /// How often it is still tried to find out which reports there are, and where the stream is.
+    look_tries: u8,
     reports: Vec<Report>,
     stream_at: Option<ResourcePath>,
     stream: Option<Stream>,
@@ -91,7 +93,7 @@ impl Telemetry {
             clock,
             service: None,
             events: None,
-            look_due: false,
+            look_tries: 0,
             reports: Vec::new(),
             stream_at: None,
             docs: Docs::default(),
@@ -118,7 +120,7 @@ impl Telemetry {
 
     /// What is read has changed: everything is found out anew.
     pub(super) fn reset(&mut self) {
-        self.look_due = self.is_on();
+        self.look_tries = if self.is_on() { TRIES } else { 0 };
         (self.docs, self.map) = (Docs::default(), Map::default());
         self.names.clear();
     }
@@ -129,15 +131,20 @@ impl Telemetry {
     /// # Errors
     /// What leaves nothing more to be expected of this poll.
     pub(super) async fn before(&mut self, client: &mut Client) -> Result<Docs, PollError> {
-        if self.look_due {
+        // Counted before it is asked: a BMC that hangs over this, or a poll cut short by it, must not cost every poll.
+        if self.look_tries > 0 {
+            self.look_tries -= 1;
             self.look(client).await?;
-            self.look_due = false;
+            self.look_tries = 0;
         }
+        self.reports.retain(|report| report.idle < MAX_IDLE);
         let mut fresh = BTreeMap::new();
         // A report says nothing before the resources that it is about have been read once.
         if !self.map.is_empty() {
             for at in 0..self.reports.len() {
-                let Some(path) = self.reports.get(at).map(|report| report.path.clone()) else { break };
+                let Some(report) = self.reports.get_mut(at) else { break };
+                let (path, idle) = (report.path.clone(), report.idle);
+                report.idle = idle.saturating_add(MAX_IDLE / TRIES);
                 let Some(document) = optional(client, &path).await? else {
                     self.set_idle(at, MAX_IDLE);
                     continue;
@@ -145,12 +152,10 @@ impl Telemetry {
                 let values = report::values(&document);
                 let names_any = values.iter().any(|v| !self.leaves(&v.property, client.origin()).is_empty());
                 let news = self.take(values, self.clock.now(), client.origin());
-                let idle = self.reports.get(at).map_or(0, |report| report.idle);
                 let idle = if !news.is_empty() { 0 } else { idle.saturating_add(1) };
                 self.set_idle(at, if names_any { idle } else { MAX_IDLE });
                 fresh.extend(news);
             }
-            self.reports.retain(|report| report.idle < MAX_IDLE);
         }
         let leaves: BTreeSet<Leaf> = fresh.keys().cloned().collect();
         Ok(self
