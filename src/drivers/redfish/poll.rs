@@ -74,7 +74,7 @@ impl Redfish {
         };
         let instead = telemetry.before(client).await?;
         let mut reader = Reader::new(client);
-        reader.instead = instead;
+        reader.instead = Some(&instead);
         reader.recorded = telemetry.is_on().then(Docs::default);
         let mut found = Vec::new();
         for plan in &site.chassis {
@@ -229,7 +229,7 @@ pub(super) struct Reader<'a> {
     /// None while the resources of a poll are read over with other values in them.
     pub(super) client: Option<&'a mut Client>,
     /// What stands in for resources, so that they are not asked for.
-    instead: Docs,
+    instead: Option<&'a Docs>,
     /// What was read, where that is wanted.
     recorded: Option<Docs>,
     /// Something that was there is not any more.
@@ -253,10 +253,10 @@ pub(super) enum Got {
 impl<'a> Reader<'a> {
     /// One that has read nothing yet.
     fn new(client: &'a mut Client) -> Self {
-        Self::of(Some(client), Docs::default())
+        Self::of(Some(client), None)
     }
 
-    const fn of(client: Option<&'a mut Client>, instead: Docs) -> Self {
+    const fn of(client: Option<&'a mut Client>, instead: Option<&'a Docs>) -> Self {
         Self { client, instead, recorded: None, gone: false, changed: false, refused: None }
     }
 
@@ -307,7 +307,7 @@ impl Reader<'_> {
     /// # Errors
     /// What leaves nothing more to be expected of this poll.
     pub(super) async fn try_get(&mut self, path: &ResourcePath) -> Result<Got, PollError> {
-        if let Some(document) = self.instead.get(path) {
+        if let Some(document) = self.instead.and_then(|docs| docs.get(path)) {
             return Ok(Got::Document(document.clone()));
         }
         let Some(client) = self.client.as_deref_mut() else { return Ok(Got::Refused) };
@@ -333,7 +333,7 @@ impl Reader<'_> {
 /// What the readings would be if the resources were as in `docs`.
 fn replayed(site: &Site, equipment: &Equipment, counters: &Counters, docs: &Docs) -> Vec<Reading> {
     let (mut collector, mut counters) = (Collector::default(), counters.clone());
-    let mut reader = Reader::of(None, docs.clone());
+    let mut reader = Reader::of(None, Some(docs));
     for plan in &site.chassis {
         // Without a client nothing is waited for.
         if let Some(Ok(seen)) = reader.chassis(plan).now_or_never() {

@@ -150,10 +150,11 @@ impl Telemetry {
                     continue;
                 };
                 let values = report::values(&document);
-                let names_any = values.iter().any(|v| !self.leaves(&v.property, client.origin()).is_empty());
+                let known = |v: &MetricValue| !self.leaves(&v.property, client.origin()).is_empty();
+                let may_say = values.is_empty() || values.iter().any(known);
                 let news = self.take(values, self.clock.now(), client.origin());
                 let idle = if !news.is_empty() { 0 } else { idle.saturating_add(1) };
-                self.set_idle(at, if names_any { idle } else { MAX_IDLE });
+                self.set_idle(at, if may_say { idle } else { MAX_IDLE });
                 fresh.extend(news);
             }
         }
