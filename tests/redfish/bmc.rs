@@ -137,7 +137,7 @@ impl Bmc {
         self.shared.inner.lock().unwrap().faults.push((what.to_owned(), fault));
     }
 
-    /// From now on `path` reads as `document`, whatever the tree has there; `null` is not there.
+    /// From now on `path` reads as `document`, whatever the tree has there; `null` is not there, `false` an error.
     pub fn put(&self, path: &str, document: Value) {
         self.shared.inner.lock().unwrap().resources.insert(path.to_owned(), document);
     }
@@ -401,6 +401,7 @@ fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, St
         _get if path.contains("$expand") => expanded(&inner, path.split_once('?').unwrap().0),
         _get if inner.resources.contains_key(path) => match &inner.resources[path] {
             Value::Null => nothing(404),
+            Value::Bool(false) => nothing(500),
             document => (200, String::new(), document.to_string().into_bytes()),
         },
         _get => {

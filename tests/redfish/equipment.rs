@@ -1,11 +1,13 @@
 //! Power equipment over Redfish: a PDU of our own with 48 outlets, and the DMTF's mockup; every watt worked out by hand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use wattribute::drivers::Driver;
-use wattribute::drivers::redfish::{Login, Settings, Trust, open};
-use wattribute::model::{Batch, ErrorKind};
+use wattribute::drivers::redfish::{Login, Settings, Trust, open, open_with};
+use wattribute::model::{Batch, ErrorKind, ManualClock, Moment};
 
 use crate::bmc::{Bmc, Expand, Fault};
 use crate::nginx::Nginx;
@@ -139,7 +141,7 @@ async fn an_expanded_answer_that_is_broken_or_too_large_is_not_taken_and_the_out
 async fn an_expanded_answer_that_comes_late_twice_is_not_waited_for_a_third_time() {
     let bmc = pdu(Expand::Works).await;
     let trust = Trust::Fingerprint(bmc.certificate.fingerprint);
-    let limit = std::time::Duration::from_millis(1500);
+    let limit = Duration::from_millis(1500);
     let quick = Settings { request_timeout: limit, ..settings(&bmc.url, trust, Login::Basic) };
     let mut driver = open(quick).unwrap();
     bmc.fault("$expand", Fault::Late);
@@ -203,6 +205,35 @@ async fn a_server_that_lists_empty_equipment_pays_one_look_for_it() {
     assert_eq!((first[0].as_str(), bmc.asked("PowerEquipment")), ("input power 100", 1));
     assert_eq!(lines(&driver.poll().await.unwrap()), first);
     assert_eq!(bmc.asked("PowerEquipment"), 1);
+}
+
+#[tokio::test]
+async fn a_later_look_that_goes_wrong_neither_loses_nor_renames_anything() {
+    let bmc = pdu(Expand::Works).await;
+    let second = "/redfish/v1/PowerEquipment/RackPDUs/P2".to_owned();
+    let metrics = format!("{second}/Metrics");
+    bmc.put("/redfish/v1/PowerEquipment/RackPDUs", members(&[PDU.to_owned(), second.clone()]));
+    bmc.put(&second, json!({ "Id": "P2", "Metrics": link(&metrics) }));
+    bmc.put(&metrics, json!({ "PowerWatts": { "Reading": 22 } }));
+    let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(1)));
+    let trust = Trust::Fingerprint(bmc.certificate.fingerprint);
+    let mut driver = open_with(settings(&bmc.url, trust, Login::Basic), clock.clone()).unwrap();
+    let first = lines(&driver.poll().await.unwrap());
+    assert!(first.contains(&"unit/P2/input power 22".to_owned()), "{first:?}");
+    bmc.put(&second, Value::Bool(false));
+    clock.advance(Duration::from_secs(2 * 3600));
+    for _ in 0..10 {
+        assert_eq!(lines(&driver.poll().await.unwrap()), first);
+    }
+    // Once at first, twice in vain.
+    assert_eq!(bmc.asked("RackPDUs/P2") - bmc.asked("P2/Metrics"), 3);
+    // It was taken out.
+    bmc.put(&second, Value::Null);
+    clock.advance(Duration::from_secs(300));
+    for _ in 0..10 {
+        driver.poll().await.unwrap();
+    }
+    assert!(lines(&driver.poll().await.unwrap()).contains(&"input power 1180.5".to_owned()));
 }
 
 #[tokio::test]

@@ -60,12 +60,20 @@ pub(super) struct Look {
     seen: HashSet<ResourcePath>,
     units: Vec<UnitDraft>,
     left_out: Option<PollError>,
+    /// Units that are listed, but did not answer.
+    silent_units: usize,
 }
 
 impl Look {
     /// One that begins with `PowerEquipment` at `equipment`.
     pub(super) fn new(equipment: ResourcePath) -> Self {
-        let mut new = Self { todo: VecDeque::new(), seen: HashSet::new(), units: Vec::new(), left_out: None };
+        let mut new = Self {
+            todo: VecDeque::new(),
+            seen: HashSet::new(),
+            units: Vec::new(),
+            left_out: None,
+            silent_units: 0,
+        };
         new.want(Step::Equipment, Some(equipment));
         new
     }
@@ -77,7 +85,8 @@ impl Look {
 
     /// What there is to poll.
     pub(super) fn finish(self, has_systems: bool) -> Plan {
-        Plan::from_draft(self.units, has_systems, self.left_out)
+        let beside_others = has_systems || self.silent_units > 0;
+        Plan::from_draft(self.units, beside_others, self.left_out)
     }
 
     /// The resource asked for does not exist.
@@ -93,6 +102,7 @@ impl Look {
             self.todo.push_back(task);
         } else {
             tracing::debug!(resource = task.path.as_str(), %error, "left out of the look at power equipment");
+            self.silent_units += usize::from(matches!(task.step, Step::Unit));
             self.left_out.get_or_insert(error);
         }
     }

@@ -123,8 +123,10 @@ impl Equipment {
     }
 
     fn take(&mut self, plan: Plan) {
-        // A service that restarts may show empty collections for a while: what was known before stays known.
-        if plan.units.is_empty() && !self.plan.units.is_empty() {
+        // A service that restarts may show empty collections, or errors, for a while: what was known before stays known.
+        let fewer = plan.points() < self.plan.points();
+        if fewer && (plan.units.is_empty() || plan.left_out.is_some()) {
+            self.plan.left_out = plan.left_out;
             return;
         }
         let mut channels: HashSet<ChannelId> = plan.units.iter().filter_map(plan::Unit::input).collect();

@@ -67,8 +67,13 @@ pub(super) struct Member {
 }
 
 impl Plan {
-    /// Makes the plan. A unit alone in its service has no prefix; beside others, or beside a server, each has one.
-    pub(super) fn from_draft(draft: Vec<UnitDraft>, has_systems: bool, left_out: Option<PollError>) -> Self {
+    /// Makes the plan. A unit alone in its service has no prefix; beside others, or beside a server
+    /// (`beside_others`), each has one.
+    pub(super) fn from_draft(
+        draft: Vec<UnitDraft>,
+        beside_others: bool,
+        left_out: Option<PollError>,
+    ) -> Self {
         let found: Vec<UnitDraft> = draft
             .into_iter()
             .filter(|unit| unit.metrics.is_some() || unit.groups.iter().any(|g| !g.members.is_empty()))
@@ -82,12 +87,20 @@ impl Plan {
             )
         });
         let names = unique(ids);
-        let alone = found.len() == 1 && !has_systems;
+        let alone = found.len() == 1 && !beside_others;
         let unit = |(draft, name): (UnitDraft, String)| {
             let prefix = if alone { String::new() } else { format!("unit/{name}/") };
             Unit::new(draft, prefix)
         };
         Self { units: found.into_iter().zip(names).map(unit).collect(), left_out }
+    }
+}
+
+impl Plan {
+    /// How many units, circuits and outlets there are.
+    pub(super) fn points(&self) -> usize {
+        let members = |unit: &Unit| unit.groups.iter().map(|group| group.members.len()).sum::<usize>();
+        self.units.iter().map(|unit| 1 + members(unit)).sum()
     }
 }
 
