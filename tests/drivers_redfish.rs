@@ -9,12 +9,16 @@
 mod beside;
 #[path = "redfish/bmc.rs"]
 mod bmc;
+#[path = "redfish/equipment.rs"]
+mod equipment;
 #[path = "redfish/faults.rs"]
 mod faults;
 #[path = "redfish/makers.rs"]
 mod makers;
 #[path = "redfish/nginx.rs"]
 mod nginx;
+#[path = "redfish/telemetry.rs"]
+mod telemetry;
 #[path = "redfish/trees.rs"]
 mod trees;
 
@@ -32,6 +36,8 @@ fn settings(url: &str, trust: Trust, login: Login) -> Settings {
         login,
         trust,
         request_timeout: Duration::from_secs(10),
+        telemetry: false,
+        stream: false,
     }
 }
 

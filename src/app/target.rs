@@ -51,10 +51,11 @@ impl Target for SourceTarget {
 }
 
 /// What the drivers of one kind share: sockets, profiles.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Shared {
     ipmi: Arc<ipmi::Shared>,
     snmp: Arc<snmp::Shared>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Shared {
@@ -64,6 +65,7 @@ impl Shared {
         Self {
             ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock))),
             snmp: Arc::new(snmp::Shared::new(profiles, Arc::clone(clock))),
+            clock: Arc::clone(clock),
         }
     }
 }
@@ -75,7 +77,7 @@ impl Shared {
 pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollError> {
     match plan {
         DriverPlan::Ipmi(settings) => ipmi::open(settings.clone(), Arc::clone(&shared.ipmi)),
-        DriverPlan::Redfish(settings) => redfish::open(settings.clone()),
+        DriverPlan::Redfish(settings) => redfish::open_with(settings.clone(), Arc::clone(&shared.clock)),
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
     }
 }

@@ -28,7 +28,7 @@ pub use problem::{Errors, Place, Position, Problem};
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Component, Config, Datacenter, Device, EmissionFactor,
     Feed, Host, Idle, Ipmi, IpmiReadings, Libvirt, LibvirtAddress, Login, Meter, Origin, Overcommit, Point,
-    Poll, Price, PrivacyProtocol, Privilege, Redfish, Secret, Snmp, SnmpAuth, Tenant, Trust,
+    Poll, Price, PrivacyProtocol, Privilege, Redfish, Secret, Snmp, SnmpAuth, Telemetry, Tenant, Trust,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

@@ -11,7 +11,7 @@ use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
     Intensity, Label, Name, Power, Privacy, Span,
 };
-use super::types::{AuthProtocol, Basis, Component, IpmiReadings, Login, Privilege};
+use super::types::{AuthProtocol, Basis, Component, IpmiReadings, Login, Privilege, Telemetry};
 
 /// Configuration of wattribute.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
@@ -253,6 +253,10 @@ pub(super) struct Redfish {
     /// Deadline of one request, at most that of the poll. Default 3s, or that of the poll where it is shorter.
     #[garde(custom(between(10, 600_000)))]
     pub(super) timeout: Field<Span>,
+    /// `auto`: read the metric reports of the BMC's telemetry service, where it has any. Default `off`.
+    pub(super) telemetry: Field<Telemetry>,
+    /// Keep a stream of metric reports open beside the polls, where the BMC offers one (server-sent events). Default false.
+    pub(super) stream: Field<bool>,
 }
 
 /// A PDU, UPS or meter over SNMP.

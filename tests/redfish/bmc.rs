@@ -51,6 +51,34 @@ pub enum Fault {
     NoToken,
 }
 
+/// What comes of `$expand`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Expand {
+    /// An error status.
+    #[default]
+    Refused,
+    /// The members.
+    Works,
+    /// The members, but the last one as a link only.
+    AllButTheLast,
+    /// The collection as it is.
+    Ignored,
+    /// Something else where the members should be.
+    Garbage,
+}
+
+/// What tags the answers carry.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Tags {
+    /// None.
+    #[default]
+    None,
+    /// One that names the state of the resource.
+    Honest,
+    /// Another one each time.
+    Fickle,
+}
+
 #[derive(Default)]
 struct Inner {
     tree: PathBuf,
@@ -62,6 +90,13 @@ struct Inner {
     connections: usize,
     asked: Vec<String>,
     sent: usize,
+    resources: BTreeMap<String, Value>,
+    expand: Expand,
+    tags: Tags,
+    unchanged: usize,
+    /// What the stream of events says, piece by piece; none ends the connection.
+    events: Vec<Option<Vec<u8>>>,
+    streamed: usize,
 }
 
 struct Shared {
@@ -106,6 +141,39 @@ impl Bmc {
     /// The next request whose `METHOD path` contains `what` meets `fault`, once.
     pub fn fault(&self, what: &str, fault: Fault) {
         self.shared.inner.lock().unwrap().faults.push((what.to_owned(), fault));
+    }
+
+    /// From now on `path` reads as `document`, whatever the tree has there; `null` is not there, `false` an error.
+    pub fn put(&self, path: &str, document: Value) {
+        self.shared.inner.lock().unwrap().resources.insert(path.to_owned(), document);
+    }
+
+    pub fn set_expand(&self, expand: Expand) {
+        self.shared.inner.lock().unwrap().expand = expand;
+    }
+
+    pub fn set_tags(&self, tags: Tags) {
+        self.shared.inner.lock().unwrap().tags = tags;
+    }
+
+    /// Says something to whoever listens to the stream of events at `/redfish/v1/SSE`.
+    pub fn say(&self, bytes: &[u8]) {
+        self.shared.inner.lock().unwrap().events.push(Some(bytes.to_vec()));
+    }
+
+    /// Ends the connection of the stream.
+    pub fn end_stream(&self) {
+        self.shared.inner.lock().unwrap().events.push(None);
+    }
+
+    /// How often the answer was that nothing had changed.
+    pub fn unchanged(&self) -> usize {
+        self.shared.inner.lock().unwrap().unchanged
+    }
+
+    /// All that was asked since the last call, as `METHOD path`.
+    pub fn take_asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.inner.lock().unwrap().asked)
     }
 
     pub fn set_watts(&self, watts: f64) {
@@ -220,11 +288,16 @@ async fn serve(mut stream: TlsStream<TcpStream>, shared: Arc<Shared>) {
             let at = inner.faults.iter().position(|(what, _)| request.line.contains(what));
             at.map(|at| inner.faults.remove(at).1)
         };
-        let (status, headers, body) = answer(&shared, &request, fault.as_ref());
+        if fault.is_none() && request.line.starts_with("GET /redfish/v1/SSE") {
+            assert_eq!(request.header("accept"), Some("text/event-stream"));
+            return events(&mut stream, &shared).await;
+        }
+        let (status, headers, body) = tagged(&shared, &request, answer(&shared, &request, fault.as_ref()));
         let mut bytes = held.take().unwrap_or_default();
         bytes.extend(response(status, &headers, &body));
         match fault {
             None | Some(Fault::NoToken) => {}
+            Some(Fault::Status(304, headers)) => bytes = response(304, &headers, b""),
             Some(Fault::Status(status, headers)) => bytes = response(status, &headers, b"{}"),
             Some(Fault::Page) => bytes = response(200, "", b"<html>It works!</html>"),
             Some(Fault::Twice) => bytes = [bytes.clone(), bytes].concat(),
@@ -249,6 +322,29 @@ async fn serve(mut stream: TlsStream<TcpStream>, shared: Arc<Shared>) {
         if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
             return;
         }
+    }
+}
+
+/// The stream of events, as long as the client listens.
+async fn events(stream: &mut TlsStream<TcpStream>, shared: &Shared) {
+    let mut piece = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_vec();
+    while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {
+        piece = loop {
+            let next = {
+                let mut inner = shared.inner.lock().unwrap();
+                let next = inner.events.get(inner.streamed).cloned();
+                inner.streamed += usize::from(next.is_some());
+                next
+            };
+            match next {
+                Some(Some(piece)) => break piece,
+                Some(None) => {
+                    let _ended = stream.shutdown().await;
+                    return;
+                }
+                None => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        };
     }
 }
 
@@ -308,6 +404,12 @@ fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, St
             nothing(204)
         }
         _get if !known && path != "/redfish/v1/" => nothing(401),
+        _get if path.contains("$expand") => expanded(&inner, path.split_once('?').unwrap().0),
+        _get if inner.resources.contains_key(path) => match &inner.resources[path] {
+            Value::Null => nothing(404),
+            Value::Bool(false) => nothing(500),
+            document => (200, String::new(), document.to_string().into_bytes()),
+        },
         _get => {
             let file: PathBuf = inner.tree.join(path.trim_matches('/')).join("index.json");
             let Ok(body) = fs::read(file) else { return nothing(404) };
@@ -318,4 +420,42 @@ fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, St
             (200, String::new(), body.to_string().into_bytes())
         }
     }
+}
+
+fn expanded(inner: &Inner, path: &str) -> (u16, String, Vec<u8>) {
+    let mut collection = inner.resources[path].clone();
+    let members = collection["Members"].as_array_mut().unwrap();
+    let last = members.len() - 1;
+    for (at, member) in members.iter_mut().enumerate() {
+        let whole = inner.resources[member["@odata.id"].as_str().unwrap()].clone();
+        match inner.expand {
+            Expand::Refused => return (500, String::new(), b"{}".to_vec()),
+            Expand::AllButTheLast if at == last => {}
+            Expand::Works | Expand::AllButTheLast => *member = whole,
+            Expand::Ignored => {}
+            Expand::Garbage => *member = json!({ "Members": [whole], "Name": 7 }),
+        }
+    }
+    (200, String::new(), collection.to_string().into_bytes())
+}
+
+/// Adds a tag to an answer, or leaves all but the tag away if the client has it.
+fn tagged(
+    shared: &Shared,
+    request: &Request,
+    (status, headers, body): (u16, String, Vec<u8>),
+) -> (u16, String, Vec<u8>) {
+    let mut inner = shared.inner.lock().unwrap();
+    let state = body.iter().fold(0_u64, |state, byte| state.wrapping_mul(31).wrapping_add((*byte).into()));
+    let tag = match inner.tags {
+        Tags::None => return (status, headers, body),
+        Tags::Honest => format!("W/\"{state}\""),
+        Tags::Fickle => format!("\"{state}-{}\"", inner.asked.len()),
+    };
+    let headers = format!("{headers}ETag: {tag}\r\n");
+    if status == 200 && request.header("if-none-match") == Some(&tag) {
+        inner.unchanged += 1;
+        return (304, headers, Vec::new());
+    }
+    (status, headers, body)
 }

@@ -18,7 +18,7 @@ pub fn own_tree() -> PathBuf {
 }
 
 /// `redfish/` of the recordings, or one line that says that there are none.
-fn recordings() -> Option<PathBuf> {
+pub fn recordings() -> Option<PathBuf> {
     let folder =
         std::env::var_os("WATTRIBUTE_RECORDINGS").map(|folder| PathBuf::from(folder).join("redfish"));
     if folder.is_none() {
@@ -27,7 +27,7 @@ fn recordings() -> Option<PathBuf> {
     folder
 }
 
-fn identity(said: [&str; 5]) -> Identity {
+pub fn identity(said: [&str; 5]) -> Identity {
     let [vendor, model, serial, firmware, profile] = said.map(str::to_owned);
     Identity { vendor, model, serial, firmware, profile }
 }

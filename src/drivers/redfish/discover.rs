@@ -103,6 +103,20 @@ impl Discovery {
         self.todo.front().is_none_or(|task| task.step.is_detail())
     }
 
+    /// Whether the resource to ask for holds no reading, so that an unchanged copy of it is as good as a new one.
+    pub(super) fn next_is_inventory(&self) -> bool {
+        self.todo.front().is_some_and(|task| task.step.is_inventory())
+    }
+
+    /// Whether a computer system was found.
+    pub(super) const fn has_systems(&self) -> bool {
+        !self.draft.systems.is_empty()
+    }
+
+    fn is_essential(&self, step: Step) -> bool {
+        step.is_essential(self.draft.root.power_equipment.id.is_some())
+    }
+
     /// The service root, once it is known.
     pub(super) const fn root(&self) -> &Root {
         &self.draft.root
@@ -122,7 +136,7 @@ impl Discovery {
     /// `Protocol` when nothing can be known without it.
     pub(super) fn absent(&mut self) -> Result<(), PollError> {
         match self.todo.pop_front() {
-            Some(task) if task.step.is_essential() => Err(PollError::new(
+            Some(task) if self.is_essential(task.step) => Err(PollError::new(
                 ErrorKind::Protocol,
                 format!("there is no {}", task.path.as_str()),
                 "check that the address is a BMC with Redfish, and that Redfish is enabled on it",
@@ -137,7 +151,7 @@ impl Discovery {
     /// `error` itself when nothing can be known without the resource.
     pub(super) fn failed(&mut self, error: PollError) -> Result<(), PollError> {
         let Some(mut task) = self.todo.pop_front() else { return Ok(()) };
-        if task.step.is_essential() {
+        if self.is_essential(task.step) {
             self.todo.push_front(task);
             return Err(error);
         }
@@ -337,9 +351,21 @@ impl Discovery {
 }
 
 impl Step {
-    /// Whether nothing can be known without it.
-    const fn is_essential(self) -> bool {
-        matches!(self, Self::Root | Self::ChassisPage)
+    /// Whether nothing can be known without it. A PDU may have no chassis at all.
+    const fn is_essential(self, has_equipment: bool) -> bool {
+        matches!(self, Self::Root) || (matches!(self, Self::ChassisPage) && !has_equipment)
+    }
+
+    /// Whether the resource says what there is, and holds no reading.
+    const fn is_inventory(self) -> bool {
+        match self {
+            Self::Root | Self::ChassisPage | Self::SystemsPage | Self::Chassis | Self::System => true,
+            Self::Manager | Self::Subsystem(_) | Self::SuppliesPage(_) | Self::Supply(_) => true,
+            Self::ThermalSubsystem(_) | Self::SensorsPage(_) | Self::ProcessorsPage(_) => true,
+            Self::MemoryPage(_) | Self::Processor(_) | Self::Memory(_) => true,
+            Self::Environment(_) | Self::Power(_) | Self::SupplyMetrics(..) => false,
+            Self::ThermalMetrics(_) | Self::Thermal(_) | Self::Sensor(_) | Self::PartEnvironment(_) => false,
+        }
     }
 
     /// Whether no total needs it.

@@ -44,7 +44,7 @@ struct Choice {
 }
 
 /// What is remembered of each channel's counter.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Counters(HashMap<ChannelId, Choice>);
 
 impl Counters {

@@ -1,4 +1,4 @@
-//! Redfish over HTTPS: BMCs of servers.
+//! Redfish over HTTPS: BMCs of servers, and PDUs.
 //!
 //! # Channels
 //!
@@ -12,6 +12,7 @@
 //! | `sensor/<Id>` | a sensor whose reading stands nowhere else |
 //! | `system/<Id>/...` | `input` and parts of each of several systems in one chassis |
 //! | `chassis/<Id>/...` | the same for each further chassis with power of its own |
+//! | `mains/<Id>`, `branch/<Id>`, `outlet/<Id>` ... | circuits and outlets of power equipment, see `equipment` |
 //!
 //! If a BMC shows several chassis with power, the only one that holds a computer system is the server; if there are
 //! several of those, or none, each is `chassis/<Id>/...` and there is no `input`. Names keep letters, digits, `.` and
@@ -20,16 +21,21 @@
 //!
 //! # One poll
 //!
-//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources. `discover` asks once in a
-//! while what there is and keeps it in `draft`; `plan` makes of it which resources are polled, with `topology` (which
-//! chassis is the server), `extras` (what stands beside its total) and `quirks` (whose BMC it is). `reader` asks for
-//! them. `resources`, `sensors`, `thermal` and `oem` are their shapes, read by `lenient`; `select`, `energy`, `extras` and
-//! `windows` make readings of them. Polls write nothing but the session.
+//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources; `copies` spares what has not
+//! changed. `discover` asks once in a while what there is and keeps it in `draft`; `plan` makes of it which resources are
+//! polled, with `topology` (which chassis is the server), `extras` (what stands beside its total) and `quirks` (whose BMC it
+//! is). `reader` asks for them. `resources`, `sensors`, `thermal` and `oem` are their shapes, read by `lenient`; `select`,
+//! `energy`, `extras` and `windows` make readings of them. `equipment` does all of that for PDUs and the like, with `expand`
+//! to read a list and its members at once; `telemetry` adds what was measured between polls. Polls write nothing but the
+//! session.
 
 mod client;
+mod copies;
 mod discover;
 mod draft;
 mod energy;
+mod equipment;
+mod expand;
 mod extras;
 #[cfg(test)]
 mod hostile;
@@ -44,8 +50,10 @@ mod reader;
 mod resources;
 mod select;
 mod sensors;
+mod services;
 mod session;
 mod summary;
+mod telemetry;
 mod thermal;
 mod tls;
 mod topology;
@@ -59,7 +67,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{Driver, Kind};
-use crate::model::{PollError, SystemClock};
+use crate::model::{Clock, PollError, SystemClock};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
@@ -99,6 +107,10 @@ pub struct Settings {
     pub trust: Trust,
     /// The longest a single request may take. The whole poll has a deadline of its own.
     pub request_timeout: Duration,
+    /// Whether metric reports are read where the BMC has them.
+    pub telemetry: bool,
+    /// Whether a stream of metric reports is kept open where the BMC has one.
+    pub stream: bool,
 }
 
 /// Builds the driver; reads the CA file, opens no connection.
@@ -106,5 +118,13 @@ pub struct Settings {
 /// # Errors
 /// `Tls` when the CA file cannot be read or used, `Unreachable` when the URL is not one of https.
 pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
-    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?))
+    open_with(settings, Arc::new(SystemClock::new()))
+}
+
+/// As [`open`], with the clock by which readings of earlier moments are dated: it must be the one of whoever takes the batches.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Redfish::new(settings, clock)?))
 }

@@ -17,7 +17,7 @@ use super::windows;
 use crate::model::{ChannelId, ErrorKind, Identity, PollError, SystemSummary};
 
 /// What there is to poll at one BMC.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Site {
     /// Every chassis with power.
     pub(super) chassis: Vec<ChassisPlan>,
@@ -100,6 +100,17 @@ impl Site {
         let identity = identity(&topology, first, system);
         let incomplete = draft.left_out.is_some();
         Ok(Self { chassis, main, extras, day, identity, system: system.and_then(summary), incomplete })
+    }
+
+    /// Where there is nothing but power equipment.
+    pub(super) fn without_chassis(maker: Maker) -> Self {
+        let identity = Identity { profile: maker.profile().to_owned(), ..Identity::default() };
+        Self { identity, ..Self::default() }
+    }
+
+    /// Whether nothing of it is polled.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chassis.is_empty() && self.extras.is_empty()
     }
 
     /// The chassis that every poll reads: the server, or all where none is the server.

@@ -121,7 +121,6 @@ impl Maker {
 
     /// `$expand` drops required properties of the members it puts in.
     /// Source: NVIDIA/nv-redfish, `expand_is_not_working_properly`.
-    #[allow(dead_code, reason = "asked where collections are expanded")]
     pub(super) const fn expand_drops_properties(self) -> bool {
         matches!(self, Self::AmiViking | Self::AmiGb300)
     }

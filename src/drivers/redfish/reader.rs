@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::client::{Client, Failure};
 use super::extras::Extra;
-use super::origin::ResourcePath;
+use super::origin::{Origin, ResourcePath};
 use super::plan::{ChassisPlan, Site};
 use super::resources::{PowerState, System, read};
 use super::select::{self, Seen};
+use super::telemetry::Docs;
 use super::windows;
 use crate::model::{Clock, Moment, PollError, PowerWindow};
 
@@ -18,15 +19,58 @@ const DAY_REFRESH: Duration = Duration::from_secs(300);
 
 /// Reads the resources of one poll.
 pub(super) struct Reader<'a> {
-    pub(super) client: &'a mut Client,
+    /// None while the resources of a poll are read over with other values in them.
+    pub(super) client: Option<&'a mut Client>,
+    /// Where the BMC lives, to resolve its links.
+    origin: &'a Origin,
+    /// What stands in for resources, so that they are not asked for.
+    instead: &'a Docs,
+    /// What was read, where that is wanted.
+    pub(super) recorded: Option<Docs>,
     /// Something that was there is not any more.
     pub(super) gone: bool,
+    /// What there is is not quite what was known; another look is worth while soon.
+    pub(super) changed: bool,
     /// The first resource that was answered with an error.
     pub(super) refused: Option<PollError>,
 }
 
+/// What came of asking for one resource.
+pub(super) enum Got {
+    /// What it says.
+    Document(Value),
+    /// The BMC does not have it.
+    Gone,
+    /// The BMC answered for it alone with an error.
+    Refused,
+}
+
+impl<'a> Reader<'a> {
+    /// One that asks `client`, but for the resources in `instead`.
+    pub(super) const fn new(client: &'a mut Client, origin: &'a Origin, instead: &'a Docs) -> Self {
+        Self::of(Some(client), origin, instead)
+    }
+
+    /// One that knows only the resources in `docs`, and waits for nothing.
+    pub(super) const fn over(docs: &'a Docs, origin: &'a Origin) -> Self {
+        Self::of(None, origin, docs)
+    }
+
+    const fn of(client: Option<&'a mut Client>, origin: &'a Origin, instead: &'a Docs) -> Self {
+        let (recorded, refused) = (None, None);
+        Self { client, origin, instead, recorded, gone: false, changed: false, refused }
+    }
+}
+
 impl Reader<'_> {
-    /// What one chassis shows.
+    /// Takes note of a resource that was read.
+    pub(super) fn record(&mut self, path: &ResourcePath, document: &Value) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.insert(path, document.clone());
+        }
+    }
+
+    /// What one chassis shows. Nothing but resources is waited for here.
     ///
     /// # Errors
     /// When nothing more is to be expected of this poll.
@@ -44,7 +88,7 @@ impl Reader<'_> {
             seen.power = self.get(path).await?.map(|document| read(&document));
         }
         if let Some((path, _)) = &plan.total_sensor
-            && select::needs_sensor(plan, &seen, self.client.origin())
+            && select::needs_sensor(plan, &seen, self.origin)
         {
             seen.total_sensor = self.get(path).await?.map(|document| read(&document));
         }
@@ -58,16 +102,38 @@ impl Reader<'_> {
 
     /// One resource; none if the BMC has it no more or answers with an error for it alone.
     async fn get(&mut self, path: &ResourcePath) -> Result<Option<Value>, PollError> {
-        match self.client.get(path).await {
-            Ok(document) => Ok(Some(document)),
-            Err(Failure::Gone) => {
+        match self.try_get(path).await? {
+            Got::Document(document) => Ok(Some(document)),
+            Got::Gone => {
                 self.gone = true;
                 Ok(None)
+            }
+            Got::Refused => Ok(None),
+        }
+    }
+
+    /// One resource, for a caller that knows what to do if it is not there.
+    ///
+    /// # Errors
+    /// What leaves nothing more to be expected of this poll.
+    pub(super) async fn try_get(&mut self, path: &ResourcePath) -> Result<Got, PollError> {
+        if let Some(document) = self.instead.get(path) {
+            return Ok(Got::Document(document.clone()));
+        }
+        let Some(client) = self.client.as_deref_mut() else { return Ok(Got::Refused) };
+        match client.get(path).await {
+            Ok(document) => {
+                self.record(path, &document);
+                Ok(Got::Document(document))
+            }
+            Err(Failure::Gone) => {
+                self.changed = true;
+                Ok(Got::Gone)
             }
             Err(Failure::Refused(error)) => {
                 tracing::debug!(%error, "resource not read");
                 self.refused.get_or_insert(error);
-                Ok(None)
+                Ok(Got::Refused)
             }
             Err(Failure::Broken(error)) => Err(error),
         }

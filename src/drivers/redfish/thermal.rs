@@ -1,7 +1,5 @@
 //! The temperature of the air that a machine takes in, from whichever thermal resource has it. Pure.
 
-use serde::Deserialize;
-
 use super::lenient::{lenient, list, number, resource, text};
 use super::resources::{Excerpt, Link, Presence, presence};
 
