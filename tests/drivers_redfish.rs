@@ -13,6 +13,8 @@ mod bmc;
 mod equipment;
 #[path = "redfish/faults.rs"]
 mod faults;
+#[path = "redfish/inventory.rs"]
+mod inventory;
 #[path = "redfish/makers.rs"]
 mod makers;
 #[path = "redfish/nginx.rs"]
