@@ -1,5 +1,6 @@
 //! What stands beside the total, on a BMC that misbehaves: it never costs the total.
 
+use serde_json::{Value, json};
 use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::Login;
 
@@ -88,4 +89,21 @@ async fn a_processor_that_goes_away_leaves_no_reading_and_no_error() {
     let asked = bmc.asked("CPU2/EnvironmentMetrics");
     driver.poll().await.unwrap();
     assert_eq!(bmc.asked("CPU2/EnvironmentMetrics"), asked, "it is not asked for any more");
+}
+
+#[tokio::test]
+async fn what_goes_away_before_all_is_known_is_looked_for_at_once() {
+    let tree = crate::makers::tree("beside");
+    let bmc = Bmc::serving(tree.path().to_owned()).await;
+    let mut driver = open_driver(&bmc, Login::Basic);
+    assert_eq!(input(&driver.poll().await.unwrap()), Some(100.0));
+    // Other firmware: the total stands elsewhere now.
+    let link = |path: &str| json!({ "@odata.id": path });
+    let (chassis, power) = ("/redfish/v1/Chassis/1", "/redfish/v1/Chassis/1/Power");
+    let links = json!({ "ComputerSystems": [link("/redfish/v1/Systems/1")] });
+    bmc.put(chassis, json!({ "Id": "1", "Power": link(power), "Links": links }));
+    bmc.put(power, json!({ "PowerControl": [{ "PowerConsumedWatts": 130 }] }));
+    bmc.put("/redfish/v1/Chassis/1/EnvironmentMetrics", Value::Null);
+    driver.poll().await.unwrap_err();
+    assert_eq!(input(&driver.poll().await.unwrap()), Some(130.0));
 }

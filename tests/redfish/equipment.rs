@@ -126,6 +126,20 @@ async fn expand_that_does_not_keep_its_word_is_given_up_and_every_outlet_is_read
 }
 
 #[tokio::test]
+async fn a_maker_whose_expanded_members_lack_properties_is_not_asked_for_them() {
+    let bmc = pdu(Expand::Works).await;
+    bmc.put(
+        "/redfish/v1/",
+        json!({ "Vendor": "AMI", "RedfishVersion": "1.11.0", "PowerEquipment": link("/redfish/v1/PowerEquipment"),
+            "ProtocolFeaturesSupported": { "ExpandQuery": { "NoLinks": true, "Levels": true } } }),
+    );
+    let batch = driver(&bmc).poll().await.unwrap();
+    assert_all_outlets(&batch);
+    assert_eq!(bmc.asked("$expand"), 0);
+    assert_eq!(batch.identity.unwrap().profile, "redfish ami-viking");
+}
+
+#[tokio::test]
 async fn an_expanded_answer_that_is_broken_or_too_large_is_not_taken_and_the_outlets_are_read_singly() {
     for fault in [Fault::Truncated, Fault::Page, Fault::Oversized, Fault::Status(501, String::new())] {
         let bmc = pdu(Expand::Works).await;

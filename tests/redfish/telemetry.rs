@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::{Login, Settings, Trust, open_with};
-use wattribute::model::{Batch, Clock, ErrorKind, ManualClock, Moment, SystemClock};
+use wattribute::model::{Batch, Clock, ErrorKind, ManualClock, Moment, Reading, SystemClock};
 
 use crate::bmc::{Bmc, Fault};
 use crate::{input, lines, settings};
@@ -128,6 +128,65 @@ async fn a_report_with_all_of_a_resource_stands_in_for_it_while_it_is_new() {
     bmc.put(REPORT, report(&[(&names[0], "444".to_owned(), 30)]));
     driver.poll().await.unwrap();
     assert_eq!(bmc.asked(SUPPLY), 2);
+}
+
+/// One of the makers' trees with a report, looked through; ten seconds later the report says `values`.
+async fn reported(maker: &str, values: &[(&str, String, u64)]) -> (Bmc, Batch) {
+    let tree = crate::makers::tree(maker);
+    let bmc = Bmc::serving(tree.path().to_owned()).await;
+    let root = std::fs::read(tree.path().join("redfish/v1/index.json")).unwrap();
+    let mut root: Value = serde_json::from_slice(&root).unwrap();
+    root["TelemetryService"] = json!({ "@odata.id": "/redfish/v1/TelemetryService" });
+    bmc.put("/redfish/v1/", root);
+    bmc.put(
+        "/redfish/v1/TelemetryService",
+        json!({ "MetricReports": { "@odata.id": "/redfish/v1/TelemetryService/MetricReports" } }),
+    );
+    bmc.put("/redfish/v1/TelemetryService/MetricReports", json!({ "Members": [{ "@odata.id": REPORT }] }));
+    bmc.put(REPORT, report(&[]));
+    let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(100)));
+    let mut driver = driver(&bmc, true, false, clock.clone(), 5000);
+    // All is known by then, and the report is not yet given up.
+    for _ in 0..10 {
+        driver.poll().await.unwrap();
+    }
+    clock.advance(Duration::from_secs(10));
+    bmc.put(REPORT, report(values));
+    bmc.take_asked();
+    let batch = driver.poll().await.unwrap();
+    (bmc, batch)
+}
+
+/// Every reading of an earlier moment as `channel value @second`.
+fn before(batch: &Batch) -> Vec<String> {
+    let line = |at: Moment, r: &Reading| {
+        format!("{} {} @{}", r.channel, r.measure.value(), at.since(Moment::ZERO).as_secs())
+    };
+    batch.earlier.iter().flat_map(|e| e.readings.iter().map(|r| line(e.at, r))).collect()
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_total_is_taken_from_reports_too() {
+    let cpu = "/redfish/v1/Systems/1/Processors/CPU1/EnvironmentMetrics#/PowerWatts/Reading";
+    let inlet = "/redfish/v1/Chassis/1/Thermal#/Temperatures/0/ReadingCelsius";
+    let values = [(cpu, 61, 9), (cpu, 62, 10), (inlet, 23, 10)];
+    let values = values.map(|(property, value, second)| (property, value.to_string(), second));
+    let (bmc, batch) = reported("beside", &values).await;
+    // Both are in the report, the second processor is not.
+    let asked = [bmc.asked("CPU1"), bmc.asked("Thermal"), bmc.asked("CPU2/EnvironmentMetrics")];
+    assert_eq!(asked, [0, 0, 1]);
+    let mut now = lines(&batch);
+    now.sort();
+    assert_eq!(now, ["cpu/CPU1 power 62", "cpu/CPU2 power 70", "inlet temperature 23", "input power 100"]);
+    assert_eq!(before(&batch), ["cpu/CPU1 61 @109"]);
+}
+
+#[tokio::test]
+async fn a_makers_own_total_is_followed_in_reports_too() {
+    let total = "/redfish/v1/Chassis/1/Power#/Oem/Public/TotalPower";
+    let values = [(total, "301".to_owned(), 9), (total, "302".to_owned(), 10)];
+    let (_bmc, batch) = reported("inspur", &values).await;
+    assert_eq!(before(&batch), ["input 301 @109"]);
 }
 
 #[tokio::test]

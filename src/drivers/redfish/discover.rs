@@ -288,8 +288,8 @@ impl Discovery {
         self.want(Step::Manager, chassis.links.managers.first().and_then(link));
         self.want(Step::ThermalSubsystem(at), link(&chassis.thermal_subsystem));
         self.want(Step::Thermal(at), link(&chassis.thermal));
-        // The sensors of a PDU are many, and all of them stand in its outlets and circuits.
-        if self.draft.root.power_equipment.id.is_none() {
+        // The sensors of a PDU are many, and all of them stand in its outlets and circuits. A server beside it has its own.
+        if self.draft.root.power_equipment.id.is_none() || !chassis.links.systems.is_empty() {
             self.want(Step::SensorsPage(at), link(&chassis.sensors));
         }
         self.draft.chassis.push(ChassisDraft::new(path, chassis));

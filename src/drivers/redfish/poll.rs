@@ -131,7 +131,8 @@ impl Redfish {
         }
         if gone {
             client.forget_inventory();
-            self.site = None;
+            // A look under way may have seen what is gone.
+            (self.site, self.discovery) = (None, None);
         }
         if changed {
             self.next_look = self.next_look.min(self.clock.now() + REFRESH_INCOMPLETE);
@@ -141,7 +142,7 @@ impl Redfish {
         }
         self.identity_due = false;
         let earlier = earlier.unwrap_or_default();
-        Ok(Batch { earlier, readings, windows, identity, system, ..Batch::default() })
+        Ok(Batch { earlier, readings, windows, identity, system })
     }
 
     /// Finds out what to read, wholly at first, a little with each poll later on.

@@ -147,6 +147,9 @@ fn the_total_comes_first_and_there_is_something_to_poll_before_the_details() {
     // Of a PDU the sensors are left alone: its outlets and circuits show them.
     tree[0].1 = json!({ "Chassis": id("/c"), "PowerEquipment": id("/pe") });
     assert!(!discover(&tree).1.iter().any(|path| path.contains("Sensors")));
+    // A server beside it has its own.
+    tree[2].1["Links"] = json!({ "ComputerSystems": [id("/s")] });
+    assert!(discover(&tree).1.iter().any(|path| path.contains("Sensors")));
 }
 
 #[test]
