@@ -5,12 +5,22 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for conditions with deadlines of their own")]
 #![allow(missing_docs)]
 
+#[path = "redfish/beside.rs"]
+mod beside;
 #[path = "redfish/bmc.rs"]
 mod bmc;
+#[path = "redfish/equipment.rs"]
+mod equipment;
 #[path = "redfish/faults.rs"]
 mod faults;
+#[path = "redfish/inventory.rs"]
+mod inventory;
+#[path = "redfish/makers.rs"]
+mod makers;
 #[path = "redfish/nginx.rs"]
 mod nginx;
+#[path = "redfish/telemetry.rs"]
+mod telemetry;
 #[path = "redfish/trees.rs"]
 mod trees;
 
@@ -28,6 +38,8 @@ fn settings(url: &str, trust: Trust, login: Login) -> Settings {
         login,
         trust,
         request_timeout: Duration::from_secs(10),
+        telemetry: false,
+        stream: false,
     }
 }
 

@@ -273,6 +273,11 @@ fn redfish(r: &config::Redfish) -> redfish::Settings {
             config::Trust::Fingerprint(digest) => redfish::Trust::Fingerprint(*digest),
         },
         request_timeout: r.request_timeout,
+        telemetry: match r.telemetry {
+            config::Telemetry::Off => false,
+            config::Telemetry::Auto => true,
+        },
+        stream: r.stream,
     }
 }
 

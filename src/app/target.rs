@@ -52,11 +52,12 @@ impl Target for SourceTarget {
 }
 
 /// What the drivers of one kind share: sockets, profiles.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Shared {
     ipmi: Arc<ipmi::Shared>,
     redfish: OpenSessions,
     snmp: Arc<snmp::Shared>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Shared {
@@ -77,6 +78,7 @@ impl Shared {
             ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock)).count_in(count(&ipmi::KIND))),
             redfish: count(&redfish::KIND),
             snmp: Arc::new(snmp::Shared::new(profiles, Arc::clone(clock))),
+            clock: Arc::clone(clock),
         }
     }
 }
@@ -91,7 +93,9 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
         DriverPlan::IpmiInBand(path, settings) => {
             Ok(ipmi::open_in_band(path.clone(), settings.clone(), Arc::clone(&shared.ipmi)))
         }
-        DriverPlan::Redfish(settings) => redfish::open_counted(settings.clone(), shared.redfish.clone()),
+        DriverPlan::Redfish(settings) => {
+            redfish::open_with(settings.clone(), Arc::clone(&shared.clock), shared.redfish.clone())
+        }
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
     }
 }

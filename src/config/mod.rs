@@ -31,7 +31,7 @@ pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Component, Config, Datacenter, Device, EmissionFactor,
     Feed, Host, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Libvirt,
     LibvirtAddress, Login, Meter, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege,
-    Probe, Redfish, Secret, Snmp, SnmpAuth, Tenant, Trust, UserLookup,
+    Probe, Redfish, Secret, Snmp, SnmpAuth, Telemetry, Tenant, Trust, UserLookup,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

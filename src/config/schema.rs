@@ -13,7 +13,7 @@ use super::leaf::{
 };
 use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
-    UserLookup,
+    Telemetry, UserLookup,
 };
 
 /// Configuration of wattribute.
@@ -271,6 +271,10 @@ pub(super) struct Redfish {
     /// Deadline of one request, at most that of the poll. Default 3s, or that of the poll where it is shorter.
     #[garde(custom(between(10, 600_000)))]
     pub(super) timeout: Field<Span>,
+    /// `auto`: read the metric reports of the BMC's telemetry service, where it has any. Default `off`.
+    pub(super) telemetry: Field<Telemetry>,
+    /// Keep a stream of metric reports open beside the polls, where the BMC offers one (server-sent events). Default false.
+    pub(super) stream: Field<bool>,
 }
 
 /// A PDU, UPS or meter over SNMP.

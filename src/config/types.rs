@@ -310,6 +310,21 @@ pub struct Redfish {
     pub trust: Trust,
     /// Deadline of one request; at most the poll's.
     pub request_timeout: Duration,
+    /// Whether metric reports are read.
+    pub telemetry: Telemetry,
+    /// Whether a stream of metric reports is kept open.
+    pub stream: bool,
+}
+
+/// Whether a Redfish service's metric reports are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Telemetry {
+    /// Never.
+    #[default]
+    Off,
+    /// Where the service has them.
+    Auto,
 }
 
 /// How to log in to a Redfish service.

@@ -1,8 +1,10 @@
 //! A BMC of our own that misbehaves on command: HTTP/1.1 by hand over TLS, so that every byte can be wrong. It counts
-//! its sessions. Its resources are `tests/redfish/server`, with watts that the test sets.
+//! its sessions. Its resources are `tests/redfish/server` or another tree, with watts that the test sets.
+
+#[path = "serving.rs"]
+mod serving;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,15 +13,13 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use serde_json::Value;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use crate::nginx::{Certificate, PASSWORD, USER, certificate};
+use crate::nginx::{Certificate, certificate};
 use crate::trees::own_tree;
 
 /// What goes wrong with one answer.
@@ -51,8 +51,37 @@ pub enum Fault {
     NoToken,
 }
 
+/// What comes of `$expand`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Expand {
+    /// An error status.
+    #[default]
+    Refused,
+    /// The members.
+    Works,
+    /// The members, but the last one as a link only.
+    AllButTheLast,
+    /// The collection as it is.
+    Ignored,
+    /// Something else where the members should be.
+    Garbage,
+}
+
+/// What tags the answers carry.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Tags {
+    /// None.
+    #[default]
+    None,
+    /// One that names the state of the resource.
+    Honest,
+    /// Another one each time.
+    Fickle,
+}
+
 #[derive(Default)]
 struct Inner {
+    tree: PathBuf,
     watts: f64,
     faults: Vec<(String, Fault)>,
     sessions: BTreeMap<String, String>,
@@ -61,6 +90,13 @@ struct Inner {
     connections: usize,
     asked: Vec<String>,
     sent: usize,
+    resources: BTreeMap<String, Value>,
+    expand: Expand,
+    tags: Tags,
+    unchanged: usize,
+    /// What the stream of events says, piece by piece; none ends the connection.
+    events: Vec<Option<Vec<u8>>>,
+    streamed: usize,
 }
 
 struct Shared {
@@ -78,6 +114,11 @@ pub struct Bmc {
 
 impl Bmc {
     pub async fn start() -> Self {
+        Self::serving(own_tree()).await
+    }
+
+    /// As [`Bmc::start`], with the resources of `tree`, a folder that holds `redfish/v1/.../index.json`.
+    pub async fn serving(tree: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let certificate = certificate();
@@ -90,16 +131,49 @@ impl Bmc {
             .with_single_cert(chain, key)
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let inner = Mutex::new(Inner { watts: 100.0, ..Inner::default() });
+        let inner = Mutex::new(Inner { tree, watts: 100.0, ..Inner::default() });
         let shared = Arc::new(Shared { inner, released: Semaphore::new(0) });
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, acceptor, Arc::clone(&shared)));
+        tasks.spawn(serving::accept(listener, acceptor, Arc::clone(&shared)));
         Self { url, certificate, shared, tasks }
     }
 
     /// The next request whose `METHOD path` contains `what` meets `fault`, once.
     pub fn fault(&self, what: &str, fault: Fault) {
         self.shared.inner.lock().unwrap().faults.push((what.to_owned(), fault));
+    }
+
+    /// From now on `path` reads as `document`, whatever the tree has there; `null` is not there, `false` an error.
+    pub fn put(&self, path: &str, document: Value) {
+        self.shared.inner.lock().unwrap().resources.insert(path.to_owned(), document);
+    }
+
+    pub fn set_expand(&self, expand: Expand) {
+        self.shared.inner.lock().unwrap().expand = expand;
+    }
+
+    pub fn set_tags(&self, tags: Tags) {
+        self.shared.inner.lock().unwrap().tags = tags;
+    }
+
+    /// Says something to whoever listens to the stream of events at `/redfish/v1/SSE`.
+    pub fn say(&self, bytes: &[u8]) {
+        self.shared.inner.lock().unwrap().events.push(Some(bytes.to_vec()));
+    }
+
+    /// Ends the connection of the stream.
+    pub fn end_stream(&self) {
+        self.shared.inner.lock().unwrap().events.push(None);
+    }
+
+    /// How often the answer was that nothing had changed.
+    pub fn unchanged(&self) -> usize {
+        self.shared.inner.lock().unwrap().unchanged
+    }
+
+    /// All that was asked since the last call, as `METHOD path`.
+    pub fn take_asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.inner.lock().unwrap().asked)
     }
 
     pub fn set_watts(&self, watts: f64) {
@@ -150,166 +224,5 @@ impl Bmc {
     /// No more BMC: its port refuses connections.
     pub async fn stop(&mut self) {
         self.tasks.shutdown().await;
-    }
-}
-
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        shared.inner.lock().unwrap().connections += 1;
-        let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
-        connections.spawn(async move {
-            // A client that does not trust us ends the handshake: nothing to do then.
-            if let Ok(stream) = acceptor.accept(stream).await {
-                serve(stream, shared).await;
-            }
-        });
-    }
-}
-
-struct Request {
-    line: String,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Request {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-async fn read(stream: &mut TlsStream<TcpStream>) -> Option<Request> {
-    let mut bytes = Vec::new();
-    let end = loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
-    let mut request = Request { line, head, body: bytes[end..].to_vec() };
-    let length = request.header("content-length").map_or(0, |l| l.parse::<usize>().unwrap());
-    while request.body.len() < length {
-        if stream.read_buf(&mut request.body).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(request)
-}
-
-async fn serve(mut stream: TlsStream<TcpStream>, shared: Arc<Shared>) {
-    let mut held: Option<Vec<u8>> = None;
-    while let Some(request) = read(&mut stream).await {
-        let fault = {
-            let mut inner = shared.inner.lock().unwrap();
-            inner.asked.push(request.line.clone());
-            let at = inner.faults.iter().position(|(what, _)| request.line.contains(what));
-            at.map(|at| inner.faults.remove(at).1)
-        };
-        let (status, headers, body) = answer(&shared, &request, fault.as_ref());
-        let mut bytes = held.take().unwrap_or_default();
-        bytes.extend(response(status, &headers, &body));
-        match fault {
-            None | Some(Fault::NoToken) => {}
-            Some(Fault::Status(status, headers)) => bytes = response(status, &headers, b"{}"),
-            Some(Fault::Page) => bytes = response(200, "", b"<html>It works!</html>"),
-            Some(Fault::Twice) => bytes = [bytes.clone(), bytes].concat(),
-            Some(Fault::TwiceLater) => held = Some(bytes.clone()),
-            Some(Fault::Late) => shared.released.acquire().await.unwrap().forget(),
-            Some(Fault::Silence) => std::future::pending().await,
-            Some(Fault::HangUp) => return,
-            Some(Fault::Garbage) => {
-                let _sent = stream.write_all(&[0xA5; 300]).await;
-                return;
-            }
-            Some(Fault::Truncated) => {
-                let _sent = stream.write_all(&bytes[..bytes.len() - body.len() / 2]).await;
-                let _ended = stream.shutdown().await;
-                return;
-            }
-            Some(Fault::Oversized) => return endless(&mut stream, &shared, 16 << 10, None).await,
-            Some(Fault::Drip) => {
-                return endless(&mut stream, &shared, 1, Some(Duration::from_millis(10))).await;
-            }
-        }
-        if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// A body without end, in pieces of `size`, until the client has enough.
-async fn endless(stream: &mut TlsStream<TcpStream>, shared: &Shared, size: usize, pause: Option<Duration>) {
-    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n{\"a\":\"";
-    let mut piece = head.to_vec();
-    while stream.write_all(&piece).await.is_ok() && stream.flush().await.is_ok() {
-        shared.inner.lock().unwrap().sent += piece.len();
-        piece = vec![b' '; size];
-        if let Some(pause) = pause {
-            tokio::time::sleep(pause).await;
-        }
-    }
-}
-
-fn response(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
-    [head.into_bytes(), body.to_vec()].concat()
-}
-
-fn answer(shared: &Shared, request: &Request, fault: Option<&Fault>) -> (u16, String, Vec<u8>) {
-    let mut inner = shared.inner.lock().unwrap();
-    let (method, path) = request.line.split_once(' ').unwrap();
-    // "root:calvin-of-the-test" in base64, made with base64(1).
-    let basic = request.header("authorization") == Some("Basic cm9vdDpjYWx2aW4tb2YtdGhlLXRlc3Q=");
-    let token = request.header("x-auth-token");
-    let known = basic || token.is_some_and(|token| inner.sessions.contains_key(token));
-    let nothing = |status| (status, String::new(), b"{}".to_vec());
-    match method {
-        "POST" => {
-            let said: Value = serde_json::from_slice(&request.body).unwrap();
-            // A fault of status means that nothing was done either.
-            if said != json!({ "UserName": USER, "Password": PASSWORD })
-                || matches!(fault, Some(Fault::Status(..)))
-            {
-                return nothing(401);
-            }
-            inner.opened += 1;
-            let number = inner.opened;
-            let (token, uri) =
-                (format!("token-{number}"), format!("/redfish/v1/SessionService/Sessions/{number}"));
-            inner.sessions.insert(token.clone(), uri.clone());
-            let location = format!("Location: https://bmc-by-another-name{uri}\r\n");
-            let token = if fault == Some(&Fault::NoToken) {
-                String::new()
-            } else {
-                format!("X-Auth-Token: {token}\r\n")
-            };
-            (201, format!("{location}{token}"), b"{}".to_vec())
-        }
-        "DELETE" if !known => nothing(401),
-        "DELETE" => {
-            let before = inner.sessions.len();
-            inner.sessions.retain(|_, uri| uri != path);
-            inner.deleted += before - inner.sessions.len();
-            nothing(204)
-        }
-        _get if !known && path != "/redfish/v1/" => nothing(401),
-        _get => {
-            let file: PathBuf = own_tree().join(path.trim_matches('/')).join("index.json");
-            let Ok(body) = fs::read(file) else { return nothing(404) };
-            let mut body: Value = serde_json::from_slice(&body).unwrap();
-            if path.ends_with("/EnvironmentMetrics") {
-                body["PowerWatts"]["Reading"] = json!(inner.watts);
-            }
-            (200, String::new(), body.to_string().into_bytes())
-        }
     }
 }

@@ -15,17 +15,17 @@ use crate::{input, lines, settings};
 /// Short enough for tests that wait for it, long enough for a busy machine to answer in.
 const REQUEST: Duration = Duration::from_millis(1500);
 
-fn trusted(bmc: &Bmc, login: Login) -> Settings {
+pub fn trusted(bmc: &Bmc, login: Login) -> Settings {
     let trust = Trust::Fingerprint(bmc.certificate.fingerprint);
     Settings { request_timeout: REQUEST, ..settings(&bmc.url, trust, login) }
 }
 
-fn open_driver(bmc: &Bmc, login: Login) -> Box<dyn Driver> {
+pub fn open_driver(bmc: &Bmc, login: Login) -> Box<dyn Driver> {
     open(trusted(bmc, login)).unwrap()
 }
 
 /// A BMC that was polled well once, so that only readings are asked for from here on.
-async fn ready(login: Login) -> (Bmc, Box<dyn Driver>) {
+pub async fn ready(login: Login) -> (Bmc, Box<dyn Driver>) {
     let bmc = Bmc::start().await;
     let mut driver = open_driver(&bmc, login);
     assert_eq!(input(&driver.poll().await.unwrap()), Some(100.0));
@@ -39,7 +39,7 @@ async fn fails(driver: &mut Box<dyn Driver>) -> PollError {
     }
 }
 
-async fn assert_next_is_right(bmc: &Bmc, driver: &mut Box<dyn Driver>) {
+pub async fn assert_next_is_right(bmc: &Bmc, driver: &mut Box<dyn Driver>) {
     bmc.set_watts(250.0);
     assert_eq!(input(&driver.poll().await.unwrap()), Some(250.0));
     bmc.set_watts(251.0);

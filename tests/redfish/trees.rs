@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use wattribute::drivers::redfish::{Login, Trust, open};
 use wattribute::model::{ErrorKind, Identity, Measure};
 
+use crate::makers::{settled, windows};
 use crate::nginx::Nginx;
 use crate::{lines, settings};
 
@@ -17,7 +18,7 @@ pub fn own_tree() -> PathBuf {
 }
 
 /// `redfish/` of the recordings, or one line that says that there are none.
-fn recordings() -> Option<PathBuf> {
+pub fn recordings() -> Option<PathBuf> {
     let folder =
         std::env::var_os("WATTRIBUTE_RECORDINGS").map(|folder| PathBuf::from(folder).join("redfish"));
     if folder.is_none() {
@@ -26,13 +27,13 @@ fn recordings() -> Option<PathBuf> {
     folder
 }
 
-fn identity(vendor: &str, model: &str, serial: &str, firmware: &str) -> Identity {
-    let [vendor, model, serial, firmware] = [vendor, model, serial, firmware].map(str::to_owned);
-    Identity { vendor, model, serial, firmware, profile: String::new() }
+pub fn identity(said: [&str; 5]) -> Identity {
+    let [vendor, model, serial, firmware, profile] = said.map(str::to_owned);
+    Identity { vendor, model, serial, firmware, profile }
 }
 
 /// A folder in which `redfish/v1/PATH/index.json` is laid out from `resources`.
-fn lay_out(resources: &[(&str, Vec<u8>)]) -> TempDir {
+pub fn lay_out(resources: &[(&str, Vec<u8>)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (path, body) in resources {
         let folder = dir.path().join("redfish/v1").join(path);
@@ -80,7 +81,7 @@ async fn our_own_tree_reads_as_written() {
             "psu/PSU2 voltage 229.8",
         ]
     );
-    assert_eq!(batch.identity, Some(identity("Example", "EX-2U Gen2", "S-4711", "2.18.0")));
+    assert_eq!(batch.identity, Some(identity(["Example", "EX-2U Gen2", "S-4711", "2.18.0", "redfish"])));
     let quanta: Vec<f64> = batch
         .readings
         .iter()
@@ -167,9 +168,11 @@ async fn the_dmtf_rack_server_reads_as_published() {
     let bmc = Nginx::serve(dir.path());
     let mut driver =
         open(settings(&bmc.url, Trust::Fingerprint(bmc.certificate.fingerprint), Login::Basic)).unwrap();
-    let batch = driver.poll().await.unwrap();
+    let batch = settled(&mut driver).await;
     // EnvironmentMetrics.PowerWatts 374 W (PowerControl says 344); Bay1's 937.4 W is over 1.1 x 400 W = 440 W, so it
-    // is no reading; its 325,675 kWh x 3.6e6 = 1,172,430,000,000 J; Bay2 is Absent.
+    // is no reading; its 325,675 kWh x 3.6e6 = 1,172,430,000,000 J; Bay2 is Absent. The chassis counts no energy itself, its
+    // sensor TotalEnergy shows 325,675 kWh too. ThermalMetrics' intake is 24.8, Thermal's would be 25. CPU1 has metrics of its own,
+    // FPGA1 has none, the memory modules have temperatures alone. Sensors whose excerpts stand elsewhere are not read.
     assert_eq!(
         lines(&batch),
         [
@@ -179,9 +182,20 @@ async fn the_dmtf_rack_server_reads_as_published() {
             "psu/Bay1 current 5.19",
             "psu/Bay1 frequency 60",
             "psu/Bay1 energy 1172430000000",
+            "inlet temperature 24.8",
+            "input energy 1172430000000",
+            "cpu/CPU1 power 12.87",
+            "cpu/CPU1 temperature 44",
         ]
     );
-    assert_eq!(batch.identity, Some(identity("Contoso", "3500", "437XR1138R2", "1.45.455b66-rev4")));
+    // IntervalInMin 30 is 1800 s.
+    assert_eq!(windows(&batch), ["input reporting 1800 319 271 489"]);
+    let said = ["Contoso", "3500", "437XR1138R2", "1.45.455b66-rev4", "redfish"];
+    assert_eq!(batch.identity, Some(identity(said)));
+    let system = batch.system.unwrap();
+    assert_eq!((system.processors, system.cores, system.threads), (Some(2), Some(8), Some(16)));
+    // 96 GiB x 2^30
+    assert_eq!((system.hostname.as_str(), system.memory_bytes), ("web483", Some(103_079_215_104)));
 }
 
 #[tokio::test]
@@ -193,15 +207,21 @@ async fn a_dell_server_reads_as_recorded() {
         ("Chassis", members(&["Chassis/System.Embedded.1"])),
         ("Chassis/System.Embedded.1", sample("dell_chassis.json")),
         ("Chassis/System.Embedded.1/Power", sample("dell_power.json")),
+        ("Chassis/System.Embedded.1/Thermal", sample("dell_thermal.json")),
         ("Systems", sample("dell_available_systems.json")),
         ("Systems/System.Embedded.1", sample("dell_systems.json")),
     ]);
     let bmc = Nginx::serve(dir.path());
     let mut driver = open(settings(&bmc.url, Trust::CaFile(bmc.ca_file()), Login::Basic)).unwrap();
-    let batch = driver.poll().await.unwrap();
-    // PowerConsumedWatts 429; the supply's PowerInputWatts 900 is at least 1.1 x 750 W = 825 W: its rating.
+    let batch = settled(&mut driver).await;
+    // PowerConsumedWatts 429; the supply's PowerInputWatts 900 is at least 1.1 x 750 W = 825 W: its rating. Thermal lists a
+    // processor alone.
     assert_eq!(lines(&batch), ["input power 429", "psu/PSU.Slot.1 voltage 206"]);
-    assert!(batch.identity.unwrap().vendor.starts_with("Dell"));
+    // IntervalInMin 1 is 60 s.
+    assert_eq!(windows(&batch), ["input reporting 60 426 425 436"]);
+    let Identity { vendor, profile, .. } = batch.identity.unwrap();
+    assert!(vendor.starts_with("Dell") && profile == "redfish idrac", "{vendor} {profile}");
+    assert_eq!(batch.system.unwrap().hostname, "tpa-hostname");
 }
 
 #[tokio::test]
@@ -213,13 +233,27 @@ async fn an_hpe_server_reads_as_recorded() {
         ("Chassis", members(&["Chassis/1"])),
         ("Chassis/1", sample("hp_chassis.json")),
         ("Chassis/1/Power", sample("hp_power.json")),
+        ("Chassis/1/Thermal", sample("hp_thermal.json")),
+        ("Systems", members(&["Systems/1"])),
+        ("Systems/1", sample("hp_systems.json")),
     ]);
     let bmc = Nginx::serve(dir.path());
     let mut driver = open(settings(&bmc.url, Trust::CaFile(bmc.ca_file()), Login::Basic)).unwrap();
-    let batch = driver.poll().await.unwrap();
-    // PowerConsumedWatts 221; the supplies show only LastPowerOutputWatts, which is output, beside 205 V of input.
-    assert_eq!(lines(&batch), ["input power 221", "psu/0 voltage 205", "psu/1 voltage 205"]);
-    assert_eq!(batch.identity, Some(identity("HP", "Proliant Gen10", "QWEVC007C99803", "")));
+    let batch = settled(&mut driver).await;
+    // PowerConsumedWatts 221; the supplies show only LastPowerOutputWatts, which is output, beside 205 V of input. 01-Inlet
+    // Ambient is 19.
+    assert_eq!(
+        lines(&batch),
+        ["input power 221", "psu/0 voltage 205", "psu/1 voltage 205", "inlet temperature 19"]
+    );
+    // IntervalInMin 20 is 1200 s; the recording has no PowerMeter.
+    assert_eq!(windows(&batch), ["input reporting 1200 221 220 252"]);
+    let said = ["HPE", "ProLiant DL360 Gen10", "MXQ93003RB", "", "redfish ilo5"];
+    assert_eq!(batch.identity, Some(identity(said)));
+    let system = batch.system.unwrap();
+    // 384 GiB x 2^30
+    assert_eq!((system.processors, system.memory_bytes), (Some(2), Some(412_316_860_416)));
+    assert_eq!(system.processor_model, "Intel(R) Xeon(R) Gold 6148 CPU @ 2.40GHz");
 }
 
 #[tokio::test]
@@ -235,17 +269,20 @@ async fn an_hpe_server_of_the_newer_model_has_no_total_that_can_be_believed() {
         ("Chassis/1/PowerSubsystem/PowerSupplies", sample("power_subsys/hp_power_subsys_psu.json")),
         (supply, sample("power_subsys/hp_power_subsys_psu_1.json")),
         (&format!("{supply}/Metrics"), sample("power_subsys/hp_power_subsys_metrics.json")),
+        ("Chassis/1/ThermalSubsystem", sample("thermal_subsys/hp_thermal_subsys.json")),
+        ("Chassis/1/ThermalSubsystem/ThermalMetrics", sample("thermal_subsys/hp_thermal_metrics.json")),
     ]);
     let bmc = Nginx::serve(dir.path());
     let mut driver = open(settings(&bmc.url, Trust::CaFile(bmc.ca_file()), Login::Basic)).unwrap();
-    // 937.4 W of a supply of 400 W, as in the mockup above.
+    // 937.4 W of a supply of 400 W, as in the mockup above. ThermalMetrics' intake is 19.
     assert_eq!(
-        lines(&driver.poll().await.unwrap()),
+        lines(&settled(&mut driver).await),
         [
             "psu/Bay1 voltage 230.2",
             "psu/Bay1 current 5.19",
             "psu/Bay1 frequency 60",
             "psu/Bay1 energy 1172430000000",
+            "inlet temperature 19",
         ]
     );
 }

@@ -94,6 +94,8 @@ pub(super) fn open(
             let mut settings = settings.clone();
             settings.url = format!("https://{host}:{}", address.port());
             settings.request_timeout = settings.request_timeout.min(limit);
+            // One poll has no past to hear of.
+            (settings.telemetry, settings.stream) = (false, false);
             redfish::open_at(settings, address.ip())
         }
         DriverPlan::Snmp(settings) => {

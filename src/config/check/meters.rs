@@ -202,7 +202,17 @@ impl Check<'_> {
         let request_timeout = self.deadline(&raw.timeout, DEFAULT_REDFISH_TIMEOUT, outer);
         let login = raw.login.get().copied().unwrap_or_default();
         let HttpsUrl(url) = url?;
-        Some(Redfish { url: url.clone(), credentials, login, trust: trust?, request_timeout })
+        let telemetry = raw.telemetry.get().copied().unwrap_or_default();
+        let stream = raw.stream.get().copied().unwrap_or_default();
+        Some(Redfish {
+            url: url.clone(),
+            credentials,
+            login,
+            trust: trust?,
+            request_timeout,
+            telemetry,
+            stream,
+        })
     }
 
     fn redfish_credentials(

@@ -1,14 +1,17 @@
 //! Reads resources as JSON objects: logs in where needed, and says what each status means.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 
+use super::copies::{Copies, is_about};
 use super::origin::{Origin, ResourcePath};
 use super::resources::{self, Link, Root};
 use super::session::Sessions;
-use super::wire::{Credentials, Proof, Wire};
+use super::wire::{Answer, Credentials, Proof, Wire};
 use super::{Login, Settings, tls};
 use crate::model::{ErrorKind, OpenSessions, PollError};
 
@@ -29,6 +32,13 @@ enum Access {
     Session(Box<Sessions>),
 }
 
+/// A resource as it was just read.
+struct Fresh {
+    document: Value,
+    etag: Option<HeaderValue>,
+    body: Vec<u8>,
+}
+
 /// One BMC, one request at a time.
 pub(super) struct Client {
     wire: Wire,
@@ -36,6 +46,7 @@ pub(super) struct Client {
     access: Access,
     /// The resource of the last request: an answer that names it once more is a duplicate.
     last: Option<ResourcePath>,
+    copies: Copies,
 }
 
 impl Client {
@@ -54,7 +65,7 @@ impl Client {
                 Access::Session(Box::new(Sessions::new(Credentials { user, password })))
             }
         };
-        Ok(Self { wire, tls, access, last: None })
+        Ok(Self { wire, tls, access, last: None, copies: Copies::default() })
     }
 
     /// Counts open sessions in `sessions`.
@@ -87,22 +98,62 @@ impl Client {
         }
     }
 
+    /// The longest one request may take.
+    pub(super) const fn limit(&self) -> Duration {
+        self.wire.limit()
+    }
+
+    /// Forgets what inventory looked like: something is not where it was, so that no copy of it is to be believed.
+    pub(super) fn forget_inventory(&mut self) {
+        self.copies = Copies::default();
+    }
+
+    /// Reads one resource that says what there is, and holds no reading.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub(super) async fn get_inventory(&mut self, path: &ResourcePath) -> Result<Value, Failure> {
+        let known = self.copies.etag(path);
+        let fresh = self.exchange(path, known.as_ref()).await;
+        match fresh {
+            Ok(Some(fresh)) => {
+                self.copies.keep(path, fresh.etag, fresh.body);
+                Ok(fresh.document)
+            }
+            Ok(None) => self.copies.document(path).ok_or_else(|| Failure::Refused(unchanged(path))),
+            Err(failure) => {
+                // Whatever it was about, the next time it is asked for without conditions.
+                self.copies.forget(path);
+                Err(failure)
+            }
+        }
+    }
+
     /// Reads one resource.
     ///
     /// # Errors
     /// See [`Failure`].
     pub(super) async fn get(&mut self, path: &ResourcePath) -> Result<Value, Failure> {
+        let fresh = self.exchange(path, None).await?;
+        fresh.map(|fresh| fresh.document).ok_or_else(|| Failure::Refused(unchanged(path)))
+    }
+
+    /// Asks for one resource; nothing if it is still what `known` names.
+    async fn exchange(
+        &mut self,
+        path: &ResourcePath,
+        known: Option<&HeaderValue>,
+    ) -> Result<Option<Fresh>, Failure> {
         // The service root is readable by anyone, and it says where to log in.
         let mut anonymous = path.same_resource(&ResourcePath::service_root());
         loop {
             let (proof, fresh) = self.proof(anonymous).await.map_err(Failure::Broken)?;
             let previous = self.last.replace(path.clone());
-            let answer = self.wire.get(path, proof).await;
-            let (status, body) = match answer {
+            let answer = match self.wire.get(path, proof, known).await {
                 Ok(answer) => answer,
                 Err(error) => return Err(self.broken(error)),
             };
-            if status == StatusCode::UNAUTHORIZED
+            if answer.status == StatusCode::UNAUTHORIZED
                 && let Access::Session(sessions) = &mut self.access
             {
                 let again = !fresh || anonymous;
@@ -113,8 +164,18 @@ impl Client {
                     continue;
                 }
             }
-            return self.judge(path, previous.as_ref(), status, &body);
+            return self.judge(path, previous.as_ref(), answer, known);
         }
+    }
+
+    /// The way to the BMC with what lets in at the moment, for a connection beside the polls.
+    pub(super) fn ticket(&self) -> Option<(&Wire, Proof)> {
+        let proof = match &self.access {
+            Access::Open => Some(Proof::None),
+            Access::Basic(credentials) => Some(Proof::Basic(credentials.clone())),
+            Access::Session(sessions) => sessions.token(),
+        };
+        proof.map(|proof| (&self.wire, proof))
     }
 
     /// Gives the session back.
@@ -138,13 +199,22 @@ impl Client {
         &mut self,
         path: &ResourcePath,
         previous: Option<&ResourcePath>,
-        status: StatusCode,
-        body: &[u8],
-    ) -> Result<Value, Failure> {
+        answer: Answer,
+        known: Option<&HeaderValue>,
+    ) -> Result<Option<Fresh>, Failure> {
+        let Answer { status, etag, body } = answer;
         let answered =
             |kind, fix: &str| PollError::new(kind, format!("{} answered {status}", path.as_str()), fix);
         match status {
             StatusCode::OK => {}
+            // An answer without a body does not say what it is about, but for the tag: one of another resource is not ours.
+            StatusCode::NOT_MODIFIED if known.is_some_and(|known| is_about(etag.as_ref(), known)) => {
+                return Ok(None);
+            }
+            StatusCode::NOT_MODIFIED => {
+                self.renew();
+                return Err(Failure::Refused(unchanged(path)));
+            }
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Failure::Gone),
             StatusCode::UNAUTHORIZED => return Err(Failure::Broken(self.not_allowed(status, path))),
             // Known to the BMC, but not allowed to read this one: the other resources may well be readable.
@@ -158,7 +228,7 @@ impl Client {
                 return Err(Failure::Refused(answered(ErrorKind::Protocol, fix)));
             }
         }
-        let Some(document) = resources::object(body) else {
+        let Some(document) = resources::object(&body) else {
             // Complete, but not what was asked for: a fault of this resource, on a connection that is not to be trusted.
             self.renew();
             return Err(Failure::Refused(protocol(path, "is not a JSON object")));
@@ -170,7 +240,7 @@ impl Client {
         {
             return Err(self.broken(protocol(path, "belongs to the request before")));
         }
-        Ok(document)
+        Ok(Some(Fresh { document, etag, body }))
     }
 
     fn not_allowed(&self, status: StatusCode, path: &ResourcePath) -> PollError {
@@ -215,4 +285,8 @@ fn protocol(path: &ResourcePath, what: &str) -> PollError {
         format!("the answer for {} {what}", path.as_str()),
         "check that the address is a BMC's Redfish service",
     )
+}
+
+fn unchanged(path: &ResourcePath) -> PollError {
+    protocol(path, "says that nothing has changed, which was not asked")
 }

@@ -27,14 +27,24 @@ enum Source {
     Joules,
 }
 
+/// What keeps the counter. A change of it would be another counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// The resource of the chassis, supply or part.
+    Resource,
+    /// A sensor.
+    Sensor,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Choice {
+    keeper: Keeper,
     source: Source,
     finest: f64,
 }
 
 /// What is remembered of each channel's counter.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Counters(HashMap<ChannelId, Choice>);
 
 impl Counters {
@@ -52,6 +62,7 @@ impl Counters {
     pub(super) fn read(
         &mut self,
         channel: &ChannelId,
+        keeper: Keeper,
         kwh: &Excerpt,
         joules: &Excerpt,
     ) -> Option<EnergyCounter> {
@@ -66,6 +77,7 @@ impl Counters {
         };
         let known = self.0.get(channel).copied();
         let source = match known {
+            Some(choice) if choice.keeper != keeper => return None,
             Some(choice) => choice.source,
             None => {
                 [Source::KilowattHoursLifetime, Source::KilowattHours, Source::JoulesLifetime, Source::Joules]
@@ -86,7 +98,7 @@ impl Counters {
             quantum: Joules::new(finest).ok()?,
             modulus: None,
         };
-        self.0.insert(channel.clone(), Choice { source, finest });
+        self.0.insert(channel.clone(), Choice { keeper, source, finest });
         Some(counter)
     }
 }
@@ -149,7 +161,11 @@ mod tests {
         let mut counters = Counters::default();
         let quanta: Vec<f64> = [10.0, 10.12, 10.2]
             .map(|v| {
-                counters.read(&channel(), &kwh(Some(v), None), &Excerpt::default()).unwrap().quantum.get()
+                counters
+                    .read(&channel(), Keeper::Resource, &kwh(Some(v), None), &Excerpt::default())
+                    .unwrap()
+                    .quantum
+                    .get()
             })
             .to_vec();
         assert_eq!(quanta, [3_600_000.0, 36_000.0, 36_000.0]);
@@ -159,23 +175,41 @@ mod tests {
     fn a_lifetime_counter_is_never_swapped_for_the_resettable_one() {
         let mut counters = Counters::default();
         let none = Excerpt::default();
-        let first = counters.read(&channel(), &kwh(Some(3.0), Some(5000.0)), &none).unwrap();
+        let first =
+            counters.read(&channel(), Keeper::Resource, &kwh(Some(3.0), Some(5000.0)), &none).unwrap();
         assert_eq!(first.total.get(), 18_000_000_000.0); // 5000 kWh x 3,600,000 J
-        assert_eq!(counters.read(&channel(), &kwh(Some(3.0), None), &none), None);
-        assert!(counters.read(&channel(), &kwh(None, Some(5000.0)), &none).is_some());
+        assert_eq!(counters.read(&channel(), Keeper::Resource, &kwh(Some(3.0), None), &none), None);
+        assert!(counters.read(&channel(), Keeper::Resource, &kwh(None, Some(5000.0)), &none).is_some());
     }
 
     #[test]
     fn a_counter_at_zero_is_not_a_counter_yet() {
         let mut counters = Counters::default();
-        assert_eq!(counters.read(&channel(), &kwh(Some(0.0), Some(0.0)), &Excerpt::default()), None);
-        assert_eq!(counters.read(&channel(), &kwh(Some(-1.0), None), &Excerpt::default()), None);
+        assert_eq!(
+            counters.read(&channel(), Keeper::Resource, &kwh(Some(0.0), Some(0.0)), &Excerpt::default()),
+            None
+        );
+        assert_eq!(
+            counters.read(&channel(), Keeper::Resource, &kwh(Some(-1.0), None), &Excerpt::default()),
+            None
+        );
+    }
+
+    #[test]
+    fn a_counter_never_changes_its_keeper() {
+        let mut counters = Counters::default();
+        let none = Excerpt::default();
+        assert!(counters.read(&channel(), Keeper::Sensor, &kwh(Some(7.0), None), &none).is_some());
+        assert_eq!(counters.read(&channel(), Keeper::Resource, &kwh(Some(9000.0), None), &none), None);
+        assert!(counters.read(&channel(), Keeper::Sensor, &kwh(Some(8.0), None), &none).is_some());
     }
 
     #[test]
     fn joules_serve_where_there_are_no_kilowatt_hours() {
         let mut counters = Counters::default();
-        let counter = counters.read(&channel(), &Excerpt::default(), &kwh(Some(123_456.0), None)).unwrap();
+        let counter = counters
+            .read(&channel(), Keeper::Resource, &Excerpt::default(), &kwh(Some(123_456.0), None))
+            .unwrap();
         assert_eq!((counter.total.get(), counter.quantum.get()), (123_456.0, 1000.0));
     }
 }

@@ -143,6 +143,8 @@ pub fn redfish(input: &[u8]) {
         credentials: logs_in.then(|| ("monitor".to_owned(), "secret".to_owned().into())),
         login: Login::Session,
         trust: Trust::Fingerprint([0; 32]),
+        telemetry: true,
+        stream: false,
         request_timeout: Duration::from_secs(600),
     };
     RUNTIME.with(|runtime| runtime.block_on(polls(settings)));

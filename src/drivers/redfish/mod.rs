@@ -1,13 +1,18 @@
-//! Redfish over HTTPS: BMCs of servers.
+//! Redfish over HTTPS: BMCs of servers, and PDUs.
 //!
 //! # Channels
 //!
 //! | channel | what |
 //! | --- | --- |
 //! | `input` | what the server takes in; see `select::Source` for where the total comes from |
+//! | `inlet` | the temperature of the air that comes in |
 //! | `psu/<Id>` | one power supply's input; `MemberId` in the older `Power` resource |
 //! | `control/<name>` | a part of the server that `PowerControl` lists beside the whole: processors, memory ... |
+//! | `gpu/<Id>`, `cpu/<Id>`, `accelerator/<Id>`, `memory/<Id>` | a processor or memory module that measures itself |
+//! | `sensor/<Id>` | a sensor whose reading stands nowhere else |
+//! | `system/<Id>/...` | `input` and parts of each of several systems in one chassis |
 //! | `chassis/<Id>/...` | the same for each further chassis with power of its own |
+//! | `mains/<Id>`, `branch/<Id>`, `outlet/<Id>` ... | circuits and outlets of power equipment, see `equipment` |
 //!
 //! If a BMC shows several chassis with power, the only one that holds a computer system is the server; if there are
 //! several of those, or none, each is `chassis/<Id>/...` and there is no `input`. Names keep letters, digits, `.` and
@@ -16,22 +21,45 @@
 //!
 //! # One poll
 //!
-//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources; `discover` and
-//! `plan` decide once in a while which; `resources` are their shapes; `select` and `energy` make readings of
-//! them. Polls write nothing but the session.
+//! `client` (session, statuses) over `wire` (one exchange, limits) over `tls` reads resources; `copies` spares what has not
+//! changed. `discover` asks once in a while what there is and keeps it in `draft`; `plan` makes of it which resources are
+//! polled, with `topology` (which chassis is the server), `extras` (what stands beside its total) and `quirks` (whose BMC it
+//! is). `reader` asks for them. `resources`, `sensors`, `thermal` and `oem` are their shapes, read by `lenient`; `select`,
+//! `energy`, `extras` and `windows` make readings of them. `equipment` does all of that for PDUs and the like, with `expand`
+//! to read a list and its members at once; `telemetry` adds what was measured between polls. Polls write nothing but the
+//! session.
 
 mod client;
+mod copies;
 mod discover;
+mod draft;
 mod energy;
+mod equipment;
+mod expand;
+mod extras;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+#[cfg(test)]
+mod hostile;
+mod lenient;
+mod names;
+mod oem;
 mod origin;
 mod plan;
 mod poll;
+mod quirks;
+mod reader;
 mod resources;
 mod select;
+mod sensors;
+mod services;
 mod session;
+mod summary;
+mod telemetry;
+mod thermal;
 mod tls;
+mod topology;
+mod windows;
 mod wire;
 
 use std::net::IpAddr;
@@ -42,7 +70,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{Driver, Kind};
-use crate::model::{OpenSessions, PollError, SystemClock};
+use crate::model::{Clock, OpenSessions, PollError, SystemClock};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
@@ -82,6 +110,10 @@ pub struct Settings {
     pub trust: Trust,
     /// The longest a single request may take. The whole poll has a deadline of its own.
     pub request_timeout: Duration,
+    /// Whether metric reports are read where the BMC has them.
+    pub telemetry: bool,
+    /// Whether a stream of metric reports is kept open where the BMC has one.
+    pub stream: bool,
 }
 
 /// Builds the driver; reads the CA file, opens no connection.
@@ -97,7 +129,7 @@ pub fn open(settings: Settings) -> Result<Box<dyn Driver>, PollError> {
 /// # Errors
 /// As [`open`].
 pub fn open_counted(settings: Settings, sessions: OpenSessions) -> Result<Box<dyn Driver>, PollError> {
-    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.count_in(sessions)))
+    open_with(settings, Arc::new(SystemClock::new()), sessions)
 }
 
 /// As [`open`], for a BMC that is at `at` whatever the name in its URL leads to: that name is for the certificate only.
@@ -106,4 +138,16 @@ pub fn open_counted(settings: Settings, sessions: OpenSessions) -> Result<Box<dy
 /// As [`open`].
 pub fn open_at(settings: Settings, at: IpAddr) -> Result<Box<dyn Driver>, PollError> {
     Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.pinned(at)?))
+}
+
+/// As [`open_counted`], with the clock by which readings of earlier moments are dated: that of whoever takes the batches.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    sessions: OpenSessions,
+) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Redfish::new(settings, clock)?.count_in(sessions)))
 }

@@ -27,6 +27,11 @@ impl ResourcePath {
         Self(path.to_owned())
     }
 
+    /// The same resource with another query.
+    pub(super) fn with_query(&self, query: &'static str) -> Self {
+        Self(format!("{}?{query}", self.comparable()))
+    }
+
     /// The text, for messages.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -35,6 +40,18 @@ impl ResourcePath {
     /// The last segment: by the specification the resource's `Id`.
     pub(super) fn last_segment(&self) -> &str {
         self.comparable().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The last two segments: of which collection, and the `Id`.
+    pub(super) fn last_segments(&self) -> [&str; 2] {
+        let mut segments = self.comparable().rsplit('/');
+        let last = segments.next().unwrap_or_default();
+        [segments.next().unwrap_or_default(), last]
+    }
+
+    /// The same text for every way to write this path.
+    pub(super) fn key(&self) -> String {
+        self.comparable().to_ascii_lowercase()
     }
 
     /// The path without query and closing slash, which services add and drop at will.

@@ -1,74 +1,14 @@
-//! Redfish resources as this driver needs them. Bytes in, typed structs out; pure.
+//! Redfish resources as this driver needs them: typed structs, all of them read by `lenient`. Pure.
 //!
-//! Services differ in what they leave out, so nothing here fails: a property that is absent, `null` or of another type
-//! than the schema says is simply not there. Numbers may come as strings, texts as numbers. Field names are DMTF's:
-//! ServiceRoot 1.20, Chassis 1.28, Power 1.7, PowerSubsystem 1.1, PowerSupply 1.6, PowerSupplyMetrics 1.2,
-//! EnvironmentMetrics 1.5, ComputerSystem 1.27.
+//! Field names are DMTF's: ServiceRoot 1.20, Chassis 1.28, Power 1.7, PowerSubsystem 1.1, PowerSupply 1.6,
+//! PowerSupplyMetrics 1.2, EnvironmentMetrics 1.5, ComputerSystem 1.27.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// The most elements of a list that are kept.
-const MAX_ELEMENTS: usize = 256;
-/// The longest text that is kept; a longer one is not there.
-const MAX_TEXT_BYTES: usize = 2048;
-
-/// The JSON object in `body`, or nothing if it is anything else.
-pub(super) fn object(body: &[u8]) -> Option<Value> {
-    // Some services begin with a byte order mark.
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    serde_json::from_slice(body).ok().filter(Value::is_object)
-}
-
-/// What `document` says of a `T`.
-pub(super) fn read<T: DeserializeOwned + Default>(document: &Value) -> T {
-    T::deserialize(document).unwrap_or_default()
-}
-
-/// Both in one.
-pub(super) fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Option<T> {
-    object(body).map(|document| read(&document))
-}
-
-/// Any value that does not fit is the default.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
-    Ok(T::deserialize(Value::deserialize(from)?).unwrap_or_default())
-}
-
-/// As [`lenient`] for each element: a broken one keeps its place, since places name some elements.
-fn list<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<Vec<T>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Array(elements) => {
-            let elements = elements.into_iter().take(MAX_ELEMENTS);
-            elements.map(|element| T::deserialize(element).unwrap_or_default()).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
-    })
-}
-
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-    Ok(number_in(&Value::deserialize(from)?))
-}
-
-fn number_in(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
-    .filter(|number: &f64| number.is_finite())
-}
-
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => {
-            Some(text).filter(|text| text.len() <= MAX_TEXT_BYTES && !text.trim().is_empty())
-        }
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    })
-}
+use super::lenient::{count, flag, lenient, list, number, resource, text};
+pub(super) use super::lenient::{object, parse, read};
+use super::oem::{PowerOem, RootOem, SupplyOem, root_oem};
 
 /// Whether a component is there to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,7 +22,8 @@ pub(super) enum Presence {
     Unsaid,
 }
 
-fn presence<'de, D: Deserializer<'de>>(from: D) -> Result<Presence, D::Error> {
+/// Reads [`Presence`] from a `Status`.
+pub(super) fn presence<'de, D: Deserializer<'de>>(from: D) -> Result<Presence, D::Error> {
     let status = Value::deserialize(from)?;
     Ok(match status.get("State").and_then(Value::as_str) {
         Some("Absent" | "Disabled" | "UnavailableOffline") => Presence::Missing,
@@ -136,15 +77,44 @@ fn scope<'de, D: Deserializer<'de>>(from: D) -> Result<Scope, D::Error> {
     })
 }
 
-macro_rules! resource {
-    ($(#[$doc:meta])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty = $key:literal by $how:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-        #[serde(default)]
-        pub(super) struct $name {
-            $($(#[$meta])* #[serde(rename = $key, deserialize_with = $how)] pub(super) $field: $type,)*
-        }
-    };
+/// How a chassis is built, as far as it matters whose power its readings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Form {
+    /// `Blade`, `Sled`, `Cartridge` or `Module`: a slot of the chassis around it feeds it.
+    Slotted,
+    /// Anything else, or nothing said.
+    #[default]
+    Other,
+}
+
+fn form<'de, D: Deserializer<'de>>(from: D) -> Result<Form, D::Error> {
+    Ok(match Value::deserialize(from)?.as_str() {
+        Some("Blade" | "Sled" | "Cartridge" | "Module") => Form::Slotted,
+        Some(_) | None => Form::Other,
+    })
+}
+
+/// What a processor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ProcessorKind {
+    /// `CPU`.
+    Cpu,
+    /// `GPU`.
+    Gpu,
+    /// `Core`, `Thread` or `Partition` of a processor that stands for itself.
+    Share,
+    /// `Accelerator`, `FPGA`, `DSP` ..., or nothing said.
+    #[default]
+    Other,
+}
+
+fn processor_kind<'de, D: Deserializer<'de>>(from: D) -> Result<ProcessorKind, D::Error> {
+    Ok(match Value::deserialize(from)?.as_str() {
+        Some("CPU") => ProcessorKind::Cpu,
+        Some("GPU") => ProcessorKind::Gpu,
+        Some("Core" | "Thread" | "Partition") => ProcessorKind::Share,
+        Some(_) | None => ProcessorKind::Other,
+    })
 }
 
 resource!(/// A link.
@@ -154,9 +124,14 @@ Link {
 
 resource!(/// The service root.
 Root {
+    name: Option<String> = "Name" by "text",
+    version: Option<String> = "RedfishVersion" by "text",
     vendor: Option<String> = "Vendor" by "text",
+    product: Option<String> = "Product" by "text",
+    oem: RootOem = "Oem" by "root_oem",
     chassis: Link = "Chassis" by "lenient",
     systems: Link = "Systems" by "lenient",
+    power_equipment: Link = "PowerEquipment" by "lenient",
     links: RootLinks = "Links" by "lenient",
 });
 
@@ -178,11 +153,17 @@ Chassis {
     manufacturer: Option<String> = "Manufacturer" by "text",
     model: Option<String> = "Model" by "text",
     serial: Option<String> = "SerialNumber" by "text",
+    form: Form = "ChassisType" by "form",
     presence: Presence = "Status" by "presence",
     power_state: PowerState = "PowerState" by "power_state",
+    /// It has no supplies of its own, but takes its power from the chassis around it.
+    powered_by_parent: Option<bool> = "PoweredByParent" by "flag",
     environment: Link = "EnvironmentMetrics" by "lenient",
     power: Link = "Power" by "lenient",
     subsystem: Link = "PowerSubsystem" by "lenient",
+    thermal: Link = "Thermal" by "lenient",
+    thermal_subsystem: Link = "ThermalSubsystem" by "lenient",
+    sensors: Link = "Sensors" by "lenient",
     links: ChassisLinks = "Links" by "lenient",
 });
 
@@ -190,14 +171,23 @@ resource!(/// `Links` of a chassis.
 ChassisLinks {
     systems: Vec<Link> = "ComputerSystems" by "list",
     managers: Vec<Link> = "ManagedBy" by "list",
+    contains: Vec<Link> = "Contains" by "list",
+    contained_by: Link = "ContainedBy" by "lenient",
 });
 
 resource!(/// A computer system.
 System {
+    id: Option<String> = "Id" by "text",
     manufacturer: Option<String> = "Manufacturer" by "text",
     model: Option<String> = "Model" by "text",
     serial: Option<String> = "SerialNumber" by "text",
+    sku: Option<String> = "SKU" by "text",
+    hostname: Option<String> = "HostName" by "text",
     power_state: PowerState = "PowerState" by "power_state",
+    processor_summary: ProcessorSummary = "ProcessorSummary" by "lenient",
+    memory_summary: MemorySummary = "MemorySummary" by "lenient",
+    processors: Link = "Processors" by "lenient",
+    memory: Link = "Memory" by "lenient",
     links: SystemLinks = "Links" by "lenient",
 });
 
@@ -206,8 +196,31 @@ SystemLinks {
     chassis: Vec<Link> = "Chassis" by "list",
 });
 
+resource!(/// `ProcessorSummary` of a computer system.
+ProcessorSummary {
+    model: Option<String> = "Model" by "text",
+    processors: Option<u32> = "Count" by "count",
+    cores: Option<u32> = "CoreCount" by "count",
+    threads: Option<u32> = "LogicalProcessorCount" by "count",
+});
+
+resource!(/// `MemorySummary` of a computer system.
+MemorySummary {
+    /// GiB.
+    total_gib: Option<f64> = "TotalSystemMemoryGiB" by "number",
+});
+
+resource!(/// A processor or memory module of a computer system.
+Part {
+    id: Option<String> = "Id" by "text",
+    presence: Presence = "Status" by "presence",
+    processor: ProcessorKind = "ProcessorType" by "processor_kind",
+    environment: Link = "EnvironmentMetrics" by "lenient",
+});
+
 resource!(/// A manager: the BMC itself.
 Manager {
+    model: Option<String> = "Model" by "text",
     firmware: Option<String> = "FirmwareVersion" by "text",
 });
 
@@ -219,19 +232,26 @@ Excerpt {
     lifetime: Option<f64> = "LifetimeReading" by "number",
     apparent_va: Option<f64> = "ApparentVA" by "number",
     power_factor: Option<f64> = "PowerFactor" by "number",
+    /// The sensor whose excerpt this is.
+    source: Option<String> = "DataSourceUri" by "text",
 });
 
-resource!(/// `EnvironmentMetrics` of a chassis. An excerpt that is `null` is as absent as one that is not there.
+resource!(/// `EnvironmentMetrics` of a chassis or a part. An excerpt that is `null` is as absent as one that is not there.
 Environment {
     power_watts: Option<Excerpt> = "PowerWatts" by "lenient",
     energy_kwh: Excerpt = "EnergykWh" by "lenient",
     energy_joules: Excerpt = "EnergyJoules" by "lenient",
+    volts: Excerpt = "Voltage" by "lenient",
+    amperes: Excerpt = "CurrentAmps" by "lenient",
     temperature_celsius: Excerpt = "TemperatureCelsius" by "lenient",
+    ambient_celsius: Excerpt = "AmbientTemperatureCelsius" by "lenient",
+    humidity_percent: Excerpt = "HumidityPercent" by "lenient",
 });
 
 resource!(/// `PowerSubsystem`.
 Subsystem {
     presence: Presence = "Status" by "presence",
+    capacity_watts: Option<f64> = "CapacityWatts" by "number",
     supplies: Link = "PowerSupplies" by "lenient",
 });
 
@@ -257,6 +277,9 @@ resource!(/// The older `Power` resource.
 Power {
     controls: Vec<Control> = "PowerControl" by "list",
     supplies: Vec<OldSupply> = "PowerSupplies" by "list",
+    /// Of services older than the schema.
+    consumed_watts: Option<f64> = "PowerConsumedWatts" by "number",
+    oem: PowerOem = "Oem" by "lenient",
 });
 
 resource!(/// An entry of `PowerControl`.
@@ -267,16 +290,43 @@ Control {
     presence: Presence = "Status" by "presence",
     consumed_watts: Option<f64> = "PowerConsumedWatts" by "number",
     capacity_watts: Option<f64> = "PowerCapacityWatts" by "number",
+    window: ControlWindow = "PowerMetrics" by "lenient",
+    related: Vec<Link> = "RelatedItem" by "list",
+});
+
+resource!(/// `PowerMetrics` of such an entry.
+ControlWindow {
+    minutes: Option<f64> = "IntervalInMin" by "number",
+    average_watts: Option<f64> = "AverageConsumedWatts" by "number",
+    minimum_watts: Option<f64> = "MinConsumedWatts" by "number",
+    maximum_watts: Option<f64> = "MaxConsumedWatts" by "number",
 });
 
 resource!(/// An entry of `PowerSupplies` of the older `Power` resource.
 OldSupply {
     member: Option<String> = "MemberId" by "text",
+    name: Option<String> = "Name" by "text",
+    firmware: Option<String> = "FirmwareVersion" by "text",
+    oem: SupplyOem = "Oem" by "lenient",
+    related: Vec<Link> = "RelatedItem" by "list",
     presence: Presence = "Status" by "presence",
     input_watts: Option<f64> = "PowerInputWatts" by "number",
     input_volts: Option<f64> = "LineInputVoltage" by "number",
     capacity_watts: Option<f64> = "PowerCapacityWatts" by "number",
 });
+
+impl Environment {
+    /// Whether it is about power or energy.
+    pub(super) fn meters(&self) -> bool {
+        self.power_watts.is_some() || self.counts_energy()
+    }
+
+    /// Whether it shows a counter of energy.
+    pub(super) fn counts_energy(&self) -> bool {
+        let energy = [&self.energy_kwh, &self.energy_joules];
+        energy.iter().any(|excerpt| excerpt.reading.or(excerpt.lifetime).is_some())
+    }
+}
 
 impl SupplyMetrics {
     /// Whether there is anything in it to read.
@@ -290,57 +340,6 @@ impl SupplyMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn power(json: &str) -> Power {
-        parse(json.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn a_number_is_a_number_or_a_string_that_is_one() {
-        for (json, want) in [
-            ("429", Some(429.0)),
-            ("429.5", Some(429.5)),
-            (r#""429""#, Some(429.0)),
-            (r#"" 429.5 ""#, Some(429.5)),
-            ("null", None),
-            (r#""""#, None),
-            (r#""N/A""#, None),
-            (r#""NaN""#, None),
-            (r#""inf""#, None),
-            (r#""1e999""#, None),
-            ("true", None),
-            ("[429]", None),
-            (r#"{"Reading":429}"#, None),
-        ] {
-            let power = power(&format!(r#"{{"PowerControl":[{{"PowerConsumedWatts":{json}}}]}}"#));
-            assert_eq!(power.controls[0].consumed_watts, want, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_broken_element_keeps_its_place_and_hurts_no_other() {
-        let power =
-            power(r#"{"PowerControl":[null, 7, {"MemberId":0,"PowerConsumedWatts":10}],"PowerSupplies":{}}"#);
-        assert_eq!(power.controls.len(), 3);
-        assert_eq!(power.controls[0], Control::default());
-        assert_eq!(power.controls[2].member.as_deref(), Some("0"));
-        assert_eq!(power.supplies, []);
-    }
-
-    #[test]
-    fn null_members_are_an_empty_collection() {
-        let page: Collection = parse(br#"{"Members":null,"Members@odata.nextLink":null}"#).unwrap();
-        assert_eq!(page, Collection::default());
-    }
-
-    #[test]
-    fn what_is_no_object_is_no_resource() {
-        let deep = "[".repeat(10_000);
-        for body in ["", "[]", "7", "<html>", "{", "{}{}", r#"{"a":1}x"#, deep.as_str()] {
-            assert!(object(body.as_bytes()).is_none(), "{body:.20}");
-        }
-        assert!(object(b"\xEF\xBB\xBF{}").is_some());
-    }
 
     #[test]
     fn states_are_read_once_and_unknown_ones_say_nothing() {

@@ -3,17 +3,23 @@
 
 use std::collections::HashSet;
 
-use super::energy::Counters;
-use super::plan::{ChassisPlan, unique};
+use super::energy::{Counters, Keeper};
+use super::names::unique;
+use super::origin::Origin;
+use super::plan::ChassisPlan;
 use super::resources::{
     Control, Environment, Excerpt, OldSupply, Power, PowerState, Presence, Scope, SupplyMetrics,
 };
-use crate::model::{Amperes, Celsius, ChannelId, Hertz, Measure, Ratio, Reading, VoltAmperes, Volts, Watts};
+use super::sensors::Sensor;
+use super::windows;
+use crate::model::{
+    Amperes, Celsius, ChannelId, Hertz, Measure, PowerWindow, Ratio, Reading, VoltAmperes, Volts, Watts,
+};
 
 /// A supply that claims to take in this many tenths of its capacity shows its rating, not a measurement.
 const SUPPLY_LIMIT_TENTHS: f64 = 11.0;
-/// A domain of `PowerControl` cannot consume more than this many times its capacity.
-const CONTROL_MARGIN: f64 = 1.5;
+/// Nothing consumes more than this many times what its supplies can give.
+const CAPACITY_MARGIN: f64 = 1.5;
 
 /// What one poll read of one chassis.
 #[derive(Debug, Default)]
@@ -22,6 +28,8 @@ pub(super) struct Seen {
     pub(super) power: Option<Power>,
     /// As many as the plan has supplies.
     pub(super) supplies: Vec<Option<SupplyMetrics>>,
+    /// Asked for only where nothing else gives a total.
+    pub(super) total_sensor: Option<Sensor>,
     /// Whether the server is on; asked for only where a zero hangs on it.
     pub(super) state: PowerState,
 }
@@ -35,21 +43,34 @@ pub(super) enum Source {
     Control,
     /// Sum of what all power supplies take in.
     Supplies,
+    /// A sensor of the total.
+    Sensor,
+    /// A maker's own property.
+    Elsewhere,
 }
 
 /// The readings of one batch; each channel and quantity once, the first one counts.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     pub(super) readings: Vec<Reading>,
+    pub(super) windows: Vec<PowerWindow>,
     taken: HashSet<(ChannelId, crate::model::Quantity)>,
 }
 
 impl Collector {
-    fn add(&mut self, channel: Option<&ChannelId>, measure: Option<Measure>) {
+    /// Adds a reading, if there is one and the channel has none of its quantity yet.
+    pub(super) fn add(&mut self, channel: Option<&ChannelId>, measure: Option<Measure>) {
         let (Some(channel), Some(measure)) = (channel, measure) else { return };
         if self.taken.insert((channel.clone(), measure.quantity())) {
             self.readings.push(Reading::measured(channel.clone(), measure));
         }
+    }
+
+    fn add_window(&mut self, control: &Control, channel: &ChannelId) {
+        let there = control.presence != Presence::Missing;
+        let window = there.then(|| windows::reporting(channel, control)).flatten();
+        self.windows
+            .extend(window.filter(|new| self.windows.iter().all(|known| known.channel != new.channel)));
     }
 }
 
@@ -88,8 +109,20 @@ impl Supply {
 }
 
 /// Whether the newer resources gave no total, so that `Power` must be asked.
-pub(super) fn lacks_total(seen: &Seen) -> bool {
-    seen.environment.as_ref().and_then(environment_watts).is_none_or(|watts| watts <= 0.0)
+pub(super) fn lacks_total(plan: &ChassisPlan, seen: &Seen) -> bool {
+    let watts = seen.environment.as_ref().and_then(environment_watts);
+    watts.is_none_or(|watts| watts <= 0.0 || !is_possible(plan, watts))
+}
+
+/// Whether the chassis' supplies can give as much.
+fn is_possible(plan: &ChassisPlan, watts: f64) -> bool {
+    plan.capacity_watts.is_none_or(|most| watts <= most * CAPACITY_MARGIN)
+}
+
+/// Whether nothing that was read so far gives a total, so that a sensor of it must be asked.
+pub(super) fn needs_sensor(plan: &ChassisPlan, seen: &Seen, origin: &Origin) -> bool {
+    let total = total(plan, seen, &supplies(plan, seen), origin, false);
+    plan.total_sensor.is_some() && total.is_none_or(|(_, source)| source == Source::Elsewhere)
 }
 
 /// Whether a zero stands where a total or part should, and hangs on the server being off.
@@ -104,6 +137,7 @@ pub(super) fn state_matters(plan: &ChassisPlan, seen: &Seen) -> bool {
 pub(super) fn readings(
     plan: &ChassisPlan,
     seen: &Seen,
+    origin: &Origin,
     counters: &mut Counters,
     into: &mut Collector,
 ) -> Option<Source> {
@@ -111,14 +145,17 @@ pub(super) fn readings(
     // An idle BMC still draws something, so a zero needs a server that is off and no supply that is on.
     let zero_is_real =
         seen.state == PowerState::Off && supplies.iter().all(|s| s.presence != Presence::Enabled);
-    let total = total(seen, &supplies, zero_is_real);
+    let total = total(plan, seen, &supplies, origin, zero_is_real);
     let input = plan.input();
     into.add(input.as_ref(), total.map(|(watts, _)| Measure::Power(watts)));
     if let (Some(input), Some(environment)) = (&input, &seen.environment) {
         add_environment(input, environment, counters, into);
+        let ambient = environment.ambient_celsius.reading.and_then(|v| Celsius::new(v).ok());
+        into.add(plan.ambient.as_ref(), ambient.map(Measure::Temperature));
     }
     if let Some(power) = &seen.power {
-        add_controls(plan, &power.controls, zero_is_real, into);
+        add_nodes(plan, &power.controls, origin, zero_is_real, into);
+        add_controls(plan, &power.controls, origin, zero_is_real, into);
     }
     for supply in &supplies {
         add_supply(supply, counters, into);
@@ -135,30 +172,85 @@ fn environment_watts(environment: &Environment) -> Option<f64> {
 }
 
 /// What the chassis takes in, from the best source that has it. The sources are never added to each other.
-fn total(seen: &Seen, supplies: &[Supply], zero_is_real: bool) -> Option<(Watts, Source)> {
+fn total(
+    plan: &ChassisPlan,
+    seen: &Seen,
+    supplies: &[Supply],
+    origin: &Origin,
+    zero_is_real: bool,
+) -> Option<(Watts, Source)> {
+    let possible = |watts: &f64| is_possible(plan, *watts);
     let real = |watts: f64| (watts > 0.0 || zero_is_real).then(|| Watts::new(watts).ok()).flatten();
-    let environment = seen.environment.as_ref().and_then(environment_watts).and_then(real);
+    let environment = seen.environment.as_ref().and_then(environment_watts).filter(possible).and_then(real);
     if let Some(watts) = environment {
         return Some((watts, Source::Environment));
     }
     let controls = seen.power.as_ref().map(|power| power.controls.as_slice()).unwrap_or_default();
-    let control = total_control(controls).and_then(|at| controls.get(at)).and_then(consumed).and_then(real);
-    if let Some(watts) = control {
+    let control = total_control(plan, controls, origin).and_then(|at| controls.get(at));
+    if let Some(watts) = control.and_then(consumed).filter(possible).and_then(real) {
         return Some((watts, Source::Control));
     }
+    if let Some(watts) = supply_sum(plan, supplies).and_then(real) {
+        return Some((watts, Source::Supplies));
+    }
+    let factor = plan.total_sensor.as_ref().map(|(_, factor)| *factor);
+    let sensed = factor.zip(seen.total_sensor.as_ref().and_then(Sensor::now)).map(|(f, watts)| f * watts);
+    if let Some(watts) = sensed.filter(possible).and_then(real) {
+        return Some((watts, Source::Sensor));
+    }
+    let elsewhere = seen.power.as_ref().and_then(|power| plan.maker.total_elsewhere(power));
+    elsewhere.filter(possible).and_then(real).map(|watts| (watts, Source::Elsewhere))
+}
+
+/// What all supplies take in, if every one of them says so and none feeds another machine.
+fn supply_sum(plan: &ChassisPlan, supplies: &[Supply]) -> Option<f64> {
+    if plan.supplies_are_shared {
+        return None;
+    }
     let inputs: Option<Vec<Watts>> = supplies.iter().map(Supply::input).collect();
-    let sum = inputs?.into_iter().reduce(|a, b| a + b)?;
-    real(sum.get()).map(|watts| (watts, Source::Supplies))
+    inputs?.into_iter().reduce(|a, b| a + b).map(Watts::get)
+}
+
+/// The computer system that an entry of `PowerControl` is about, where there are several in the chassis.
+fn node(plan: &ChassisPlan, control: &Control, origin: &Origin) -> Option<ChannelId> {
+    let items = control.related.iter().filter_map(|link| origin.resolve(link.id.as_deref()?));
+    let mut nodes = items.filter_map(|item| plan.node(&item));
+    let first = nodes.next()?;
+    // One that is about several of them is about none.
+    nodes.all(|node| node == first).then_some(first)
+}
+
+/// What each of several computer systems in the chassis takes in.
+fn add_nodes(
+    plan: &ChassisPlan,
+    controls: &[Control],
+    origin: &Origin,
+    zero_is_real: bool,
+    into: &mut Collector,
+) {
+    for control in controls {
+        // A node's processors are not the node.
+        if let Some(channel) = node(plan, control, origin).filter(|_| control.scope != Scope::Part) {
+            add_control(&channel, control, zero_is_real, into);
+        }
+    }
+}
+
+fn add_control(channel: &ChannelId, control: &Control, zero_is_real: bool, into: &mut Collector) {
+    let watts = consumed(control).filter(|watts| *watts > 0.0 || zero_is_real);
+    into.add(Some(channel), watts.and_then(|watts| Watts::new(watts).ok()).map(Measure::Power));
+    into.add_window(control, channel);
 }
 
 /// Which entry of `PowerControl` is the whole chassis. Further entries are parts of it, so they are never added up.
-fn total_control(controls: &[Control]) -> Option<usize> {
-    let found = |test: &dyn Fn(&Control) -> bool| controls.iter().position(test);
+fn total_control(plan: &ChassisPlan, controls: &[Control], origin: &Origin) -> Option<usize> {
+    let whole = |control: &Control| plan.nodes.is_empty() || node(plan, control, origin).is_none();
+    let found = |test: &dyn Fn(&Control) -> bool| controls.iter().position(|c| whole(c) && test(c));
     found(&|c| c.scope == Scope::Chassis && is_total_name(c))
         .or_else(|| found(&|c| c.scope == Scope::Chassis))
         .or_else(|| found(&|c| c.scope != Scope::Part && is_total_name(c)))
         .or_else(|| found(&|c| c.scope != Scope::Part && c.member.as_deref() == Some("0")))
-        .or_else(|| controls.first().filter(|c| c.scope != Scope::Part).map(|_| 0))
+        .or_else(|| controls.first().filter(|c| whole(c) && c.scope != Scope::Part).map(|_| 0))
 }
 
 /// "System Power Control", "Server Power Control" and the like; not "CPU Sub-system Power".
@@ -176,7 +268,7 @@ fn consumed(control: &Control) -> Option<f64> {
     control
         .consumed_watts
         .filter(|_| control.presence != Presence::Missing)
-        .filter(|watts| rated.is_none_or(|capacity| *watts <= capacity * CONTROL_MARGIN))
+        .filter(|watts| rated.is_none_or(|capacity| *watts <= capacity * CAPACITY_MARGIN))
 }
 
 fn add_environment(
@@ -189,26 +281,47 @@ fn add_environment(
     let apparent = power.and_then(|p| p.apparent_va).filter(|va| *va > 0.0);
     let factor = power.and_then(|p| p.power_factor).filter(|factor| *factor > 0.0 && *factor <= 1.0);
     let celsius = environment.temperature_celsius.reading;
-    let energy = counters.read(input, &environment.energy_kwh, &environment.energy_joules);
+    let energy = counters.read(input, Keeper::Resource, &environment.energy_kwh, &environment.energy_joules);
+    let humidity = environment.humidity_percent.reading.filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    let volts = environment.volts.reading.filter(|volts| *volts > 0.0);
+    let amperes = environment.amperes.reading.filter(|amperes| *amperes > 0.0);
     into.add(Some(input), apparent.and_then(|v| VoltAmperes::new(v).ok()).map(Measure::ApparentPower));
     into.add(Some(input), factor.and_then(|v| Ratio::new(v).ok()).map(Measure::PowerFactor));
+    into.add(Some(input), volts.and_then(|v| Volts::new(v).ok()).map(Measure::Voltage));
+    into.add(Some(input), amperes.and_then(|v| Amperes::new(v).ok()).map(Measure::Current));
     into.add(Some(input), celsius.and_then(|v| Celsius::new(v).ok()).map(Measure::Temperature));
+    into.add(Some(input), humidity.and_then(|v| Ratio::new(v / 100.0).ok()).map(Measure::Humidity));
     into.add(Some(input), energy.map(Measure::Energy));
 }
 
-/// The parts of a chassis that `PowerControl` lists beside the whole.
-fn add_controls(plan: &ChassisPlan, controls: &[Control], zero_is_real: bool, into: &mut Collector) {
-    let total = total_control(controls);
-    let parts: Vec<(usize, &Control)> =
-        controls.iter().enumerate().filter(|(at, _)| Some(*at) != total).collect();
+/// The window of the whole, and the parts of a chassis that `PowerControl` lists beside it.
+fn add_controls(
+    plan: &ChassisPlan,
+    controls: &[Control],
+    origin: &Origin,
+    zero_is_real: bool,
+    into: &mut Collector,
+) {
+    let total = total_control(plan, controls, origin);
+    if let (Some(control), Some(input)) = (total.and_then(|at| controls.get(at)), plan.input()) {
+        into.add_window(control, &input);
+    }
+    let parts: Vec<(usize, &Control)> = controls
+        .iter()
+        .enumerate()
+        .filter(|(at, control)| {
+            let is_node = control.scope != Scope::Part && node(plan, control, origin).is_some();
+            Some(*at) != total && !is_node
+        })
+        .collect();
     let lower: Vec<_> = parts.iter().map(|(_, c)| c.name.as_ref().map(|n| n.to_ascii_lowercase())).collect();
     let places: Vec<_> =
         parts.iter().map(|(at, c)| c.member.clone().unwrap_or_else(|| at.to_string())).collect();
     let names = unique(lower.iter().zip(&places).map(|(name, place)| (name.as_deref(), place.as_str())));
     for ((_, control), name) in parts.iter().zip(names) {
-        let watts = consumed(control).filter(|watts| *watts > 0.0 || zero_is_real);
-        let power = watts.and_then(|watts| Watts::new(watts).ok()).map(Measure::Power);
-        into.add(plan.channel("control", &name).as_ref(), power);
+        if let Some(channel) = plan.channel("control", &name) {
+            add_control(&channel, control, zero_is_real, into);
+        }
     }
 }
 
@@ -217,7 +330,8 @@ fn add_supply(supply: &Supply, counters: &mut Counters, into: &mut Collector) {
     let flowing = |value: f64| value > 0.0 || supply.is_dead();
     let amperes = supply.amperes.filter(|a| flowing(*a)).and_then(|a| Amperes::new(a).ok());
     let hertz = supply.hertz.filter(|hertz| *hertz > 0.0).and_then(|hertz| Hertz::new(hertz).ok());
-    let energy = channel.and_then(|c| counters.read(c, &supply.energy_kwh, &Excerpt::default()));
+    let energy =
+        channel.and_then(|c| counters.read(c, Keeper::Resource, &supply.energy_kwh, &Excerpt::default()));
     into.add(channel, supply.input().map(Measure::Power));
     into.add(channel, supply.volts.and_then(|volts| Volts::new(volts).ok()).map(Measure::Voltage));
     into.add(channel, amperes.map(Measure::Current));
@@ -250,14 +364,19 @@ fn new_supplies(plan: &ChassisPlan, seen: &Seen) -> Vec<Supply> {
 }
 
 fn old_supplies(plan: &ChassisPlan, seen: &Seen) -> Vec<Supply> {
-    let found = seen.power.as_ref().map(|power| power.supplies.as_slice()).unwrap_or_default();
+    let Some(power) = &seen.power else { return Vec::new() };
+    let found = power.supplies.as_slice();
     let places: Vec<String> = (0..found.len()).map(|at| at.to_string()).collect();
     let names = unique(found.iter().zip(&places).map(|(s, place)| (s.member.as_deref(), place.as_str())));
     let supply = |(supply, name): (&OldSupply, String)| Supply {
         channel: plan.channel("psu", &name),
-        presence: supply.presence,
+        presence: if plan.maker.is_phantom(supply) { Presence::Missing } else { supply.presence },
         capacity_watts: supply.capacity_watts,
-        watts: supply.input_watts,
+        watts: supply
+            .input_watts
+            .filter(|watts| *watts > 0.0)
+            .or_else(|| plan.maker.supply_elsewhere(supply, power))
+            .or(supply.input_watts),
         volts: supply.input_volts,
         amperes: None,
         hertz: None,

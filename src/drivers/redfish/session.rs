@@ -73,6 +73,14 @@ impl Sessions {
         &self.credentials
     }
 
+    /// The proof of the open session, if there is one.
+    pub(super) fn token(&self) -> Option<Proof> {
+        match &self.state {
+            State::In(session) => Some(Proof::Token(session.token.clone())),
+            State::Out | State::Opening(_) => None,
+        }
+    }
+
     /// Whether a session is open by now.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.state, State::In(_))

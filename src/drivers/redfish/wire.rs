@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -55,6 +55,33 @@ pub(super) enum Proof {
     Token(HeaderValue),
 }
 
+/// The answer to a request for a resource.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Names this state of the resource.
+    pub(super) etag: Option<HeaderValue>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What a request is to be answered with.
+#[derive(Debug, Clone, Copy)]
+enum Wants<'a> {
+    Json,
+    /// Only if it is not what this names.
+    JsonUnless(&'a HeaderValue),
+    Events,
+}
+
+impl Wants<'_> {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json | Self::JsonUnless(_) => "application/json",
+            Self::Events => "text/event-stream",
+        }
+    }
+}
+
 /// A way to one BMC. Clones share the connection; there is at most one idle.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
@@ -100,7 +127,7 @@ impl Wire {
         self.limit
     }
 
-    /// Reads one resource: status and body.
+    /// Reads one resource, or learns that it still is what `known` names.
     ///
     /// # Errors
     /// As [`Wire::send`], and as [`Wire::body`].
@@ -108,11 +135,13 @@ impl Wire {
         &self,
         path: &ResourcePath,
         proof: Proof,
-    ) -> Result<(StatusCode, Vec<u8>), PollError> {
+        known: Option<&HeaderValue>,
+    ) -> Result<Answer, PollError> {
         let exchange = async {
-            let response = self.send(Method::GET, path, proof, None).await?;
-            let status = response.status();
-            Ok((status, self.body(response, path).await?))
+            let wants = known.map_or(Wants::Json, Wants::JsonUnless);
+            let response = self.send_with(Method::GET, path, proof, None, wants).await?;
+            let (status, etag) = (response.status(), response.headers().get(ETAG).cloned());
+            Ok(Answer { status, etag, body: self.body(response, path).await? })
         };
         tokio::time::timeout(self.limit, exchange).await.unwrap_or_else(|_| Err(self.too_late(path)))
     }
@@ -128,6 +157,29 @@ impl Wire {
         proof: Proof,
         body: Option<String>,
     ) -> Result<Response, PollError> {
+        self.send_with(method, path, proof, body, Wants::Json).await
+    }
+
+    /// Opens a stream of events; returns as soon as its head is there. Has no deadline of its own.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    pub(super) async fn open_stream(&self, path: &ResourcePath, proof: Proof) -> Result<Response, PollError> {
+        self.send_with(Method::GET, path, proof, None, Wants::Events).await
+    }
+
+    /// As [`Wire::send`], for whichever answer.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    async fn send_with(
+        &self,
+        method: Method,
+        path: &ResourcePath,
+        proof: Proof,
+        body: Option<String>,
+        wants: Wants<'_>,
+    ) -> Result<Response, PollError> {
         #[cfg(any(test, fuzzing))]
         if let Some(answer) = super::fuzzing::answer(&method, path) {
             return answer.ok_or_else(|| self.too_late(path));
@@ -139,7 +191,7 @@ impl Wire {
             let mut request = self
                 .http
                 .request(method.clone(), self.origin.url(path))
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .header(ACCEPT, HeaderValue::from_static(wants.media_type()))
                 .header("OData-Version", HeaderValue::from_static("4.0"));
             request = match &proof {
                 Proof::None => request,
@@ -150,6 +202,9 @@ impl Wire {
                 request = request
                     .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                     .body(body.clone());
+            }
+            if let Wants::JsonUnless(etag) = wants {
+                request = request.header(IF_NONE_MATCH, etag.clone());
             }
             match request.send().await {
                 Ok(response) => return Ok(response),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::super::discover::Discovery;
+use super::super::names::{MAX_NAME_CHARS, safe};
 use super::*;
 
 /// Answers a discovery from `tree`; whatever is not in it does not exist. Also returns what was asked, in order.
@@ -24,7 +25,7 @@ fn discover(tree: &[(&str, Value)]) -> (Result<Site, PollError>, Vec<String>) {
             }
         }
     }
-    (discovery.finish(&origin), asked)
+    (discovery.site(&origin), asked)
 }
 
 fn id(path: &str) -> Value {
@@ -115,6 +116,43 @@ fn pages_are_followed_but_never_in_circles_nor_to_other_hosts() {
 }
 
 #[test]
+fn the_total_comes_first_and_there_is_something_to_poll_before_the_details() {
+    let origin = Origin::parse("https://bmc").unwrap();
+    let details =
+        json!({ "Power": id("/c/A/Power"), "Thermal": id("/c/A/Thermal"), "Sensors": id("/c/A/Sensors") });
+    let mut tree = vec![
+        ("/redfish/v1/", json!({ "Chassis": id("/c") })),
+        ("/c", json!({ "Members": [id("/c/A")] })),
+        ("/c/A", details),
+        ("/c/A/Power", power()),
+        ("/c/A/Thermal", json!({ "Temperatures": [{ "PhysicalContext": "Intake", "ReadingCelsius": 20 }] })),
+        ("/c/A/Sensors", json!({ "Members": [id("/c/A/Sensors/1")] })),
+        ("/c/A/Sensors/1", json!({ "ReadingUnits": "W" })),
+    ];
+    let mut discovery = Discovery::new();
+    while !discovery.is_enough() {
+        let path = discovery.next().cloned().unwrap();
+        match tree.iter().find(|(p, _)| *p == path.as_str()) {
+            Some((_, document)) => discovery.answer(document, &origin),
+            None => discovery.absent().unwrap(),
+        }
+    }
+    assert_eq!(discovery.site(&origin).unwrap().extras, []);
+    let (site, asked) = discover(&tree);
+    let channels: Vec<String> = site.unwrap().extras.iter().map(|e| e.channel.as_str().to_owned()).collect();
+    assert_eq!(channels, ["inlet", "sensor/1"]);
+    assert!(
+        asked.ends_with(&["/c/A/Power", "/c/A/Thermal", "/c/A/Sensors", "/c/A/Sensors/1"].map(str::to_owned))
+    );
+    // Of a PDU the sensors are left alone: its outlets and circuits show them.
+    tree[0].1 = json!({ "Chassis": id("/c"), "PowerEquipment": id("/pe") });
+    assert!(!discover(&tree).1.iter().any(|path| path.contains("Sensors")));
+    // A server beside it has its own.
+    tree[2].1["Links"] = json!({ "ComputerSystems": [id("/s")] });
+    assert!(discover(&tree).1.iter().any(|path| path.contains("Sensors")));
+}
+
+#[test]
 fn an_endless_collection_ends() {
     let origin = Origin::parse("https://bmc").unwrap();
     let mut discovery = Discovery::new();
@@ -167,7 +205,7 @@ fn a_supply_that_answers_badly_is_tried_again_and_then_left_out() {
             discovery.absent().unwrap();
         }
     }
-    let site = discovery.finish(&origin).unwrap();
+    let site = discovery.site(&origin).unwrap();
     assert_eq!((failures, site.incomplete, prefixes(&site)), (2, true, vec![""]));
 }
 

@@ -9,7 +9,7 @@ mod nginx;
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{Login, Trust};
 use super::*;
@@ -54,6 +54,8 @@ async fn a_bmc_is_looked_through_again_after_hours_a_little_with_each_poll() {
         login: Login::Basic,
         trust: Trust::CaFile(bmc.ca_file()),
         request_timeout: Duration::from_secs(10),
+        telemetry: false,
+        stream: false,
     };
     let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(1)));
     let mut driver = Redfish::new(settings, clock.clone()).unwrap();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::origin::ResourcePath;
 use super::super::plan::SupplyPlan;
+use super::super::quirks::Maker;
 use super::super::resources::read;
 use super::*;
 use crate::model::Quantity;
@@ -19,8 +20,24 @@ fn plan(supplies: &[&str]) -> ChassisPlan {
             presence: Presence::Enabled,
         })
         .collect();
-    let prefix = String::new();
-    ChassisPlan { prefix, environment: None, power: None, power_adds: true, supplies, state: path() }
+    ChassisPlan {
+        prefix: String::new(),
+        maker: Maker::Unknown,
+        environment: None,
+        power: None,
+        power_adds: true,
+        supplies,
+        supplies_are_shared: false,
+        capacity_watts: None,
+        total_sensor: None,
+        nodes: Vec::new(),
+        ambient: None,
+        state: path(),
+    }
+}
+
+fn origin() -> Origin {
+    Origin::parse("https://bmc").unwrap()
 }
 
 fn seen(environment: Value, power: Value) -> Seen {
@@ -29,7 +46,7 @@ fn seen(environment: Value, power: Value) -> Seen {
 
 fn batch(plan: &ChassisPlan, seen: &Seen) -> (Option<Source>, Vec<(String, Quantity, f64)>) {
     let mut collector = Collector::default();
-    let source = readings(plan, seen, &mut Counters::default(), &mut collector);
+    let source = readings(plan, seen, &origin(), &mut Counters::default(), &mut collector);
     let readings = collector.readings.into_iter();
     (
         source,
@@ -75,6 +92,76 @@ fn the_total_comes_from_the_best_source_that_has_one() {
     ] {
         assert_eq!(total_of(environment.clone(), power.clone()), want, "{environment} {power}");
     }
+}
+
+#[test]
+fn a_total_beyond_what_the_supplies_can_give_is_passed_over() {
+    let power = json!({ "PowerControl": [{ "PowerConsumedWatts": 344 }] });
+    // 1.5 x 800 W = 1200 W.
+    for (shown, want) in [(1200.0, (1200.0, Source::Environment)), (1200.5, (344.0, Source::Control))] {
+        let plan = ChassisPlan { capacity_watts: Some(800.0), ..plan(&[]) };
+        let seen = seen(json!({ "PowerWatts": { "Reading": shown } }), power.clone());
+        assert_eq!(lacks_total(&plan, &seen), want.1 == Source::Control);
+        let (source, readings) = batch(&plan, &seen);
+        assert_eq!((readings[0].2, source), (want.0, Some(want.1)));
+    }
+}
+
+#[test]
+fn shared_supplies_are_shown_but_never_a_total() {
+    let power = json!({ "PowerSupplies": [{ "MemberId": "1", "PowerInputWatts": 180 }] });
+    let plan = ChassisPlan { supplies_are_shared: true, ..plan(&[]) };
+    let (source, readings) = batch(&plan, &seen(json!({}), power));
+    assert_eq!((source, readings), (None, vec![("psu/1".to_owned(), Quantity::Power, 180.0)]));
+}
+
+#[test]
+fn a_sensor_and_a_makers_own_property_come_last() {
+    let sensor = json!({ "ReadingType": "Power", "ReadingUnits": "kW", "Reading": 0.25 });
+    let power = |supply: Value, total: Value| json!({ "PowerSupplies": [{ "PowerInputWatts": supply }], "Oem": { "Public": { "TotalPower": total } } });
+    for (sensor, power, want) in [
+        (sensor.clone(), power(json!(180), json!(300)), Some((180.0, Source::Supplies))),
+        // 0.25 kW x 1000
+        (sensor, power(json!(null), json!(300)), Some((250.0, Source::Sensor))),
+        (
+            json!({ "Reading": 5, "Enabled": false }),
+            power(json!(null), json!(300)),
+            Some((300.0, Source::Elsewhere)),
+        ),
+        (json!({ "Reading": null }), power(json!(null), json!(0)), None),
+    ] {
+        let total_sensor = Some((ResourcePath::service_root(), 1000.0));
+        let plan = ChassisPlan { maker: Maker::Inspur, total_sensor, ..plan(&[]) };
+        let without = seen(json!({}), power.clone());
+        assert_eq!(
+            needs_sensor(&plan, &without, &origin()),
+            want.is_none_or(|(_, s)| s != Source::Supplies),
+            "{power}"
+        );
+        let seen = Seen { total_sensor: Some(read(&sensor)), ..without };
+        let (source, readings) = batch(&plan, &seen);
+        let input = readings.iter().find(|(channel, ..)| channel == "input").map(|(_, _, watts)| *watts);
+        assert_eq!(input.zip(source), want, "{power}");
+    }
+}
+
+#[test]
+fn an_entry_about_several_nodes_is_about_none() {
+    let node = |path: &str| origin().resolve(path).unwrap();
+    let nodes = vec![(node("/s/1"), "1".to_owned()), (node("/s/2"), "2".to_owned())];
+    let plan = ChassisPlan { nodes, ..plan(&[]) };
+    let entry = |member: &str, watts: u32, related: &[&str]| {
+        let related: Vec<Value> = related.iter().map(|path| json!({ "@odata.id": path })).collect();
+        json!({ "MemberId": member, "PowerConsumedWatts": watts, "RelatedItem": related })
+    };
+    let power = json!({ "PowerControl": [
+        entry("0", 100, &["/s/1"]), entry("1", 300, &["/s/1", "/s/2"]), entry("2", 200, &["/s/2/", "/c/1"])] });
+    let (source, readings) = batch(&plan, &seen(json!({}), power));
+    let watts: Vec<(&str, f64)> =
+        readings.iter().map(|(channel, _, watts)| (channel.as_str(), *watts)).collect();
+    assert_eq!(watts, [("system/1/input", 100.0), ("system/2/input", 200.0), ("control/1", 300.0)]);
+    // Neither node is the whole, and the third entry does not say that it is.
+    assert_eq!(source, None);
 }
 
 #[test]
