@@ -141,7 +141,10 @@ async fn read_shows_every_reading_of_a_device_as_a_table_or_as_json() {
     let said = run(&["read", "bmc-1", "--config.file", &file]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     let mut lines = said.out.lines();
-    let identity = format!("bmc-1 (redfish {}): Example, EX-2U Gen2, S-4711, 2.18.0", nginx.url);
+    let identity = format!(
+        "bmc-1 (redfish {}): Example, EX-2U Gen2, S-4711, 2.18.0, read by profile redfish",
+        nginx.url
+    );
     assert_eq!(lines.next(), Some(identity.as_str()));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["CHANNEL", "QUANTITY", "VALUE", "UNIT", "QUALITY", "AGE"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::{Login, Settings, Trust, open, open_with};
-use wattribute::model::{Batch, ErrorKind, ManualClock, Moment};
+use wattribute::model::{Batch, ErrorKind, ManualClock, Moment, OpenSessions};
 
 use crate::bmc::{Bmc, Expand, Fault};
 use crate::nginx::Nginx;
@@ -231,7 +231,8 @@ async fn a_later_look_that_goes_wrong_neither_loses_nor_renames_anything() {
     bmc.put(&metrics, json!({ "PowerWatts": { "Reading": 22 } }));
     let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(1)));
     let trust = Trust::Fingerprint(bmc.certificate.fingerprint);
-    let mut driver = open_with(settings(&bmc.url, trust, Login::Basic), clock.clone()).unwrap();
+    let mut driver =
+        open_with(settings(&bmc.url, trust, Login::Basic), clock.clone(), OpenSessions::default()).unwrap();
     let first = lines(&driver.poll().await.unwrap());
     assert!(first.contains(&"unit/P2/input power 22".to_owned()), "{first:?}");
     bmc.put(&second, Value::Bool(false));

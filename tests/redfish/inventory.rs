@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::{Login, open_with};
-use wattribute::model::{Identity, ManualClock, Moment};
+use wattribute::model::{Identity, ManualClock, Moment, OpenSessions};
 
 use crate::bmc::{Bmc, Fault, Tags};
 use crate::faults::{assert_next_is_right, ready, trusted};
@@ -16,7 +16,7 @@ async fn tagged(tags: Tags) -> (Bmc, Box<dyn Driver>, Arc<ManualClock>) {
     let bmc = Bmc::start().await;
     bmc.set_tags(tags);
     let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(1)));
-    let mut driver = open_with(trusted(&bmc, Login::Basic), clock.clone()).unwrap();
+    let mut driver = open_with(trusted(&bmc, Login::Basic), clock.clone(), OpenSessions::default()).unwrap();
     driver.poll().await.unwrap();
     bmc.take_asked();
     (bmc, driver, clock)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wattribute::drivers::Driver;
 use wattribute::drivers::redfish::{Login, Settings, Trust, open_with};
-use wattribute::model::{Batch, Clock, ErrorKind, ManualClock, Moment, Reading, SystemClock};
+use wattribute::model::{Batch, Clock, ErrorKind, ManualClock, Moment, OpenSessions, Reading, SystemClock};
 
 use crate::bmc::{Bmc, Fault};
 use crate::{input, lines, settings};
@@ -53,7 +53,7 @@ fn driver(bmc: &Bmc, telemetry: bool, stream: bool, clock: Arc<dyn Clock>, limit
     let request_timeout = Duration::from_millis(limit);
     let settings =
         Settings { telemetry, stream, request_timeout, ..settings(&bmc.url, trust, Login::Session) };
-    open_with(settings, clock).unwrap()
+    open_with(settings, clock, OpenSessions::default()).unwrap()
 }
 
 /// The watts of `input` at earlier moments.
