@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn devices_behind_a_switch_that_restarts_do_not_come_back_at_once() {
         // (away, at most in one second, all back within), seconds
-        for (away, busiest, within) in [(20, 1_000, 15), (60, 300, 55), (180, 150, 175), (900, 60, 335)] {
+        for (away, busiest, within) in [(20, 1_050, 15), (60, 300, 55), (180, 150, 175), (900, 60, 335)] {
             let (most, all) = after_an_outage(Duration::from_secs(away));
             assert!(most <= busiest, "{most} in one second after {away} s");
             assert!(all <= Duration::from_secs(within), "{all:?} after {away} s");
