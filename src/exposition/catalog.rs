@@ -2,6 +2,8 @@
 //!
 //! The list itself stands in `catalog/families.rs`; `docs/metrics.md` is made from it by [`markdown`].
 
+use crate::model::Quantity;
+
 mod families;
 mod markdown;
 
@@ -153,6 +155,18 @@ impl Family {
         self.labels.iter().any(|label| label.name == name)
     }
 }
+
+/// The gauges of a channel, with what each shows. Energy is a counter and stands apart.
+pub const METER_GAUGES: [(&Family, Quantity); 8] = [
+    (&METER_POWER_WATTS, Quantity::Power),
+    (&METER_APPARENT_POWER_VOLTAMPERES, Quantity::ApparentPower),
+    (&METER_VOLTAGE_VOLTS, Quantity::Voltage),
+    (&METER_CURRENT_AMPERES, Quantity::Current),
+    (&METER_POWER_FACTOR_RATIO, Quantity::PowerFactor),
+    (&METER_FREQUENCY_HERTZ, Quantity::Frequency),
+    (&METER_TEMPERATURE_CELSIUS, Quantity::Temperature),
+    (&METER_HUMIDITY_RATIO, Quantity::Humidity),
+];
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
 use crate::inventory::Inventory;
-use crate::model::{Clock, LabelSet, Moment, Quantity, SystemSummary};
+use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
 use crate::workloads::{State, UsageLog};
@@ -102,16 +102,7 @@ impl Collector {
     }
 
     fn meters(&self, page: &mut Encoder, now: Moment) {
-        for (family, quantity) in [
-            (&catalog::METER_POWER_WATTS, Quantity::Power),
-            (&catalog::METER_APPARENT_POWER_VOLTAMPERES, Quantity::ApparentPower),
-            (&catalog::METER_VOLTAGE_VOLTS, Quantity::Voltage),
-            (&catalog::METER_CURRENT_AMPERES, Quantity::Current),
-            (&catalog::METER_POWER_FACTOR_RATIO, Quantity::PowerFactor),
-            (&catalog::METER_FREQUENCY_HERTZ, Quantity::Frequency),
-            (&catalog::METER_TEMPERATURE_CELSIUS, Quantity::Temperature),
-            (&catalog::METER_HUMIDITY_RATIO, Quantity::Humidity),
-        ] {
+        for (family, quantity) in catalog::METER_GAUGES {
             let mut family = page.family(family);
             self.each_channel(|meter, channel| {
                 if let Some(value) = meter.fresh(channel, quantity, now) {

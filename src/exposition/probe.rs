@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::catalog;
 use super::encode::Encoder;
 use super::negotiate::Format;
-use crate::model::{
-    Batch, Identity, LabelSet, Measure, PollError, PowerWindow, Quantity, Reading, SystemSummary,
-};
+use crate::model::{Batch, Identity, LabelSet, Measure, PollError, PowerWindow, Reading, SystemSummary};
 
 /// More than any device has: a hostile one must not fill the memory with its page.
 const MAX_READINGS: usize = 16_384;
@@ -61,16 +59,7 @@ impl Probed {
             .filter(|r| seen.insert((&r.channel, r.measure.quantity())))
             .map(|r| (LabelSet::new(&[("meter", &self.meter), ("channel", r.channel.as_str())]), &r.measure))
             .collect();
-        for (family, quantity) in [
-            (&catalog::METER_POWER_WATTS, Quantity::Power),
-            (&catalog::METER_APPARENT_POWER_VOLTAMPERES, Quantity::ApparentPower),
-            (&catalog::METER_VOLTAGE_VOLTS, Quantity::Voltage),
-            (&catalog::METER_CURRENT_AMPERES, Quantity::Current),
-            (&catalog::METER_POWER_FACTOR_RATIO, Quantity::PowerFactor),
-            (&catalog::METER_FREQUENCY_HERTZ, Quantity::Frequency),
-            (&catalog::METER_TEMPERATURE_CELSIUS, Quantity::Temperature),
-            (&catalog::METER_HUMIDITY_RATIO, Quantity::Humidity),
-        ] {
+        for (family, quantity) in catalog::METER_GAUGES {
             let mut family = page.family(family);
             for (labels, measure) in readings.iter().filter(|(_, m)| m.quantity() == quantity) {
                 family.sample(labels, measure.value());
