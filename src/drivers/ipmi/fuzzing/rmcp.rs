@@ -41,6 +41,8 @@ struct Talk {
     sequence: u32,
     /// The BMC's next.
     next: u32,
+    /// How many numbers it may still skip.
+    room: u32,
     /// The newest of the BMC's that was let in.
     newest: Option<u32>,
     /// What it was when the request was sent.
@@ -62,6 +64,7 @@ pub fn rmcp(input: &[u8]) {
         serial: 0,
         sequence: 0,
         next: 1,
+        room: 1 << 31,
         newest: None,
         newest_then: None,
     };
@@ -97,10 +100,22 @@ impl Talk {
             11 => self.of_another_session(script),
             12 => return self.timeout(),
             13 => self.strange(script),
-            14 => self.next = script.u32().unwrap_or(u32::MAX),
+            14 => self.skip(script.u32().unwrap_or(u32::MAX)),
             _ => self.of_the_setup(script),
         }
         true
+    }
+
+    /// The BMC counts on from another number. It may begin anywhere, but it never counts once around: 32 bits cannot tell an old
+    /// packet from a new one then.
+    fn skip(&mut self, to: u32) {
+        let by = to % (1 << 28);
+        if self.sent.is_empty() {
+            self.next = to;
+        } else if let Some(room) = self.room.checked_sub(by) {
+            self.room = room;
+            self.next = self.next.wrapping_add(by);
+        }
     }
 
     /// What is transmitted opens with the session's keys, with a sequence number that was never used.
