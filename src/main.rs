@@ -32,7 +32,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;
             print(&String::from_utf8(page)?)?;
         }
-        Command::Serve(args) => return runtime()?.block_on(serve::run(args)),
+        Command::Serve(args) => return serve::run(&args),
         Command::Read(args) => return runtime()?.block_on(read::run(&args)),
         Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
     }

@@ -7,9 +7,11 @@ pub mod probe;
 pub mod run;
 mod shown;
 mod target;
+mod workers;
 
 pub use plan::{Plan, plan};
 pub use run::run;
 pub use target::{Shared, open};
+pub use workers::workers;
 
 pub use crate::poller::task::deadline_error;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{self, Config};
@@ -26,7 +27,7 @@ const IPMI_FAR: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub enum DriverPlan {
     /// Over IPMI.
-    Ipmi(ipmi::Settings),
+    Ipmi(Arc<ipmi::Settings>),
     /// Over IPMI, by the kernel's device of this path.
     IpmiInBand(PathBuf, ipmi::Settings),
     /// Over Redfish.
@@ -134,7 +135,7 @@ pub fn plan(config: &Config) -> Plan {
 /// How a device is reached, the kind of its driver, and its address for people.
 fn device(device: &config::Device, poll: &config::Poll) -> (DriverPlan, Kind, String) {
     match device {
-        config::Device::Ipmi(i) => (DriverPlan::Ipmi(ipmi(i, poll)), ipmi::KIND, i.address.clone()),
+        config::Device::Ipmi(i) => (DriverPlan::Ipmi(Arc::new(ipmi(i, poll))), ipmi::KIND, i.address.clone()),
         config::Device::IpmiInBand(i) => {
             let driver = DriverPlan::IpmiInBand(i.device.clone(), in_band(i, poll));
             (driver, ipmi::KIND, i.device.display().to_string())

@@ -89,7 +89,7 @@ impl Shared {
 /// As the driver's `open`.
 pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollError> {
     match plan {
-        DriverPlan::Ipmi(settings) => ipmi::open(settings.clone(), Arc::clone(&shared.ipmi)),
+        DriverPlan::Ipmi(settings) => ipmi::open(Arc::clone(settings), Arc::clone(&shared.ipmi)),
         DriverPlan::IpmiInBand(path, settings) => {
             Ok(ipmi::open_in_band(path.clone(), settings.clone(), Arc::clone(&shared.ipmi)))
         }

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, LogArgs, begin_log, load};
-use crate::app;
+use crate::app::{self, Plan};
 use crate::drivers::snmp::Profiles;
 use crate::exposition::VERSION;
 use crate::http::MetricsPath;
@@ -38,8 +38,11 @@ pub struct ServeArgs {
 ///
 /// # Errors
 /// When an address cannot be listened on, or the ledger died. A wrong configuration is printed whole and ends with code 1.
-pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     begin_log(&args.log);
+    // A device's state is small and lives long among what does not: huge pages are never full of it. Not every kernel has
+    // them to be switched off.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let config = match load(&args.config.file) {
         Ok(config) => config,
         Err(errors) => {
@@ -50,6 +53,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let plan = app::plan(&config);
+    // The plan is all that runs; the text of ten thousand meters need not stay.
+    drop(config);
+    let workers = app::workers(&plan);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    runtime.block_on(serve(args, plan))
+}
+
+async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<ExitCode> {
     let metrics_path = MetricsPath::new(&args.metrics_path)
         .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
     let profiles = Profiles::load(None)?;
@@ -68,9 +80,6 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         tracing::info!("stopping");
         stop.cancel();
     });
-    let plan = app::plan(&config);
-    // The plan is all that runs; the text of ten thousand meters need not stay.
-    drop(config);
     tracing::info!(
         version = VERSION,
         config = %args.config.file.display(),

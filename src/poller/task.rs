@@ -1,6 +1,8 @@
 //! One device's task, and the supervisor over it.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,18 +62,18 @@ pub async fn supervise(
     let mut pause = RESTART_PAUSE;
     while !shutdown.is_cancelled() {
         let begun = clock.now();
-        let life =
-            tokio::spawn(live(Arc::clone(&device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
-        match life.await {
+        let life = live(&device, clock.as_ref(), &stats, &shutdown);
+        match AssertUnwindSafe(life).catch_unwind().await {
             Ok(()) => return,
-            Err(died) => {
+            Err(panic) => {
                 let error = PollError::new(
                     ErrorKind::Protocol,
                     "its driver died and is started anew",
                     "this is a bug: please report it with the log",
                 );
                 (device.failed)(&error);
-                tracing::error!(device = device.name, driver = device.driver, %died, "driver died");
+                let died = last_words(panic.as_ref());
+                tracing::error!(device = device.name, driver = device.driver, died, "driver died");
                 if let Some(s) = stats.driver(device.driver) {
                     s.restarted();
                 }
@@ -87,26 +89,41 @@ pub async fn supervise(
     }
 }
 
+/// What a panic says.
+fn last_words(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}
+
 /// One life of a driver: until shutdown, or its death.
-async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shutdown: CancellationToken) {
+async fn live(device: &Device, clock: &dyn Clock, stats: &Stats, shutdown: &CancellationToken) {
     let mut schedule = Schedule::new(&device.name, device.timing, clock.now());
     let mut target: Option<Box<dyn Target>> = None;
     let mut teller = Teller::default();
+    // One timer for when to poll and until when, and one wait for the end: both stand in queues that all devices share.
+    let mut ended = pin!(shutdown.cancelled());
+    let first = schedule.next();
+    let mut timer = pin!(sleep(first.since(clock.now())));
+    let zero = timer.deadline();
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = wait_until(schedule.next(), clock.as_ref()) => {}
+            biased;
+            () = &mut ended => break,
+            () = &mut timer => {}
         }
         let begun = clock.now();
+        timer.as_mut().reset(zero + begun.since(first) + device.timing.deadline);
         let result = tokio::select! {
-            () = shutdown.cancelled() => break,
-            result = AssertUnwindSafe(poll(&device, &mut target)).catch_unwind() => result,
+            biased;
+            () = &mut ended => break,
+            result = AssertUnwindSafe(poll(device, &mut target)).catch_unwind() => result,
+            () = &mut timer => Ok(Err(deadline_error(device.timing.deadline))),
         };
         let result = match result {
             Ok(result) => result,
             Err(panic) => {
                 // A new life opens a new session: this one must not stay behind, since BMCs have few.
-                close(&device, target).await;
+                close(device, target).await;
                 resume_unwind(panic);
             }
         };
@@ -118,10 +135,10 @@ async fn live(device: Arc<Device>, clock: Arc<dyn Clock>, stats: Arc<Stats>, shu
         if let Err(error) = &result {
             (device.failed)(error);
         }
-        teller.tell(&device, result.as_ref().err(), now);
-        schedule.after(outcome, now);
+        teller.tell(device, result.as_ref().err(), now);
+        timer.as_mut().reset(zero + schedule.after(outcome, now).since(first));
     }
-    close(&device, target).await;
+    close(device, target).await;
 }
 
 /// Gives back what the device holds for us. What it does not take in time is left to its own timeout.
@@ -132,18 +149,13 @@ async fn close(device: &Device, target: Option<Box<dyn Target>>) {
     }
 }
 
-async fn wait_until(due: Moment, clock: &dyn Clock) {
-    sleep(due.since(clock.now())).await;
-}
-
-/// Opens the target if need be and polls it once under the deadline.
+/// Opens the target if need be and polls it once.
 async fn poll(device: &Device, target: &mut Option<Box<dyn Target>>) -> Result<(), PollError> {
     let target = match target {
         Some(open) => open,
         none => none.insert((device.open)()?),
     };
-    let deadline = device.timing.deadline;
-    timeout(deadline, target.poll()).await.unwrap_or_else(|_| Err(deadline_error(deadline)))
+    target.poll().await
 }
 
 /// What a poll that met its deadline is told as.

@@ -1,12 +1,13 @@
 //! A module with a target: who that is, whether it may be read, and the driver that reads it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::Shared;
 use crate::app::plan::{DriverPlan, ModulePlan};
 use crate::app::target;
-use crate::drivers::ipmi::KeepSession;
+use crate::drivers::ipmi::{self, KeepSession};
 use crate::drivers::{Driver, redfish};
 use crate::http::Refusal;
 use crate::model::{ErrorKind, Host, PollError, Target};
@@ -76,13 +77,13 @@ pub(super) fn open(
 ) -> Result<Box<dyn Driver>, PollError> {
     match &module.driver {
         DriverPlan::Ipmi(settings) => {
-            let mut settings = settings.clone();
+            let mut settings = ipmi::Settings::clone(settings);
             settings.address = address.to_string();
             settings.request_timeout = patience(settings.request_timeout, settings.retries, limit);
             settings.learning = limit / LEARNING_PART;
             // Closed below, once, whatever came of the poll.
             settings.keep_session = KeepSession::ByPolls;
-            target::open(&DriverPlan::Ipmi(settings), shared)
+            target::open(&DriverPlan::Ipmi(Arc::new(settings)), shared)
         }
         // The configuration refuses such a module: whoever names a target must not be shown this machine's own BMC.
         DriverPlan::IpmiInBand(..) => Err(PollError::new(

@@ -110,7 +110,7 @@ fn bench(nature: Nature, targets: &[&str], names: &[&str]) -> Bench {
         timeout: 10 * SECOND,
         targets: targets.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
         kind: "ipmi",
-        driver: DriverPlan::Ipmi(settings),
+        driver: DriverPlan::Ipmi(Arc::new(settings)),
     };
     let plan = ProbePlan { concurrency: 2, modules: vec![module] };
     let seen = Arc::new(Seen::default());

@@ -20,18 +20,20 @@ pub struct Device {
     /// The session, as long as it is used.
     link: Option<Link>,
     reader: Reader,
+    /// How the session is protected, for people.
+    protection: String,
 }
 
 impl Device {
     /// Sends nothing yet.
-    pub fn new(settings: Settings, login: Arc<Login>, shared: Arc<Shared>) -> Self {
-        let settings = Arc::new(settings);
+    pub fn new(settings: Arc<Settings>, login: Arc<Login>, shared: Arc<Shared>) -> Self {
         Self {
             upkeep: Upkeep::new(Arc::clone(&settings), login, Arc::clone(&shared)),
             settings,
             shared,
             link: None,
             reader: Reader::default(),
+            protection: String::new(),
         }
     }
 
@@ -45,11 +47,12 @@ impl Device {
             self.link = Some(link);
             fresh
         };
-        if fresh {
-            self.reader.reopened();
-        }
         if let Some(link) = &mut self.link {
             link.watch(self.upkeep.watch());
+            if fresh {
+                self.reader.reopened();
+                self.protection = self.upkeep.describe(link);
+            }
         }
         Ok(fresh)
     }
@@ -76,12 +79,11 @@ impl Device {
         let Some(link) = &mut self.link else {
             return Err(Trouble::Session(Fault::Silence(Step::Command)));
         };
-        let protection = self.upkeep.describe(link);
         let poll = Poll {
             settings: &self.settings,
             clock: self.shared.clock.as_ref(),
             begun: self.shared.clock.now(),
-            protection: &protection,
+            protection: &self.protection,
         };
         let batch = self.reader.read(link, poll).await?;
         // It may have been lost over what no watts depend on.

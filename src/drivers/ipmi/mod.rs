@@ -13,9 +13,10 @@
 //! Suites and sessions without authentication are not here.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use secrecy::zeroize::Zeroize as _;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use self::budget::Budget;
@@ -237,13 +238,32 @@ pub trait Random: Send + Sync {
     fn fill(&self, bytes: &mut [u8]) -> bool;
 }
 
-/// The operating system's.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemRandom;
+/// The operating system's, fetched for many packets at once.
+#[derive(Default)]
+pub struct SystemRandom {
+    /// What was fetched and not given away yet. What is given away stays nowhere.
+    stock: Mutex<Vec<u8>>,
+}
+
+/// Bytes that are fetched at once: initialisation vectors of 64 packets.
+const STOCK: usize = 64 * crypto::BLOCK;
 
 impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) -> bool {
-        getrandom::fill(bytes).is_ok()
+        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        if stock.len() < bytes.len() {
+            stock.resize(STOCK.max(bytes.len()), 0);
+            if getrandom::fill(&mut stock).is_err() {
+                stock.clear();
+                return false;
+            }
+        }
+        let rest = stock.len().saturating_sub(bytes.len());
+        let Some(given) = stock.get_mut(rest..) else { return false };
+        bytes.copy_from_slice(given);
+        given.zeroize();
+        stock.truncate(rest);
+        true
     }
 }
 
@@ -268,7 +288,7 @@ impl Shared {
     #[must_use]
     pub fn over(network: Arc<dyn Network>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            random: Arc::new(SystemRandom),
+            random: Arc::new(SystemRandom::default()),
             sockets: Sockets::new(network),
             budget: Budget::new(Arc::clone(&clock)),
             handshakes: Handshakes::default(),
@@ -300,7 +320,8 @@ impl std::fmt::Debug for Shared {
 ///
 /// # Errors
 /// If the address is not `host:port`, no suite is allowed, or user, password or key are longer than IPMI allows.
-pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, PollError> {
+pub fn open(settings: impl Into<Arc<Settings>>, shared: Arc<Shared>) -> Result<Box<dyn Driver>, PollError> {
+    let settings = settings.into();
     let port = settings.address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
     if port.is_none_or(|port| port.parse::<u16>().is_err()) {
         return Err(PollError::new(

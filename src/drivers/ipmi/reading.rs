@@ -1,5 +1,7 @@
 //! What one poll reads of a BMC, in a session that somebody else keeps: its total (`total`), its sensors, and who it is.
 
+use std::borrow::Cow;
+
 use super::errors::{self, Trouble};
 use super::extras::{Inlet, Windows};
 use super::identity::Who;
@@ -39,7 +41,13 @@ pub struct Reader {
     inlet: Inlet,
     windows: Windows,
     who: Who,
-    told: Option<Identity>,
+    told: Option<Told>,
+}
+
+/// What was told of how a BMC is read. Who it is does not change.
+struct Told {
+    source: Cow<'static, str>,
+    protection: String,
 }
 
 impl Reader {
@@ -57,7 +65,14 @@ impl Reader {
         let mut readings: Vec<Reading> =
             power.and_then(|power| reading("input", Measure::Power(power))).into_iter().collect();
         let mut identity = None;
-        match self.read_rest(bmc, poll, &mut readings).await {
+        // A poll by DCMI alone is the most frequent one by far: it does not carry what it never needs.
+        let rest = match poll.settings.readings {
+            Readings::Dcmi => Ok(()),
+            Readings::Auto | Readings::Oem | Readings::Sensors => {
+                Box::pin(self.read_rest(bmc, poll, &mut readings)).await
+            }
+        };
+        match rest {
             Ok(()) if readings.is_empty() => {}
             // Nobody's watts depend on a name.
             Ok(()) => identity = self.identify(bmc, poll).await.unwrap_or(None),
@@ -127,14 +142,17 @@ impl Reader {
 
     /// Who the BMC says it is, when that is new.
     async fn identify(&mut self, bmc: &mut dyn Ask, poll: Poll<'_>) -> Result<Option<Identity>, Trouble> {
-        let identity = self.who.identity(bmc, poll.settings.learning).await?;
-        let source = self.total.source(&self.sensors.total_in_words(), &self.who);
-        let identity = Identity { profile: format!("{source}, {}", poll.protection), ..identity };
-        if self.told.as_ref() == Some(&identity) {
+        let source = self.total.source(&self.sensors, &self.who);
+        if self.told.as_ref().is_some_and(|told| told.source == source && told.protection == poll.protection)
+        {
             return Ok(None);
         }
-        self.told = Some(identity.clone());
-        Ok(Some(identity))
+        let identity = Box::pin(self.who.identity(bmc, poll.settings.learning)).await?;
+        // Only now is its maker known for sure.
+        let source = self.total.source(&self.sensors, &self.who);
+        let profile = format!("{source}, {}", poll.protection);
+        self.told = Some(Told { source, protection: poll.protection.to_owned() });
+        Ok(Some(Identity { profile, ..identity }))
     }
 
     /// The error of a poll that brought no reading.

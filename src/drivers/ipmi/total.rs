@@ -1,6 +1,7 @@
 //! The power of the whole machine: by DCMI where it works, else by the maker's own command. Energy and the power of
 //! processors and memory, which only the maker's commands tell.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Readings;
@@ -11,6 +12,7 @@ use super::identity::Who;
 use super::link::Ask;
 use super::quirks::Quirk;
 use super::reading::{Poll, reading};
+use super::sensors::Sensors;
 use super::wire::bridge::Via;
 use super::wire::message::Request;
 use crate::model::{ChannelId, Measure, PowerWindow, Reading, Watts};
@@ -87,7 +89,7 @@ impl Total {
             Readings::Oem => {}
             Readings::Auto | Readings::Dcmi | Readings::Sensors => return Ok((None, None)),
         }
-        Ok((self.by_oem(bmc, poll, who).await?, None))
+        Ok((Box::pin(self.by_oem(bmc, poll, who)).await?, None))
     }
 
     async fn by_dcmi(
@@ -100,14 +102,14 @@ impl Total {
             return Ok(None);
         }
         let mut value = self.ask_dcmi(bmc, poll).await?;
-        if value.is_err() && !self.dcmi.works() && self.learn_controller(bmc).await? {
+        if value.is_err() && !self.dcmi.works() && Box::pin(self.learn_controller(bmc)).await? {
             value = self.ask_dcmi(bmc, poll).await?;
         }
         let empty = matches!(value, Err(No::Malformed));
         self.empty_answers = if empty { self.empty_answers.saturating_add(1) } else { 0 };
         if empty
             && self.empty_answers < EMPTY_ANSWERS
-            && who.vendor(bmc).await?.answers_dcmi_with_nothing_at_times()
+            && Box::pin(who.vendor(bmc)).await?.answers_dcmi_with_nothing_at_times()
         {
             self.dcmi.again(No::Malformed);
             return Ok(None);
@@ -128,7 +130,7 @@ impl Total {
         };
         let believed =
             power.active || power.current > 0 && poll.settings.quirks.contains(&Quirk::InactiveDcmi);
-        if !believed || power.current == 0 && !is_off(bmc).await? {
+        if !believed || power.current == 0 && !Box::pin(is_off(bmc)).await? {
             return Ok(Err(No::NotMeasuring));
         }
         let length = Duration::from_millis(u64::from(power.period_ms));
@@ -220,21 +222,21 @@ impl Total {
         Ok(())
     }
 
-    /// Where the total comes from and why, in words; `by_sensor` says which sensor it is where none else gives it.
-    pub fn source(&self, by_sensor: &str, who: &Who) -> String {
+    /// Where the total comes from and why, in words; of `sensors` where nothing better gives it.
+    pub fn source(&self, sensors: &Sensors, who: &Who) -> Cow<'static, str> {
         if self.dcmi.works() {
-            return "dcmi".to_owned();
+            return "dcmi".into();
         }
-        let source = match (self.oem.works(), who.known().has_power_monitor()) {
-            (false, _) => by_sensor,
-            (true, true) => "dell",
-            (true, false) => "node manager",
+        let source: Cow<'static, str> = match (self.oem.works(), who.known().has_power_monitor()) {
+            (false, _) => sensors.total_in_words().into(),
+            (true, true) => "dell".into(),
+            (true, false) => "node manager".into(),
         };
         match self.dcmi.why() {
-            None => source.to_owned(),
-            Some(No::Malformed) => format!("{source} (dcmi: broken answer)"),
-            Some(No::NotMeasuring) => format!("{source} (dcmi: not measuring)"),
-            Some(No::Code(code)) => format!("{source} (dcmi: {})", code.name()),
+            None => source,
+            Some(No::Malformed) => format!("{source} (dcmi: broken answer)").into(),
+            Some(No::NotMeasuring) => format!("{source} (dcmi: not measuring)").into(),
+            Some(No::Code(code)) => format!("{source} (dcmi: {})", code.name()).into(),
         }
     }
 }
