@@ -1,4 +1,5 @@
-//! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`.
+//! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`. Long, since every
+//! driver's settings are translated here and nowhere else.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -73,6 +73,11 @@ impl Shared {
         Self::with(profiles, clock, |kind| count(kind).unwrap_or_default())
     }
 
+    /// Where open Redfish sessions are counted.
+    pub(super) fn redfish_sessions(&self) -> OpenSessions {
+        self.redfish.clone()
+    }
+
     fn with(profiles: snmp::Profiles, clock: &Arc<dyn Clock>, count: impl Fn(&Kind) -> OpenSessions) -> Self {
         Self {
             ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock)).count_in(count(&ipmi::KIND))),

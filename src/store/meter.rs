@@ -1,4 +1,5 @@
-//! One meter as the store sees it: its channels with their latest values, energy and labels.
+//! One meter as the store sees it: its channels with their latest values, energy and labels. Long, since what a poll changes is
+//! private to one place.
 
 use std::collections::HashMap;
 use std::time::Duration;

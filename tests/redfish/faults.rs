@@ -396,7 +396,7 @@ async fn a_bmc_whose_place_is_fixed_is_found_there_whatever_its_name_leads_to() 
         Settings { url: bmc.url.replace("127.0.0.1", "bmc.invalid"), ..trusted(&bmc, Login::Session) };
     let error = open(named.clone()).unwrap().poll().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
-    let mut driver = open_at(named.clone(), "127.0.0.1".parse().unwrap()).unwrap();
+    let mut driver = open_at(named.clone(), "127.0.0.1".parse().unwrap(), OpenSessions::default()).unwrap();
     assert_eq!(input(&driver.poll().await.unwrap()), Some(100.0));
     driver.close().await;
     assert_eq!(bmc.sessions(), (1, 1, 0));
@@ -404,6 +404,10 @@ async fn a_bmc_whose_place_is_fixed_is_found_there_whatever_its_name_leads_to() 
     let authority = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(authority.path(), &bmc.certificate.pem).unwrap();
     let checked = Settings { trust: Trust::CaFile(authority.path().to_owned()), ..named };
-    let error = open_at(checked, "127.0.0.1".parse().unwrap()).unwrap().poll().await.unwrap_err();
+    let error = open_at(checked, "127.0.0.1".parse().unwrap(), OpenSessions::default())
+        .unwrap()
+        .poll()
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Tls, "{error}");
 }

@@ -1,5 +1,5 @@
 //! One agent that misbehaves in every way a network or a bad firmware can. After each fault the next good reading is
-//! right, and a wrong datagram never becomes a value.
+//! right, and a wrong datagram never becomes a value. Long, since all faults are played by the same agent.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -97,7 +97,7 @@ pub(super) fn open(
             settings.request_timeout = settings.request_timeout.min(limit);
             // One poll has no past to hear of.
             (settings.telemetry, settings.stream) = (false, false);
-            redfish::open_at(settings, address.ip())
+            redfish::open_at(settings, address.ip(), shared.redfish_sessions())
         }
         DriverPlan::Snmp(settings) => {
             let mut settings = settings.clone();

@@ -132,12 +132,13 @@ pub fn open_counted(settings: Settings, sessions: OpenSessions) -> Result<Box<dy
     open_with(settings, Arc::new(SystemClock::new()), sessions)
 }
 
-/// As [`open`], for a BMC that is at `at` whatever the name in its URL leads to: that name is for the certificate only.
+/// As [`open_counted`], for a BMC that is at `at` whatever the name in its URL leads to: that name is for the certificate only.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_at(settings: Settings, at: IpAddr) -> Result<Box<dyn Driver>, PollError> {
-    Ok(Box::new(poll::Redfish::new(settings, Arc::new(SystemClock::new()))?.pinned(at)?))
+pub fn open_at(settings: Settings, at: IpAddr, sessions: OpenSessions) -> Result<Box<dyn Driver>, PollError> {
+    let driver = poll::Redfish::new(settings, Arc::new(SystemClock::new()))?;
+    Ok(Box::new(driver.pinned(at)?.count_in(sessions)))
 }
 
 /// As [`open_counted`], with the clock by which readings of earlier moments are dated: that of whoever takes the batches.

@@ -44,8 +44,8 @@ impl Session {
 
     /// Closes what `live` stands for; what was being closed before is left to the BMC's time-out.
     pub(super) fn leave(&mut self, live: Live) {
-        self.seq = self.seq.wrapping_add(1) & 0x3f;
-        self.leaving = Some(Leaving { live, seq: self.seq });
+        let seq = self.next_seq();
+        self.leaving = Some(Leaving { live, seq });
         self.say_farewell();
     }
 

@@ -1,4 +1,5 @@
 //! Sessions of IPMI 1.5 against a BMC in memory, datagram by datagram and without time.
+//! Long, since every claim is made against the same BMC.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! RMCP and the session headers: what goes into a UDP datagram and comes out of one.
+//! RMCP and the session headers: what goes into a UDP datagram and comes out of one. Long by its tables of bytes, the tests.
 
 use super::bytes::Bytes;
 use crate::drivers::ipmi::authcode::{self, Authentication};
