@@ -32,6 +32,7 @@ fn meter(n: usize) -> MeterSettings {
         datacenter: DatacenterId::new("dc1").unwrap(),
         driver: "snmp",
         address: String::new(),
+        accuracy: None,
         stale_after: Duration::from_secs(30),
         max_gap: Duration::from_secs(30),
     }

@@ -1,13 +1,20 @@
 //! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`. Long, since every
 //! driver's settings are translated here and nowhere else.
 
+mod command;
+mod http;
+mod modbus;
+mod prometheus;
+mod serial;
+mod sysfs;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{self, Config};
-use crate::drivers::{Kind, ipmi, redfish, snmp};
+use crate::drivers::{self, Kind, ipmi, redfish, snmp};
 use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
@@ -35,6 +42,18 @@ pub enum DriverPlan {
     Redfish(redfish::Settings),
     /// Over SNMP.
     Snmp(snmp::Settings),
+    /// Energy meters over Modbus TCP and RTU.
+    Modbus(drivers::modbus::Settings),
+    /// Wattmeters and electricity meters on a serial port.
+    Serial(drivers::serial::Settings),
+    /// Any reader program that prints lines.
+    Command(drivers::command::Settings),
+    /// This machine's own sensors: RAPL, hwmon, ACPI, batteries.
+    Sysfs(drivers::sysfs::Settings),
+    /// JSON meters over HTTP: Shelly, Tasmota and similar.
+    Http(drivers::http::Settings),
+    /// Series of a Prometheus server or of another exporter.
+    Prometheus(drivers::prometheus::Settings),
 }
 
 /// A meter to poll.
@@ -143,6 +162,30 @@ fn device(device: &config::Device, poll: &config::Poll) -> (DriverPlan, Kind, St
         }
         config::Device::Redfish(r) => (DriverPlan::Redfish(redfish(r)), redfish::KIND, r.url.clone()),
         config::Device::Snmp(s) => (DriverPlan::Snmp(snmp(s)), snmp::KIND, s.address.clone()),
+        config::Device::Modbus(of) => {
+            let (settings, address) = modbus::settings(of, poll);
+            (DriverPlan::Modbus(settings), drivers::modbus::KIND, address)
+        }
+        config::Device::Serial(of) => {
+            let (settings, address) = serial::settings(of, poll);
+            (DriverPlan::Serial(settings), drivers::serial::KIND, address)
+        }
+        config::Device::Command(of) => {
+            let (settings, address) = command::settings(of, poll);
+            (DriverPlan::Command(settings), drivers::command::KIND, address)
+        }
+        config::Device::Sysfs(of) => {
+            let (settings, address) = sysfs::settings(of, poll);
+            (DriverPlan::Sysfs(settings), drivers::sysfs::KIND, address)
+        }
+        config::Device::Http(of) => {
+            let (settings, address) = http::settings(of, poll);
+            (DriverPlan::Http(settings), drivers::http::KIND, address)
+        }
+        config::Device::Prometheus(of) => {
+            let (settings, address) = prometheus::settings(of, poll);
+            (DriverPlan::Prometheus(settings), drivers::prometheus::KIND, address)
+        }
     }
 }
 
@@ -175,6 +218,7 @@ fn meter(meter: &config::Meter) -> MeterPlan {
             datacenter: meter.datacenter.clone(),
             driver: kind.name,
             address,
+            accuracy: meter.accuracy,
             stale_after: meter.poll.stale_after,
             max_gap: meter.poll.max_gap,
         },

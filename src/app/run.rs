@@ -13,7 +13,7 @@ use super::pages::{Generation, RunningPages};
 use super::probe::{Prober, places};
 use super::{Plan, target};
 use crate::attribution::Ledger;
-use crate::drivers::{self, snmp};
+use crate::drivers::{self, Profiles};
 use crate::exposition::PageCache;
 use crate::exposition::collect::Collector;
 use crate::http::{self, Limits, MetricsPath};
@@ -42,7 +42,7 @@ pub struct LedgerDied;
 /// ends, and who started it may start it anew.
 pub async fn run(
     plan: Plan,
-    profiles: snmp::Profiles,
+    profiles: Profiles,
     listeners: Vec<TcpListener>,
     metrics_path: MetricsPath,
     clock: Arc<dyn Clock>,
@@ -198,7 +198,7 @@ mod tests {
             probe: None,
             named: HashMap::default(),
         };
-        let (profiles, shutdown) = (snmp::Profiles::load(None).unwrap(), CancellationToken::new());
+        let (profiles, shutdown) = (Profiles::built_in(), CancellationToken::new());
         let path = MetricsPath::new("/metrics").unwrap();
         let run = run(plan, profiles, vec![], path, Arc::new(Breaking::default()), shutdown.clone());
         assert_eq!(timeout(Duration::from_secs(60), run).await, Ok(Err(LedgerDied)));

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::plan::{DriverPlan, MeterPlan, SourcePlan};
-use crate::drivers::{Driver, Kind, ipmi, redfish, snmp};
+use crate::drivers::{
+    Driver, Kind, Profiles, command, http, ipmi, modbus, prometheus, redfish, serial, snmp, sysfs,
+};
 use crate::model::{BoxFuture, Clock, OpenSessions, PollError};
 use crate::poller::stats::DriverStats;
 use crate::poller::{Device, Stats, Target};
@@ -63,12 +65,12 @@ pub struct Shared {
 impl Shared {
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(profiles: snmp::Profiles, clock: &Arc<dyn Clock>) -> Self {
+    pub fn new(profiles: Profiles, clock: &Arc<dyn Clock>) -> Self {
         Self::with(profiles, clock, |_| OpenSessions::default())
     }
 
     /// The same; sessions that are held on devices are counted in `stats`.
-    pub fn counted(profiles: snmp::Profiles, clock: &Arc<dyn Clock>, stats: &Stats) -> Self {
+    pub fn counted(profiles: Profiles, clock: &Arc<dyn Clock>, stats: &Stats) -> Self {
         let count = |kind: &Kind| stats.driver(kind.name).map(DriverStats::count_sessions);
         Self::with(profiles, clock, |kind| count(kind).unwrap_or_default())
     }
@@ -78,11 +80,11 @@ impl Shared {
         self.redfish.clone()
     }
 
-    fn with(profiles: snmp::Profiles, clock: &Arc<dyn Clock>, count: impl Fn(&Kind) -> OpenSessions) -> Self {
+    fn with(profiles: Profiles, clock: &Arc<dyn Clock>, count: impl Fn(&Kind) -> OpenSessions) -> Self {
         Self {
             ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock)).count_in(count(&ipmi::KIND))),
             redfish: count(&redfish::KIND),
-            snmp: Arc::new(snmp::Shared::new(profiles, Arc::clone(clock))),
+            snmp: Arc::new(snmp::Shared::new(profiles.snmp, Arc::clone(clock))),
             clock: Arc::clone(clock),
         }
     }
@@ -102,6 +104,12 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
             redfish::open_with(settings.clone(), Arc::clone(&shared.clock), shared.redfish.clone())
         }
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
+        DriverPlan::Modbus(settings) => modbus::open(settings.clone()),
+        DriverPlan::Serial(settings) => serial::open(settings.clone()),
+        DriverPlan::Command(settings) => command::open(settings.clone()),
+        DriverPlan::Sysfs(settings) => sysfs::open(settings.clone()),
+        DriverPlan::Http(settings) => http::open(settings.clone()),
+        DriverPlan::Prometheus(settings) => prometheus::open(settings.clone()),
     }
 }
 

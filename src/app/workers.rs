@@ -38,7 +38,12 @@ fn cost(driver: &DriverPlan) -> Duration {
         DriverPlan::Ipmi(settings) => ipmi(settings.readings),
         DriverPlan::IpmiInBand(_, settings) => ipmi(settings.readings),
         DriverPlan::Redfish(_) => 250,
-        DriverPlan::Snmp(_) => 50,
+        DriverPlan::Snmp(_)
+        | DriverPlan::Modbus(_)
+        | DriverPlan::Serial(_)
+        | DriverPlan::Command(_)
+        | DriverPlan::Sysfs(_) => 50,
+        DriverPlan::Http(_) | DriverPlan::Prometheus(_) => 250,
     })
 }
 

@@ -84,6 +84,7 @@ impl Room {
             datacenter: dc.clone(),
             driver: "snmp",
             address: String::new(),
+            accuracy: None,
             stale_after: Duration::from_secs(MAX_GAP),
             max_gap: Duration::from_secs(MAX_GAP),
         };

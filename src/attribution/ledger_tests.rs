@@ -84,6 +84,7 @@ impl Room {
             datacenter: datacenter(),
             driver: "snmp",
             address: String::new(),
+            accuracy: None,
             stale_after: Duration::from_secs(30),
             max_gap: Duration::from_secs(30),
         };

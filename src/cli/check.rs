@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{load, print};
 use crate::app::{self, plan::DriverPlan};
-use crate::drivers::snmp::Profiles;
+use crate::drivers::Profiles;
 
 /// Arguments of `wattribute check`.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     let plan = app::plan(&config);
-    let profiles = Profiles::load(None)?;
+    let profiles = Profiles::built_in();
     let mut bad = String::new();
     let meters = plan.meters.iter().map(|m| (&m.defined, format!("meter {}", m.settings.id), &m.driver));
     let modules = plan.probe.iter().flat_map(|probe| &probe.modules);
@@ -43,9 +43,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for (defined, who, driver) in meters.chain(modules) {
         if let DriverPlan::Snmp(snmp) = driver
             && let Some(name) = &snmp.profile
-            && profiles.named(name).is_none()
+            && profiles.snmp.named(name).is_none()
         {
-            let names = profiles.names();
+            let names = profiles.snmp.names();
             bad += &format!(
                 "{defined}: {who}: there is no SNMP profile {name:?}; leave `profile` out, or name one of: {names}\n"
             );

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{ConfigArgs, load, print};
 use crate::app::{self, Shared, plan::MeterPlan};
-use crate::drivers::snmp::Profiles;
+use crate::drivers::Profiles;
 use crate::model::{Batch, Clock, Moment, PollError, SystemClock};
 
 /// The first poll of a device also finds out what it is: it gets this long at least.
@@ -58,7 +58,7 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let shared = Shared::new(Profiles::load(None)?, &clock);
+    let shared = Shared::new(Profiles::built_in(), &clock);
     match poll(meter, &shared, clock.as_ref()).await {
         Ok((batch, at)) => {
             let age = clock.now().since(at);

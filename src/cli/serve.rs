@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, LogArgs, begin_log, load};
 use crate::app::{self, Plan};
-use crate::drivers::snmp::Profiles;
+use crate::drivers::Profiles;
 use crate::exposition::VERSION;
 use crate::http::MetricsPath;
 use crate::model::SystemClock;
@@ -64,7 +64,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<ExitCode> {
     let metrics_path = MetricsPath::new(&args.metrics_path)
         .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
-    let profiles = Profiles::load(None)?;
+    let profiles = Profiles::built_in();
     let mut listeners = Vec::new();
     for address in &args.listen {
         listeners.push(listen(address).await?);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::problem::{Fault, nearest, shown};
 use super::types::{self, ChannelRef, Idle, PrivacyProtocol};
-use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, Pattern, UnitError, Watts};
+use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, Pattern, Ratio, UnitError, Watts};
 
 /// Defines a value parsed from text by a function, with its JSON Schema.
 macro_rules! leaf {
@@ -46,6 +46,8 @@ leaf!(/// A length of time.
     Span(Duration), span, {"type": "string", "pattern": "^[0-9]+ ?[a-z]+( ?[0-9]+ ?[a-z]+)*$", "examples": ["500ms", "10s", "1m 30s"]});
 leaf!(/// Electrical power.
     Power(Watts), power, {"type": "string", "pattern": "^[0-9.eE+]+ ?[kM]?W$", "examples": ["500 W", "1.2 kW"]});
+leaf!(/// A share of a whole, 0 to 1.
+    Share(Ratio), a_share, {"type": ["string", "number"], "examples": ["0.5 %", 0.005]});
 leaf!(/// Grams of CO2e per kilowatt-hour.
     Intensity(GramsPerKilowattHour), intensity,
     {"type": "string", "pattern": "^[0-9.eE+]+ ?(g|kg)/[kM]Wh$", "examples": ["380 g/kWh", "0.38 kg/kWh"]});
@@ -88,6 +90,21 @@ fn span(text: &str) -> Result<Duration, Fault> {
     }
     humantime::parse_duration(text)
         .map_err(|_| Fault::new(format!("is `{}`, which is not a duration", shown(text)), FIX))
+}
+
+fn a_share(text: &str) -> Result<Ratio, Fault> {
+    let text = text.trim();
+    let (number, divisor) = match text.strip_suffix('%') {
+        Some(percent) => (percent.trim_end(), 100.0),
+        None => (text, 1.0),
+    };
+    let share = number.parse::<f64>().ok().map(|n| n / divisor).filter(|share| (0.0..=1.0).contains(share));
+    share.and_then(|share| Ratio::new(share).ok()).ok_or_else(|| {
+        Fault::new(
+            format!("is `{}`, which is not a share", shown(text)),
+            "write a percentage, such as `0.5 %`",
+        )
+    })
 }
 
 /// Splits `1.2 kW` into the number and its unit.

@@ -9,12 +9,25 @@ use super::bounds::{between, host_idle, host_power, share, some};
 use super::field::{Field, List};
 use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
-    Intensity, Label, Name, Power, Privacy, Span, TargetPattern,
+    Intensity, Label, Name, Power, Privacy, Share, Span, TargetPattern,
 };
+mod command;
+mod http;
+mod modbus;
+mod prometheus;
+mod serial;
+mod sysfs;
+
 use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
     Telemetry, UserLookup,
 };
+pub(super) use command::Command;
+pub(super) use http::Http;
+pub(super) use modbus::Modbus;
+pub(super) use prometheus::Prometheus;
+pub(super) use serial::Serial;
+pub(super) use sysfs::Sysfs;
 
 /// Configuration of wattribute.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
@@ -170,7 +183,7 @@ pub(super) enum Channels {
 /// A device to poll, with exactly one protocol.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["ipmi"]}, {"required": ["redfish"]}, {"required": ["snmp"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["command"]}, {"required": ["http"]}, {"required": ["ipmi"]}, {"required": ["modbus"]}, {"required": ["prometheus"]}, {"required": ["redfish"]}, {"required": ["serial"]}, {"required": ["snmp"]}, {"required": ["sysfs"]}]))]
 #[garde(allow_unvalidated)]
 pub(super) struct Meter {
     /// Its name: the `meter` label, and what stands before the `/` in references to its channels.
@@ -196,9 +209,29 @@ pub(super) struct Meter {
     /// A BMC over Redfish.
     #[garde(dive)]
     pub(super) redfish: Field<Redfish>,
+    /// How far off the meter's power may be by its class, such as `0.5 %` or `0.005`: replaces what its profile says.
+    pub(super) accuracy: Field<Share>,
     /// A PDU, UPS or meter over SNMP.
     #[garde(dive)]
     pub(super) snmp: Field<Snmp>,
+    /// Energy meters over Modbus TCP and RTU.
+    #[garde(dive)]
+    pub(super) modbus: Field<Modbus>,
+    /// Wattmeters and electricity meters on a serial port.
+    #[garde(dive)]
+    pub(super) serial: Field<Serial>,
+    /// Any reader program that prints lines.
+    #[garde(dive)]
+    pub(super) command: Field<Command>,
+    /// This machine's own sensors: RAPL, hwmon, ACPI, batteries.
+    #[garde(dive)]
+    pub(super) sysfs: Field<Sysfs>,
+    /// JSON meters over HTTP: Shelly, Tasmota and similar.
+    #[garde(dive)]
+    pub(super) http: Field<Http>,
+    /// Series of a Prometheus server or of another exporter.
+    #[garde(dive)]
+    pub(super) prometheus: Field<Prometheus>,
 }
 
 /// A BMC over IPMI.
@@ -388,7 +421,7 @@ pub(super) struct Probe {
 /// A way to read a device that a client names: exactly one protocol, without the address.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["ipmi"]}, {"required": ["redfish"]}, {"required": ["snmp"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["http"]}, {"required": ["ipmi"]}, {"required": ["modbus"]}, {"required": ["redfish"]}, {"required": ["snmp"]}]))]
 #[garde(allow_unvalidated)]
 pub(super) struct Module {
     /// Its name: the `module` parameter.
@@ -412,6 +445,14 @@ pub(super) struct Module {
     #[schemars(schema_with = "without_address::<Snmp>")]
     #[garde(dive)]
     pub(super) snmp: Field<Snmp>,
+    /// An energy meter over Modbus TCP, as in `meters`, without its address.
+    #[schemars(schema_with = "without_address::<Modbus>")]
+    #[garde(dive)]
+    pub(super) modbus: Field<Modbus>,
+    /// A JSON meter over HTTP, as in `meters`, without `url`.
+    #[schemars(schema_with = "without_address::<Http>")]
+    #[garde(dive)]
+    pub(super) http: Field<Http>,
 }
 
 /// A protocol of a meter without the keys that say where the meter is.

@@ -10,6 +10,20 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod command;
+mod http;
+mod modbus;
+mod prometheus;
+mod serial;
+mod sysfs;
+
+pub use command::Command;
+pub use http::Http;
+pub use modbus::Modbus;
+pub use prometheus::Prometheus;
+pub use serial::Serial;
+pub use sysfs::Sysfs;
+
 use super::problem::{Place, Problem};
 pub use crate::model::{Basis, Component, Point};
 use crate::model::{
@@ -96,6 +110,8 @@ pub struct Meter {
     pub datacenter: DatacenterId,
     /// How often and how patiently it is polled.
     pub poll: Poll,
+    /// How far off its power may be, where the operator says.
+    pub accuracy: Option<Ratio>,
     /// How it is spoken to.
     pub device: Device,
 }
@@ -148,6 +164,18 @@ pub enum Device {
     Redfish(Redfish),
     /// A PDU, UPS or meter over SNMP.
     Snmp(Snmp),
+    /// Energy meters over Modbus TCP and RTU.
+    Modbus(Modbus),
+    /// Wattmeters and electricity meters on a serial port.
+    Serial(Serial),
+    /// Any reader program that prints lines.
+    Command(Command),
+    /// This machine's own sensors: RAPL, hwmon, ACPI, batteries.
+    Sysfs(Sysfs),
+    /// JSON meters over HTTP: Shelly, Tasmota and similar.
+    Http(Http),
+    /// Series of a Prometheus server or of another exporter.
+    Prometheus(Prometheus),
 }
 
 /// A secret and where it came from, which messages may name. Debug prints only the origin.

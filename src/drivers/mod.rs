@@ -4,11 +4,32 @@
 //! neither the configuration file nor the store: `app::plan` hands it `Settings`, the poller calls it under a
 //! deadline. How to add one: `docs/adding-a-driver.md`.
 
-use crate::model::{Batch, BoxFuture, PollError};
+use crate::model::{Batch, BoxFuture, PollError, Reading};
 
+pub mod channels;
+pub mod command;
+pub mod http;
 pub mod ipmi;
+pub mod modbus;
+pub mod profiles;
+pub mod prometheus;
 pub mod redfish;
+pub mod serial;
 pub mod snmp;
+pub mod sysfs;
+
+pub use profiles::Profiles;
+
+/// A reading with where its number stood and what it was: for people who write profiles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traced {
+    /// The reading.
+    pub reading: Reading,
+    /// Where its numbers stood: object identifiers, registers, paths; several that add up, joined by ` + `.
+    pub source: String,
+    /// What stood there, as the device wrote it; in the order of `source`.
+    pub raw: String,
+}
 
 /// A live device. One task owns it; it is polled by nobody else.
 pub trait Driver: Send {
@@ -35,4 +56,14 @@ pub struct Kind {
 }
 
 /// Every driver there is: one line each.
-pub const REGISTRY: &[Kind] = &[ipmi::KIND, redfish::KIND, snmp::KIND];
+pub const REGISTRY: &[Kind] = &[
+    command::KIND,
+    http::KIND,
+    ipmi::KIND,
+    modbus::KIND,
+    prometheus::KIND,
+    redfish::KIND,
+    serial::KIND,
+    snmp::KIND,
+    sysfs::KIND,
+];

@@ -75,6 +75,8 @@ pub enum Unit {
     Hertz,
     /// Temperature.
     Celsius,
+    /// Volume over time.
+    CubicMetresPerSecond,
     /// Share of one.
     Ratio,
     /// Time, or time since the Unix epoch.
@@ -98,6 +100,7 @@ impl Unit {
             Self::VoltAmperes => "voltamperes",
             Self::Hertz => "hertz",
             Self::Celsius => "celsius",
+            Self::CubicMetresPerSecond => "cubic_metres_per_second",
             Self::Ratio => "ratio",
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
@@ -157,7 +160,7 @@ impl Family {
 }
 
 /// The gauges of a channel, with what each shows. Energy is a counter and stands apart.
-pub const METER_GAUGES: [(&Family, Quantity); 8] = [
+pub const METER_GAUGES: [(&Family, Quantity); 9] = [
     (&METER_POWER_WATTS, Quantity::Power),
     (&METER_APPARENT_POWER_VOLTAMPERES, Quantity::ApparentPower),
     (&METER_VOLTAGE_VOLTS, Quantity::Voltage),
@@ -166,6 +169,7 @@ pub const METER_GAUGES: [(&Family, Quantity); 8] = [
     (&METER_FREQUENCY_HERTZ, Quantity::Frequency),
     (&METER_TEMPERATURE_CELSIUS, Quantity::Temperature),
     (&METER_HUMIDITY_RATIO, Quantity::Humidity),
+    (&METER_FLOW_CUBIC_METRES_PER_SECOND, Quantity::Flow),
 ];
 
 #[cfg(test)]

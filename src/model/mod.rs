@@ -19,13 +19,14 @@ pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;
 pub use place::{Basis, Component, Point};
 pub use reading::{
-    Batch, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity, Reading, SystemSummary,
+    Accuracy, Batch, ChannelInfo, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity,
+    Reading, SystemSummary,
 };
 pub use sessions::{OpenSession, OpenSessions};
 pub use target::{Host, Pattern, Target, TargetError};
 pub use units::{
-    Amperes, Celsius, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio, UnitError, VoltAmperes, Volts,
-    Watts,
+    Amperes, Celsius, CubicMetresPerSecond, GramsPerKilowattHour, Hertz, Joules, Microjoules, Ratio,
+    UnitError, VoltAmperes, Volts, Watts,
 };
 
 /// A boxed future that may cross threads: what driver and source traits return, so that they stay object safe.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::clock::Moment;
 use super::ids::ChannelId;
-use super::units::{Amperes, Celsius, Hertz, Joules, Ratio, VoltAmperes, Volts, Watts};
+use super::units::{Amperes, Celsius, CubicMetresPerSecond, Hertz, Joules, Ratio, VoltAmperes, Volts, Watts};
 
 /// What is measured, without its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,13 +25,15 @@ pub enum Quantity {
     Temperature,
     /// Relative humidity of the air, 0 to 1.
     Humidity,
+    /// Flow of a heat carrier, m3/s.
+    Flow,
     /// A counter of energy kept by the device, J.
     Energy,
 }
 
 impl Quantity {
     /// Every quantity, in order of exposition.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Power,
         Self::ApparentPower,
         Self::Voltage,
@@ -40,6 +42,7 @@ impl Quantity {
         Self::Frequency,
         Self::Temperature,
         Self::Humidity,
+        Self::Flow,
         Self::Energy,
     ];
 
@@ -55,6 +58,7 @@ impl Quantity {
             Self::Frequency => "frequency",
             Self::Temperature => "temperature",
             Self::Humidity => "humidity",
+            Self::Flow => "flow",
             Self::Energy => "energy",
         }
     }
@@ -70,6 +74,7 @@ impl Quantity {
             Self::PowerFactor | Self::Humidity => "ratio",
             Self::Frequency => "Hz",
             Self::Temperature => "Cel",
+            Self::Flow => "m3/s",
             Self::Energy => "J",
         }
     }
@@ -105,6 +110,8 @@ pub enum Measure {
     Temperature(Celsius),
     /// Relative humidity of the air.
     Humidity(Ratio),
+    /// Flow of a heat carrier.
+    Flow(CubicMetresPerSecond),
     /// Energy counter.
     Energy(EnergyCounter),
 }
@@ -122,6 +129,7 @@ impl Measure {
             Self::Frequency(_) => Quantity::Frequency,
             Self::Temperature(_) => Quantity::Temperature,
             Self::Humidity(_) => Quantity::Humidity,
+            Self::Flow(_) => Quantity::Flow,
             Self::Energy(_) => Quantity::Energy,
         }
     }
@@ -138,6 +146,7 @@ impl Measure {
             Self::Frequency(v) => v.get(),
             Self::Temperature(v) => v.get(),
             Self::Humidity(v) => v.get(),
+            Self::Flow(v) => v.get(),
             Self::Energy(v) => v.total.get(),
         }
     }
@@ -161,6 +170,7 @@ impl Measure {
             Quantity::Frequency => Self::Frequency(Hertz::new(value)?),
             Quantity::Temperature => Self::Temperature(Celsius::new(value)?),
             Quantity::Humidity => Self::Humidity(Ratio::new(value)?),
+            Quantity::Flow => Self::Flow(CubicMetresPerSecond::new(value)?),
             Quantity::Energy => Self::Energy(EnergyCounter { total: Joules::new(value)?, quantum, modulus }),
         })
     }
@@ -265,6 +275,34 @@ pub struct Earlier {
     pub readings: Vec<Reading>,
 }
 
+/// How far a channel's power may be off: a share of what it shows, and the step in which it shows it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accuracy {
+    /// By the meter's class: 0.01 for class 1.
+    pub share: Ratio,
+    /// The least difference it can show, W; 0 where that is too small to matter.
+    pub step: Watts,
+}
+
+impl Accuracy {
+    /// The largest error of `power`: the class's share of it, and half a step.
+    #[must_use]
+    pub fn error_of(&self, power: Watts) -> Watts {
+        power.scaled(self.share) + self.step.scaled(Ratio::HALF)
+    }
+}
+
+/// What a device, or its profile, says of one of its channels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChannelInfo {
+    /// Which one.
+    pub channel: ChannelId,
+    /// What people call it on the device, such as an outlet's label; empty if nobody named it.
+    pub name: String,
+    /// How far its power may be off, where that is known.
+    pub accuracy: Option<Accuracy>,
+}
+
 /// What one poll brought: every reading of one meter at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
@@ -276,6 +314,8 @@ pub struct Batch {
     pub windows: Vec<PowerWindow>,
     /// Who the device says it is, where this poll asked.
     pub identity: Option<Identity>,
+    /// What is to say of its channels, where this poll asked; what was said of others stays.
+    pub channels: Vec<ChannelInfo>,
     /// What the machine is, where this poll asked.
     pub system: Option<SystemSummary>,
 }

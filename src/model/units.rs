@@ -74,6 +74,8 @@ unit!(/// Frequency, Hz.
     Hertz, "Hz", signed: false);
 unit!(/// Temperature, degrees Celsius.
     Celsius, "Cel", signed: true);
+unit!(/// Flow of a heat carrier, cubic metres per second.
+    CubicMetresPerSecond, "m3/s", signed: false);
 unit!(/// A dimensionless share or factor; 1 is the whole.
     Ratio, "", signed: false);
 unit!(/// Energy, J, as a floating number: what devices and integrals speak. Accounts use [`Microjoules`].
@@ -87,6 +89,8 @@ pub const JOULES_PER_KILOWATT_HOUR: f64 = 3_600_000.0;
 impl Ratio {
     /// The whole.
     pub const ONE: Self = Self(1.0);
+    /// One half.
+    pub const HALF: Self = Self(0.5);
 }
 
 impl Watts {

@@ -95,7 +95,8 @@ const fn slot(quantity: Quantity) -> usize {
         Quantity::Frequency => 5,
         Quantity::Temperature => 6,
         Quantity::Humidity => 7,
-        Quantity::Energy => 8,
+        Quantity::Flow => 8,
+        Quantity::Energy => 9,
     }
 }
 
@@ -401,7 +402,8 @@ impl Channel {
             | Measure::PowerFactor(_)
             | Measure::Frequency(_)
             | Measure::Temperature(_)
-            | Measure::Humidity(_) => {}
+            | Measure::Humidity(_)
+            | Measure::Flow(_) => {}
         }
         if let Some(place) = self.latest.get_mut(slot(reading.measure.quantity())) {
             *place = Some(Latest { measure: reading.measure, at: now, quality: reading.quality });
@@ -464,7 +466,8 @@ const fn is_plausible(measure: &Measure) -> bool {
         | Measure::PowerFactor(_)
         | Measure::Frequency(_)
         | Measure::Temperature(_)
-        | Measure::Humidity(_) => true,
+        | Measure::Humidity(_)
+        | Measure::Flow(_) => true,
     }
 }
 

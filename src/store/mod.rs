@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Quality, Watts};
+use crate::model::{
+    Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Quality, Ratio, Watts,
+};
 
 pub mod energy;
 mod meter;
@@ -26,6 +28,8 @@ pub struct MeterSettings {
     pub driver: &'static str,
     /// Where it is reached, for people.
     pub address: String,
+    /// How far off its power may be, where the operator says.
+    pub accuracy: Option<Ratio>,
     /// A value older than this is no longer shown.
     pub stale_after: Duration,
     /// A longer time between two readings is not bridged.

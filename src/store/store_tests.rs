@@ -20,6 +20,7 @@ fn store() -> (Store, MeterIndex) {
         datacenter: id(DatacenterId::new, "dc1"),
         driver: "snmp",
         address: "127.0.0.1:161".into(),
+        accuracy: None,
         stale_after: Duration::from_secs(30),
         max_gap: Duration::from_secs(30),
     }]);

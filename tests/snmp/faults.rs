@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wattribute::drivers::Driver;
-use wattribute::drivers::snmp::{Profiles, Settings, Shared};
+use wattribute::drivers::Profiles;
+use wattribute::drivers::snmp::{Settings, Shared};
 use wattribute::model::{Clock, ErrorKind, ManualClock, Moment, Quantity};
 
 use super::agent::{Act, Agent, GET, GET_BULK, Request, Tree, Val, answer, reply, well};
@@ -383,7 +384,7 @@ async fn silence_is_a_timeout_and_a_long_discovery_goes_on_where_it_stopped() {
 
 fn clocked() -> (Arc<ManualClock>, Arc<Shared>) {
     let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(1)));
-    let shared = Shared::new(Profiles::load(None).unwrap(), Arc::clone(&clock) as Arc<dyn Clock>);
+    let shared = Shared::new(Profiles::built_in().snmp, Arc::clone(&clock) as Arc<dyn Clock>);
     (clock, Arc::new(shared))
 }
 

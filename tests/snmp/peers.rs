@@ -10,7 +10,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use wattribute::drivers::Driver;
-use wattribute::drivers::snmp::{self, Auth, Profiles, Settings, Shared};
+use wattribute::drivers::Profiles;
+use wattribute::drivers::snmp::{self, Auth, Settings, Shared};
 use wattribute::model::{Batch, ErrorKind, PollError, SystemClock};
 
 /// A running agent.
@@ -95,7 +96,7 @@ fn free_address() -> String {
 }
 
 pub fn shared() -> Arc<Shared> {
-    Arc::new(Shared::new(Profiles::load(None).unwrap(), Arc::new(SystemClock::new())))
+    Arc::new(Shared::new(Profiles::built_in().snmp, Arc::new(SystemClock::new())))
 }
 
 pub fn settings(address: &str, auth: Auth) -> Settings {

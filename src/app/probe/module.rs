@@ -23,6 +23,13 @@ impl ModulePlan {
             DriverPlan::Ipmi(_) | DriverPlan::IpmiInBand(..) => 623,
             DriverPlan::Redfish(_) => 443,
             DriverPlan::Snmp(_) => 161,
+            DriverPlan::Modbus(_) => 502,
+            DriverPlan::Http(_) => 80,
+            // The configuration has no such modules.
+            DriverPlan::Serial(_)
+            | DriverPlan::Command(_)
+            | DriverPlan::Sysfs(_)
+            | DriverPlan::Prometheus(_) => 0,
         }
     }
 
@@ -40,9 +47,15 @@ impl ModulePlan {
             (_, _) if text.contains("://") => {
                 let fix = match &self.driver {
                     DriverPlan::Redfish(_) => "HOST, HOST:PORT or https://HOST",
-                    DriverPlan::Ipmi(_) | DriverPlan::IpmiInBand(..) | DriverPlan::Snmp(_) => {
-                        "HOST or HOST:PORT"
-                    }
+                    DriverPlan::Ipmi(_)
+                    | DriverPlan::IpmiInBand(..)
+                    | DriverPlan::Snmp(_)
+                    | DriverPlan::Modbus(_)
+                    | DriverPlan::Serial(_)
+                    | DriverPlan::Command(_)
+                    | DriverPlan::Sysfs(_)
+                    | DriverPlan::Http(_)
+                    | DriverPlan::Prometheus(_) => "HOST or HOST:PORT",
                 };
                 return Err(Refusal::Wrong(format!(
                     "`target` is an address of another protocol; write {fix}."
@@ -85,11 +98,17 @@ pub(super) fn open(
             settings.keep_session = KeepSession::ByPolls;
             target::open(&DriverPlan::Ipmi(Arc::new(settings)), shared)
         }
-        // The configuration refuses such a module: whoever names a target must not be shown this machine's own BMC.
-        DriverPlan::IpmiInBand(..) => Err(PollError::new(
+        // The configuration refuses such a module: whoever names a target must not be shown what is this machine's own.
+        DriverPlan::IpmiInBand(..)
+        | DriverPlan::Modbus(_)
+        | DriverPlan::Serial(_)
+        | DriverPlan::Command(_)
+        | DriverPlan::Sysfs(_)
+        | DriverPlan::Http(_)
+        | DriverPlan::Prometheus(_) => Err(PollError::new(
             ErrorKind::Unreachable,
-            "this module reads this machine's own BMC, which no target stands for",
-            "remove `device` from the module, or define a meter",
+            "this module reads what no target stands for",
+            "define a meter in place of the module",
         )),
         DriverPlan::Redfish(settings) => {
             let mut settings = settings.clone();

@@ -9,7 +9,7 @@ use super::datacenters::label;
 use super::{Check, entries};
 use crate::config::field::Field;
 use crate::config::files::Pem;
-use crate::config::leaf::{Endpoint, Fingerprint, HttpsUrl, Label, Name, Privacy, Span};
+use crate::config::leaf::{Endpoint, Fingerprint, HttpsUrl, Label, Name, Privacy, Share, Span};
 use crate::config::load::{Documents, Part};
 use crate::config::problem::Mark;
 use crate::config::schema::{self, Version};
@@ -94,7 +94,8 @@ impl Check<'_> {
         let device = self.device(raw, at, folder, poll.timeout);
         let (_, datacenter) = self.meters.get(&id.clone()?)?;
         let place = self.problems.borrow().place(at);
-        Some(Meter { id: id?, place, datacenter: datacenter.clone()?, poll, device: device? })
+        let accuracy = raw.accuracy.get().map(|Share(accuracy)| *accuracy);
+        Some(Meter { id: id?, place, datacenter: datacenter.clone()?, poll, accuracy, device: device? })
     }
 
     /// Fills in defaults and checks that the times fit together. A default deadline is cut to a shorter interval.
@@ -158,22 +159,45 @@ impl Check<'_> {
         timeout: Duration,
     ) -> Option<Device> {
         let protocols = [
+            ("command", raw.command.is_absent()),
+            ("http", raw.http.is_absent()),
             ("ipmi", raw.ipmi.is_absent()),
+            ("modbus", raw.modbus.is_absent()),
+            ("prometheus", raw.prometheus.is_absent()),
             ("redfish", raw.redfish.is_absent()),
+            ("serial", raw.serial.is_absent()),
             ("snmp", raw.snmp.is_absent()),
+            ("sysfs", raw.sysfs.is_absent()),
         ];
         let given: Vec<&str> =
             protocols.iter().filter(|(_, absent)| !absent).map(|(name, _)| *name).collect();
         match given.as_slice() {
             [] => {
-                self.error(at, "no protocol is given", "add one of `ipmi`, `redfish`, `snmp`");
+                self.error(
+                    at,
+                    "no protocol is given",
+                    format!("add one of {}", quoted(protocols.iter().map(|(name, _)| *name))),
+                );
                 None
             }
             [_] => {
-                let ipmi = raw.ipmi.located().and_then(|(ipmi, at)| self.ipmi(ipmi, at, folder, timeout));
-                let redfish = raw.redfish.located().and_then(|(r, at)| self.redfish(r, at, folder, timeout));
-                let snmp = raw.snmp.located().and_then(|(snmp, at)| self.snmp(snmp, at, folder, timeout));
-                ipmi.or(redfish.map(Device::Redfish)).or(snmp.map(Device::Snmp))
+                macro_rules! of {
+                    ($key:ident, $kind:expr) => {
+                        raw.$key
+                            .located()
+                            .and_then(|(one, at)| self.$key(one, at, folder, timeout))
+                            .map($kind)
+                    };
+                }
+                of!(ipmi, |device| device)
+                    .or_else(|| of!(command, Device::Command))
+                    .or_else(|| of!(http, Device::Http))
+                    .or_else(|| of!(modbus, Device::Modbus))
+                    .or_else(|| of!(prometheus, Device::Prometheus))
+                    .or_else(|| of!(redfish, Device::Redfish))
+                    .or_else(|| of!(serial, Device::Serial))
+                    .or_else(|| of!(snmp, Device::Snmp))
+                    .or_else(|| of!(sysfs, Device::Sysfs))
             }
             [first, second] => {
                 let what = format!("both `{first}` and `{second}` are given");
@@ -329,6 +353,11 @@ impl Check<'_> {
         // A broken part has been reported: leaving it out would be a weaker login than the file asks for.
         Some(SnmpAuth::V3 { user: user.clone(), auth: whole(auth)?, privacy: whole(privacy)?, context })
     }
+}
+
+/// Names for people: `` `a`, `b` ``.
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What is absent is fine, what is broken is not.

@@ -15,11 +15,17 @@ use super::problem::{Mark, Problems, nearest};
 use super::types::{ChannelRef, Config, Datacenter, Origin, Secret};
 use crate::model::{DatacenterId, MeterId};
 
+mod command;
 mod datacenters;
 mod hosts;
+mod http;
 mod ipmi;
 mod meters;
+mod modbus;
 mod probe;
+mod prometheus;
+mod serial;
+mod sysfs;
 mod tenants;
 
 /// What every check needs: where errors go, what is known, and the world outside.

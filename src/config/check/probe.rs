@@ -82,7 +82,14 @@ impl Check<'_> {
             self.no_address("address", &snmp.address);
             snmp.address = endpoint(*at);
         }
-        schema::Meter { ipmi, redfish, snmp, ..schema::Meter::default() }
+        schema::Meter {
+            ipmi,
+            redfish,
+            snmp,
+            modbus: raw.modbus.clone(),
+            http: raw.http.clone(),
+            ..schema::Meter::default()
+        }
     }
 
     fn no_address<T>(&self, key: &str, field: &Field<T>) {

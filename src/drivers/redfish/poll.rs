@@ -158,7 +158,7 @@ impl Redfish {
         }
         self.identity_due = false;
         let earlier = earlier.unwrap_or_default();
-        Ok(Batch { earlier, readings, windows, identity, system })
+        Ok(Batch { earlier, readings, windows, identity, system, ..Batch::default() })
     }
 
     /// Finds out what to read, wholly at first, a little with each poll later on.

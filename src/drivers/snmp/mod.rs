@@ -29,7 +29,7 @@ pub mod session;
 mod sockets;
 mod wire;
 
-pub use profile::{ProfileError, Profiles};
+pub use profile::{BUILT_IN, Profile, Profiles};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "snmp", about: "PDUs, UPSes and meters over SNMP v1, v2c and v3" };
@@ -115,13 +115,7 @@ pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, 
     }
     let fixed = match &settings.profile {
         None => None,
-        Some(name) => Some(Arc::clone(shared.profiles.named(name).ok_or_else(|| {
-            PollError::new(
-                ErrorKind::NoReading,
-                format!("there is no profile {name:?}"),
-                format!("use one of {}, or write it as docs/profiles.md shows", shared.profiles.names()),
-            )
-        })?)),
+        Some(name) => Some(shared.profiles.chosen(name)?),
     };
     let credentials = Credentials::new(&settings.auth)?;
     let device = Device::new(shared.profiles.clone(), Arc::clone(&shared.clock), fixed);

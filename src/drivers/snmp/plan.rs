@@ -226,7 +226,7 @@ fn word(var: &Var, index: &[u32], found: &Found) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drivers::snmp::profile::Profiles;
+    use crate::drivers::Profiles;
     use crate::drivers::snmp::read;
     use crate::model::{Measure, Reading};
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn profile() -> Profile {
-        (**Profiles::load(None).unwrap().named("eaton-epdu").unwrap()).clone()
+        (**Profiles::built_in().snmp.named("eaton-epdu").unwrap()).clone()
     }
 
     fn input(readings: &[Reading], quantity: Quantity) -> Option<f64> {

@@ -64,7 +64,8 @@ fn measure(point: &Point, numbers: &HashMap<&Oid, &Value>) -> Option<Measure> {
         | Quantity::PowerFactor
         | Quantity::Frequency
         | Quantity::Temperature
-        | Quantity::Humidity => (Joules::ZERO, None),
+        | Quantity::Humidity
+        | Quantity::Flow => (Joules::ZERO, None),
     };
     Measure::from_base_units(point.quantity, values.iter().sum(), quantum, modulus).ok()
 }

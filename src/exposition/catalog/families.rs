@@ -72,6 +72,8 @@ families! {
             "Temperature that a channel reports", OF_CHANNEL;
         METER_HUMIDITY_RATIO: Gauge Ratio "wattribute_meter_humidity_ratio",
             "Relative humidity that a channel reports, 0 to 1", OF_CHANNEL;
+        METER_FLOW_CUBIC_METRES_PER_SECOND: Gauge CubicMetresPerSecond "wattribute_meter_flow_cubic_metres_per_second",
+            "Flow of the heat carrier that a channel reports", OF_CHANNEL;
         METER_READING_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_meter_reading_timestamp_seconds",
             "When the latest reading of a channel was taken, Unix time", OF_CHANNEL;
         METER_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_meter_unmeasured_seconds_total",

@@ -1,7 +1,9 @@
 //! From what a file says to what may run: every mistake is found here, with the row it stands in.
 
 use super::schema::{RawGroup, RawProfile, RawQuality, RawValue, RawVar};
-use super::{Factor, Group, Ident, Place, Profile, Scale, Source, Template, ValueRow, Var};
+use super::{Factor, Group, Ident, Place, Profile, Scale, Source, ValueRow, Var};
+use crate::drivers::channels::Template;
+use crate::drivers::profiles::Profile as _;
 use crate::drivers::snmp::oid::Oid;
 use crate::model::{ChannelId, Quality, Quantity};
 
@@ -12,6 +14,9 @@ pub fn profile(raw: RawProfile) -> Result<Profile, Vec<String>> {
         || !raw.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     {
         wrong.push(format!("name {:?}: use lower-case letters, digits and `-`", raw.name));
+    }
+    if raw.protocol != Profile::PROTOCOL {
+        wrong.push(format!("protocol {:?}: write {}", raw.protocol, Profile::PROTOCOL));
     }
     let mut list = |texts: &[String], place: &str| -> Vec<Oid> {
         texts.iter().filter_map(|text| keep(oid(text), place, &mut wrong)).collect()
@@ -33,8 +38,17 @@ pub fn profile(raw: RawProfile) -> Result<Profile, Vec<String>> {
         groups.extend(group(raw, &place, &mut wrong));
     }
     if wrong.is_empty() {
-        let RawProfile { name, vendor, about, .. } = raw;
-        Ok(Profile { name, vendor, about, sys_object_ids, probes, identity, groups })
+        let RawProfile { name, vendor, about, matching, .. } = raw;
+        Ok(Profile {
+            name,
+            vendor,
+            about,
+            sys_object_ids,
+            fallback: matching.fallback,
+            probes,
+            identity,
+            groups,
+        })
     } else {
         Err(wrong)
     }

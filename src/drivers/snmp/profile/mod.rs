@@ -6,14 +6,13 @@ mod check;
 pub(crate) mod fuzzing;
 mod library;
 mod schema;
-mod template;
 
 use std::collections::BTreeMap;
 
-pub use library::{ProfileError, Profiles};
-pub use template::Template;
+pub use library::{BUILT_IN, Profiles};
 
 use super::oid::Oid;
+use crate::drivers::channels::Template;
 use crate::model::{Joules, Quality, Quantity};
 
 /// How to read one family of devices.
@@ -27,6 +26,8 @@ pub struct Profile {
     pub about: String,
     /// `sysObjectID` prefixes of its devices.
     pub sys_object_ids: Vec<Oid>,
+    /// Whether it is tried after all others: it reads a standard that devices with a profile of their own have too.
+    pub fallback: bool,
     /// Variables that only its devices have; for devices whose `sysObjectID` says nothing.
     pub probes: Vec<Oid>,
     /// Where the device says who it is.

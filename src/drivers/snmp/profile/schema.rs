@@ -8,6 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawProfile {
+    pub protocol: String,
     pub name: String,
     #[serde(default)]
     pub vendor: String,
@@ -22,6 +23,8 @@ pub struct RawProfile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawMatch {
+    #[serde(default)]
+    pub fallback: bool,
     #[serde(default)]
     pub sys_object_ids: Vec<String>,
     #[serde(default)]

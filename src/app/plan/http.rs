@@ -1,0 +1,9 @@
+//! `http`: from configuration to settings.
+
+use crate::config;
+use crate::drivers::http::Settings;
+
+/// Settings of the driver, and its address for people.
+pub(super) fn settings(_of: &config::Http, _poll: &config::Poll) -> (Settings, String) {
+    (Settings {}, String::new())
+}

@@ -1,0 +1,9 @@
+//! `prometheus`: from configuration to settings.
+
+use crate::config;
+use crate::drivers::prometheus::Settings;
+
+/// Settings of the driver, and its address for people.
+pub(super) fn settings(_of: &config::Prometheus, _poll: &config::Poll) -> (Settings, String) {
+    (Settings {}, String::new())
+}

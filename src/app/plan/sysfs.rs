@@ -1,0 +1,9 @@
+//! `sysfs`: from configuration to settings.
+
+use crate::config;
+use crate::drivers::sysfs::Settings;
+
+/// Settings of the driver, and its address for people.
+pub(super) fn settings(_of: &config::Sysfs, _poll: &config::Poll) -> (Settings, String) {
+    (Settings {}, String::new())
+}

@@ -1,0 +1,5 @@
+//! A meter's `modbus` section, checked.
+
+/// Energy meters over Modbus TCP and RTU.
+#[derive(Debug, Clone)]
+pub struct Modbus {}

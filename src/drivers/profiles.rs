@@ -1,0 +1,324 @@
+//! Profiles: what is known of families of devices, as data. Those in `profiles/` are in the binary; an operator's folder adds to them
+//! and takes the place of those of the same name. What a profile may say is each driver's own business.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{http, modbus, snmp};
+use crate::model::{ErrorKind, PollError};
+
+/// The largest profile file, bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A profile of one protocol.
+pub trait Profile: Sized {
+    /// What stands behind `protocol:` in its file, and the name of its folder.
+    const PROTOCOL: &'static str;
+
+    /// Its name: in the configuration, the `profile` label and messages.
+    fn name(&self) -> &str;
+
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// Every mistake with its place, on one line, joined by `; `.
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// A profile file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct ProfileError {
+    /// The file.
+    pub file: String,
+    /// What is wrong and where in it.
+    pub problem: String,
+}
+
+/// All profiles of one protocol: an operator's own, then those in the binary.
+#[derive(Debug, Clone)]
+pub struct Library<P> {
+    all: Vec<Arc<P>>,
+    own: usize,
+    /// Names of the operator's files that cannot be used. What they should replace must not be read by anything else.
+    refused: HashMap<String, ProfileError>,
+}
+
+impl<P> Default for Library<P> {
+    fn default() -> Self {
+        Self { all: Vec::new(), own: 0, refused: HashMap::new() }
+    }
+}
+
+impl<P: Profile> Library<P> {
+    /// Those in the binary: names and texts of files.
+    fn built_in(files: &[(&str, &str)], refused: &mut Vec<ProfileError>) -> Self {
+        let mut library = Self::default();
+        for (file, text) in files {
+            match P::parse(text) {
+                Ok(profile) => library.all.push(Arc::new(profile)),
+                Err(problem) => refused.push(ProfileError { file: (*file).to_owned(), problem }),
+            }
+        }
+        library
+    }
+
+    /// Takes an operator's file: its profile replaces the one of the same name in the binary.
+    ///
+    /// # Errors
+    /// If it cannot be used; then nothing of its name is.
+    pub fn add(&mut self, file: &str, text: &str, name: Option<&str>) -> Result<(), ProfileError> {
+        let refuse = |problem: String| ProfileError { file: file.to_owned(), problem };
+        let added = P::parse(text).map_err(refuse).and_then(|profile| {
+            let own = self.all.iter().take(self.own);
+            if own.map(|p| p.name()).any(|name| name == profile.name()) {
+                return Err(refuse(format!(
+                    "another file of this folder has the name {} too",
+                    profile.name()
+                )));
+            }
+            Ok(profile)
+        });
+        match added {
+            Ok(profile) => {
+                self.all.retain(|old| old.name() != profile.name());
+                self.all.insert(self.own, Arc::new(profile));
+                self.own += 1;
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(name) = name {
+                    self.own -= self.all.iter().take(self.own).filter(|p| p.name() == name).count();
+                    self.all.retain(|old| old.name() != name);
+                    self.refused.insert(name.to_owned(), error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The profile of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<P>> {
+        self.all.iter().find(|profile| profile.name() == name)
+    }
+
+    /// The profile of this name, for a meter whose operator chose it.
+    ///
+    /// # Errors
+    /// `NoReading` if there is none, or its file cannot be used.
+    pub fn chosen(&self, name: &str) -> Result<Arc<P>, PollError> {
+        if let Some(profile) = self.named(name) {
+            return Ok(Arc::clone(profile));
+        }
+        Err(match self.refused.get(name) {
+            Some(why) => PollError::new(
+                ErrorKind::NoReading,
+                format!("profile {name:?} cannot be used: {why}"),
+                "correct the file and start again",
+            ),
+            None => PollError::new(
+                ErrorKind::NoReading,
+                format!("there is no profile {name:?} for {}", P::PROTOCOL),
+                format!("use one of {}, or write it as docs/profiles.md shows", self.names()),
+            ),
+        })
+    }
+
+    /// All profiles, in order of preference.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<P>> {
+        self.all.iter()
+    }
+
+    /// The names, for messages: `a, b, c`.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.all.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Every profile there is.
+#[derive(Debug, Clone, Default)]
+pub struct Profiles {
+    /// Of SNMP devices.
+    pub snmp: Library<snmp::Profile>,
+    /// Of Modbus devices.
+    pub modbus: Library<modbus::Profile>,
+    /// Of JSON devices.
+    pub http: Library<http::Profile>,
+    refused: Vec<ProfileError>,
+}
+
+/// What every profile file begins with.
+#[derive(Debug, Deserialize)]
+struct Head {
+    protocol: Option<String>,
+    name: Option<String>,
+}
+
+impl Profiles {
+    /// Those in the binary.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut refused = Vec::new();
+        Self {
+            snmp: Library::built_in(snmp::BUILT_IN, &mut refused),
+            modbus: Library::built_in(modbus::BUILT_IN, &mut refused),
+            http: Library::built_in(http::BUILT_IN, &mut refused),
+            refused,
+        }
+    }
+
+    /// Those in the binary and those of an operator's folder: `*.yaml` and `*.yml` in it and in its folders. What is wrong with one
+    /// file is no reason not to read devices by the others.
+    #[must_use]
+    pub fn load(dir: Option<&Path>) -> Self {
+        let mut profiles = Self::built_in();
+        let Some(dir) = dir else { return profiles };
+        for file in profiles.files(dir, true) {
+            let name = file.display().to_string();
+            let added = read(&file).and_then(|text| profiles.add(&name, &text));
+            profiles.refused.extend(added.err());
+        }
+        profiles
+    }
+
+    /// Takes an operator's file.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn add(&mut self, file: &str, text: &str) -> Result<(), ProfileError> {
+        let wrong = |problem: String| ProfileError { file: file.to_owned(), problem };
+        let head: Head = parse(text).map_err(wrong)?;
+        let name = head.name.as_deref();
+        match head.protocol.as_deref() {
+            Some(snmp::Profile::PROTOCOL) => self.snmp.add(file, text, name),
+            Some(modbus::Profile::PROTOCOL) => self.modbus.add(file, text, name),
+            Some(http::Profile::PROTOCOL) => self.http.add(file, text, name),
+            Some(other) => {
+                Err(wrong(format!("protocol: {other:?} has no profiles; write snmp, modbus or http")))
+            }
+            None => Err(wrong("`protocol` is missing; write snmp, modbus or http".to_owned())),
+        }
+    }
+
+    /// What is wrong with files that cannot be used.
+    #[must_use]
+    pub fn refused(&self) -> &[ProfileError] {
+        &self.refused
+    }
+
+    /// The profile files of a folder, in order.
+    fn files(&mut self, dir: &Path, deeper: bool) -> Vec<PathBuf> {
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(why) => {
+                let problem = format!("cannot be read: {why}; check --profiles.dir and who may read it");
+                self.refused.push(ProfileError { file: dir.display().to_string(), problem });
+                return Vec::new();
+            }
+        };
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() && deeper {
+                files.extend(self.files(&path, false));
+            } else if path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml") {
+                files.push(path);
+            }
+        }
+        files
+    }
+}
+
+/// Text as what a profile may say; the message is one line without what stands beside the mistake.
+pub(in crate::drivers) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|e| e.without_snippet().to_string())
+}
+
+/// The text of a profile's file.
+///
+/// # Errors
+/// If it cannot be read, or is no profile by its size.
+pub fn read(path: &Path) -> Result<String, ProfileError> {
+    let wrong = |problem: String| ProfileError { file: path.display().to_string(), problem };
+    let size = std::fs::metadata(path).map_err(|e| wrong(format!("cannot be read: {e}")))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(wrong("it is larger than 1 MiB".to_owned()));
+    }
+    std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot be read: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METER: &str = "protocol: snmp\nname: own\nabout: a meter\nmatch: {sys_object_ids: [1.3.6.1.4.1.318.1.3.4]}\nchannels:\n\
+                         - {channel: input, values: [{quantity: power, scalar: 1.3.6.1.9.0}]}\n";
+
+    #[test]
+    fn every_profile_in_the_binary_can_be_used() {
+        let profiles = Profiles::built_in();
+        assert_eq!(profiles.refused(), []);
+        let files = [snmp::BUILT_IN.len(), modbus::BUILT_IN.len(), http::BUILT_IN.len()];
+        let used =
+            [profiles.snmp.iter().count(), profiles.modbus.iter().count(), profiles.http.iter().count()];
+        assert_eq!(files, used);
+        // A file is found by the name that messages say.
+        for (file, text) in snmp::BUILT_IN.iter().chain(modbus::BUILT_IN).chain(http::BUILT_IN) {
+            let head: Head = parse(text).unwrap();
+            assert_eq!(head.name.map(|name| name + ".yaml").as_deref(), Some(*file));
+        }
+    }
+
+    #[test]
+    fn an_operators_profile_takes_the_place_of_one_in_the_binary() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("snmp")).unwrap();
+        std::fs::write(dir.path().join("snmp/mine.yml"), METER.replace("own", "ups-mib")).unwrap();
+        std::fs::write(dir.path().join("notes.txt"), "not a profile").unwrap();
+        let profiles = Profiles::load(Some(dir.path()));
+        assert_eq!(profiles.refused(), []);
+        assert_eq!(profiles.snmp.named("ups-mib").unwrap().about, "a meter");
+        assert_eq!(profiles.snmp.iter().next().unwrap().name, "ups-mib");
+        assert!(profiles.snmp.chosen("eaton-epdu").is_ok());
+    }
+
+    #[test]
+    fn a_broken_profile_is_left_out_and_nothing_else_reads_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), METER).unwrap();
+        std::fs::write(dir.path().join("b.yaml"), METER.replace("own", "ups-mib").replace("power", "watts"))
+            .unwrap();
+        std::fs::write(dir.path().join("c.yaml"), "name: x\n").unwrap();
+        std::fs::write(dir.path().join("d.yaml"), "protocol: ftp\n").unwrap();
+        let profiles = Profiles::load(Some(dir.path()));
+        let said: Vec<String> = profiles.refused().iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(
+            said[0].contains("b.yaml: channels entry 1 (input), value 1 (watts): is not a quantity"),
+            "{said:?}"
+        );
+        assert!(said[1].ends_with("c.yaml: `protocol` is missing; write snmp, modbus or http"), "{said:?}");
+        assert!(said[2].contains("d.yaml: protocol: \"ftp\" has no profiles"), "{said:?}");
+        assert!(profiles.snmp.chosen("own").is_ok());
+        assert!(profiles.snmp.chosen("ups-mib").unwrap_err().cause.contains("b.yaml"));
+        let none = Profiles::load(Some(&dir.path().join("none")));
+        assert!(none.refused()[0].problem.starts_with("cannot be read"));
+    }
+
+    #[test]
+    fn two_files_of_one_name_are_a_mistake_and_neither_is_used() {
+        let mut profiles = Profiles::built_in();
+        profiles.add("a.yaml", METER).unwrap();
+        let error = profiles.add("b.yaml", METER).unwrap_err().to_string();
+        assert_eq!(error, "b.yaml: another file of this folder has the name own too");
+        assert!(profiles.snmp.chosen("own").is_err());
+        profiles.add("c.yaml", &METER.replace("own", "other")).unwrap();
+        assert_eq!(profiles.snmp.iter().next().unwrap().name, "other");
+    }
+}

@@ -1,0 +1,20 @@
+//! This machine's own sensors: RAPL, hwmon, ACPI, batteries.
+
+use super::{Driver, Kind};
+use crate::model::{ErrorKind, PollError};
+
+/// This driver's line in the registry.
+pub const KIND: Kind =
+    Kind { name: "sysfs", about: "This machine's own sensors: RAPL, hwmon, ACPI, batteries" };
+
+/// All that the driver needs to know of one meter.
+#[derive(Debug, Clone)]
+pub struct Settings {}
+
+/// Builds the driver; opens nothing yet.
+///
+/// # Errors
+/// If the settings cannot work.
+pub fn open(_settings: Settings) -> Result<Box<dyn Driver>, PollError> {
+    Err(PollError::new(ErrorKind::NoReading, "not built", "wait"))
+}
