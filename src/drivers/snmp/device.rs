@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::discover::{self, Discovery};
 use super::oid::Oid;
-use super::plan::Plan;
+use super::plan::{Plan, Point};
 use super::profile::{Profile, Profiles};
 use super::read;
 use super::session::Session;
@@ -73,6 +73,11 @@ impl Device {
             ));
         }
         Ok(Batch { readings, identity: self.identity.take(), ..Batch::default() })
+    }
+
+    /// What is read of the device.
+    pub fn points(&self) -> &[Point] {
+        self.plan.as_ref().map_or(&[], |plan| &plan.points)
     }
 
     /// Goes on until there is a plan.

@@ -1,0 +1,70 @@
+//! One poll that keeps what it asked: where each reading stood and what stood there. For people who write profiles.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::device::Device;
+use super::oid::Oid;
+use super::profile::{Profile, Profiles};
+use super::session::{Row, Session, Value};
+use crate::drivers::{Trace, Traced};
+use crate::model::{BoxFuture, Clock, PollError};
+
+/// Polls the device behind `session` once, by the `chosen` profile or the one that fits.
+///
+/// # Errors
+/// As [`super::device::Device::poll`].
+pub async fn trace(
+    session: &dyn Session,
+    profiles: &Profiles,
+    chosen: Option<Arc<Profile>>,
+    clock: Arc<dyn Clock>,
+) -> Result<Trace, PollError> {
+    let witness = Witness { session, seen: Mutex::default() };
+    let mut device = Device::new(profiles.clone(), clock, chosen);
+    let batch = device.poll(&witness).await?;
+    let seen = witness.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let points = device.points();
+    let readings = batch.readings.into_iter().map(|reading| {
+        let quantity = reading.measure.quantity();
+        let point = points.iter().find(|p| p.channel == reading.channel && p.quantity == quantity);
+        let oids: &[Oid] = point.map_or(&[], |point| &point.oids);
+        let raw = oids.iter().map(|oid| seen.get(oid).map_or_else(String::new, shown));
+        Traced {
+            source: oids.iter().map(Oid::to_string).collect::<Vec<_>>().join(" + "),
+            raw: raw.collect::<Vec<_>>().join(" + "),
+            reading,
+        }
+    });
+    Ok(Trace { readings: readings.collect(), identity: batch.identity, channels: batch.channels })
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Oid(oid) => oid.to_string(),
+        Value::Absent => "absent".to_owned(),
+        Value::Unusable => "unusable".to_owned(),
+    }
+}
+
+/// A session that remembers the latest value of every variable.
+struct Witness<'s> {
+    session: &'s dyn Session,
+    seen: Mutex<HashMap<Oid, Value>>,
+}
+
+impl Session for Witness<'_> {
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
+        Box::pin(async move {
+            let rows = self.session.get(oids).await?;
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(rows.iter().cloned());
+            Ok(rows)
+        })
+    }
+
+    fn walk<'a>(&'a self, column: &'a Oid) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
+        self.session.walk(column)
+    }
+}
