@@ -118,14 +118,14 @@ pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, 
         Some(name) => Some(shared.profiles.chosen(name)?),
     };
     let credentials = Credentials::new(&settings.auth)?;
-    let device = Device::new(shared.profiles.clone(), Arc::clone(&shared.clock), fixed);
+    let device = Device::new(Arc::clone(&shared.profiles), Arc::clone(&shared.clock), fixed);
     let number = shared.devices.fetch_add(1, Ordering::Relaxed);
     Ok(Box::new(Snmp { settings, credentials, shared, number, tries: 0, session: None, device }))
 }
 
 /// What all SNMP devices share: the sockets, the profiles and the clock.
 pub struct Shared {
-    profiles: Profiles,
+    profiles: Arc<Profiles>,
     clock: Arc<dyn Clock>,
     sockets: Sockets,
     devices: AtomicUsize,
@@ -135,6 +135,7 @@ impl Shared {
     /// With these profiles; opens no socket yet.
     #[must_use]
     pub fn new(profiles: Profiles, clock: Arc<dyn Clock>) -> Self {
+        let profiles = Arc::new(profiles);
         Self { profiles, clock, sockets: Sockets::default(), devices: AtomicUsize::new(0) }
     }
 }

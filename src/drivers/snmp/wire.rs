@@ -2,7 +2,7 @@
 //! Request ids, retries, SNMPv3 and late replies are the library's; limits and what an answer must look like are ours.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_snmp::{
@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::errors;
 use super::oid::Oid;
-use super::session::{MAX_WALK_ROWS, Row, Session, Value};
+use super::profile::Limits;
+use super::session::{Figure, MAX_WALK_ROWS, Row, Session, Value};
 use super::sockets::Lease;
 use super::{Auth, AuthProtocol, PrivacyProtocol, Settings};
 use crate::model::{BoxFuture, ErrorKind, PollError};
@@ -96,7 +97,10 @@ fn refused(cause: &str, fix: &str) -> PollError {
 pub struct UdpSession {
     client: Client<UdpHandle>,
     settings: Settings,
-    max_oids: usize,
+    /// Most variables in one request.
+    max_oids: AtomicUsize,
+    /// Most rows in one GETBULK.
+    max_repetitions: AtomicUsize,
     lease: Lease,
     /// Whether walks go by GETNEXT: set once an agent was silent to GETBULK and answered GETNEXT.
     stepwise: AtomicBool,
@@ -130,7 +134,9 @@ impl UdpSession {
             .map_err(|e| errors::map(&e, settings))?;
         // GETBULK saves round trips; where one variable a request is all the agent takes, so is one row.
         let stepwise = AtomicBool::new(max_oids == 1 || matches!(settings.auth, Auth::V1(_)));
-        Ok(Self { client, settings: settings.clone(), max_oids, lease, stepwise })
+        let max_repetitions = AtomicUsize::new(max_oids.min(MAX_REPETITIONS));
+        let max_oids = AtomicUsize::new(max_oids);
+        Ok(Self { client, settings: settings.clone(), max_oids, max_repetitions, lease, stepwise })
     }
 
     /// The library's error in our words; a socket that died under us is marked, so that the next poll gets a new one.
@@ -195,7 +201,7 @@ impl UdpSession {
     async fn walk_by(&self, column: &Oid, method: WalkMethod) -> Result<Vec<Row>, PollError> {
         let options = WalkOptions {
             method,
-            max_repetitions: u32::try_from(self.max_oids.min(MAX_REPETITIONS)).unwrap_or(1),
+            max_repetitions: u32::try_from(self.max_repetitions.load(Ordering::Relaxed)).unwrap_or(1),
             ordering: OidOrdering::Strict,
             result_limit: Some(MAX_WALK_ROWS),
         };
@@ -208,10 +214,20 @@ impl UdpSession {
 }
 
 impl Session for UdpSession {
+    fn limit(&self, limits: Limits) {
+        if let Some(max_oids) = limits.max_oids {
+            self.max_oids.fetch_min(max_oids.max(1), Ordering::Relaxed);
+        }
+        if let Some(rows) = limits.max_repetitions {
+            self.max_repetitions.fetch_min(rows.max(1), Ordering::Relaxed);
+            self.stepwise.fetch_or(rows <= 1, Ordering::Relaxed);
+        }
+    }
+
     fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
         Box::pin(async move {
             let mut rows = Vec::with_capacity(oids.len());
-            for some in oids.chunks(self.max_oids) {
+            for some in oids.chunks(self.max_oids.load(Ordering::Relaxed)) {
                 rows.append(&mut self.get_some(some).await?);
             }
             Ok(rows)
@@ -269,9 +285,22 @@ fn value(value: async_snmp::Value) -> Value {
         V::Counter64(n) => i64::try_from(n).map_or(Value::Unusable, Value::Number),
         V::OctetString(bytes) => Value::text(&bytes),
         V::ObjectIdentifier(oid) => Oid::from_arcs(oid.arcs()).map_or(Value::Unusable, Value::Oid),
+        V::Opaque(_) => opaque(&value),
         V::NoSuchObject | V::NoSuchInstance | V::EndOfMibView => Value::Absent,
         _ => Value::Unusable,
     }
+}
+
+/// What net-snmp puts into Opaque: floating numbers, and the 64-bit ones that SNMPv1 has no type for.
+fn opaque(value: &async_snmp::Value) -> Value {
+    let real =
+        value.as_opaque_float().map(Figure::single).or_else(|| value.as_opaque_double().map(Figure::double));
+    if let Some(real) = real {
+        return real.map_or(Value::Unusable, Value::Real);
+    }
+    let unsigned = value.as_opaque_counter64().or_else(|| value.as_opaque_u64());
+    let whole = unsigned.map(|n| i64::try_from(n).ok()).unwrap_or_else(|| value.as_opaque_i64());
+    whole.map_or(Value::Unusable, Value::Number)
 }
 
 #[cfg(test)]
