@@ -10,6 +10,8 @@
 
 #[path = "snmp/agent.rs"]
 mod agent;
+#[path = "snmp/devices.rs"]
+mod devices;
 #[path = "snmp/faults.rs"]
 mod faults;
 #[path = "snmp/net_snmp.rs"]

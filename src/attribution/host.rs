@@ -12,8 +12,8 @@ use super::split::{Claim, split};
 use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle, Tenants};
-use crate::model::{Joules, LabelSet, Microjoules, Moment, Watts};
-use crate::store::Store;
+use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
+use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
 /// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
@@ -179,9 +179,22 @@ impl HostAccount {
     /// Its measured power: the best feed whose channels are all fresh; none if there is none, or its device only estimates.
     #[must_use]
     pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
+        self.measured(store, now).map(|(power, _)| power)
+    }
+
+    /// The largest error of that power as a share of it: the errors of its feeds add up, since meters of one make are off the
+    /// same way. None where a feed does not say how accurate it is, or nothing is drawn.
+    #[must_use]
+    pub fn error_ratio(&self, store: &Store, now: Moment) -> Option<Ratio> {
+        let (power, feeds) = self.measured(store, now).filter(|(power, _)| *power > Watts::ZERO)?;
+        let error = pricing::error(feeds, store, now)?;
+        Ratio::new(error.get() / power.get()).ok()
+    }
+
+    fn measured(&self, store: &Store, now: Moment) -> Option<(Watts, &[FeedIndex])> {
         self.supplies.iter().find_map(|s| match s {
             Supply::Channels(feeds) => match pricing::method(feeds, store) {
-                Method::Measured => pricing::power(feeds, store, now),
+                Method::Measured => Some((pricing::power(feeds, store, now)?, feeds.as_slice())),
                 Method::Rated => None,
             },
             Supply::Rated(_) => None,

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::inventory::{Feed, Host, Idle, Tenant, Tenants};
 use crate::model::{
-    Batch, ChannelId, Component, HostId, Measure, MeterId, Point, Ratio, Reading, WorkloadId,
+    Accuracy, Batch, ChannelId, ChannelInfo, Component, HostId, Measure, MeterId, Point, Ratio, Reading,
+    WorkloadId,
 };
 use crate::store::MeterSettings;
 use crate::workloads::{CpuNanos, Node, SourceSettings, State, Usage, Workload, WorkloadInfo, WorkloadKind};
@@ -668,4 +669,38 @@ proptest! {
         };
         prop_assert_eq!(run(false), run(true));
     }
+}
+
+#[test]
+fn a_hosts_error_is_that_of_its_feeds_added_up() {
+    let room = Room::new(1, Idle::None, None);
+    let say = |meter: &str, watts: f64, accuracy: Option<(f64, f64)>| {
+        let channel = ChannelId::new("input").unwrap();
+        let batch = Batch {
+            channels: accuracy
+                .map(|(share, step)| ChannelInfo {
+                    channel: channel.clone(),
+                    name: String::new(),
+                    accuracy: Some(Accuracy {
+                        share: Ratio::new(share).unwrap(),
+                        step: Watts::new(step).unwrap(),
+                    }),
+                })
+                .into_iter()
+                .collect(),
+            readings: vec![Reading::measured(channel, Measure::Power(Watts::new(watts).unwrap()))],
+            ..Batch::default()
+        };
+        let index = room.store.find(&MeterId::new(meter).unwrap()).unwrap();
+        room.store.apply(index, &batch, at(1.0));
+    };
+    let error = || room.ledger.hosts()[0].error_ratio(&room.store, at(1.0)).map(Ratio::get);
+    assert_eq!(error(), None);
+    say("pdu0", 400.0, None);
+    assert_eq!(error(), None);
+    // 1 % of 400 W and half of 8 W: 8 W of 400.
+    say("pdu0", 400.0, Some((0.01, 8.0)));
+    assert_eq!(error(), Some(0.02));
+    say("pdu0", 0.0, None);
+    assert_eq!(error(), None);
 }

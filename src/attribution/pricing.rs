@@ -134,6 +134,12 @@ pub fn power(feeds: &[FeedIndex], store: &Store, now: Moment) -> Option<Watts> {
     feeds.iter().map(|f| store.power(*f, now)).collect::<Option<Vec<_>>>()?.into_iter().reduce(|a, b| a + b)
 }
 
+/// The sum of `feeds`' largest errors; none if one is not known, or there is none.
+#[must_use]
+pub fn error(feeds: &[FeedIndex], store: &Store, now: Moment) -> Option<Watts> {
+    feeds.iter().map(|f| store.error(*f, now)).collect::<Option<Vec<_>>>()?.into_iter().reduce(|a, b| a + b)
+}
+
 /// How long the most patient of `feeds` may be silent.
 #[must_use]
 pub fn patience(feeds: &[FeedIndex], store: &Store) -> Duration {

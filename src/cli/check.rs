@@ -5,15 +5,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{load, print};
+use super::{ProfilesArgs, load, print};
 use crate::app::{self, plan::DriverPlan};
-use crate::drivers::Profiles;
 
 /// Arguments of `wattribute check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
     /// Configuration file
     pub file: PathBuf,
+    /// Where further profiles stand
+    #[command(flatten)]
+    pub profiles: ProfilesArgs,
     /// Show what would run
     #[arg(long)]
     pub print_plan: bool,
@@ -35,8 +37,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     let plan = app::plan(&config);
-    let profiles = Profiles::built_in();
-    let mut bad = String::new();
+    let profiles = args.profiles.load();
+    let mut bad: String = profiles.refused().iter().map(|error| format!("{error}\n")).collect();
     let meters = plan.meters.iter().map(|m| (&m.defined, format!("meter {}", m.settings.id), &m.driver));
     let modules = plan.probe.iter().flat_map(|probe| &probe.modules);
     let modules = modules.map(|m| (&m.defined, format!("module {}", m.name), &m.driver));

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, Errors};
+use crate::drivers::Profiles;
 
 pub mod check;
 pub mod demo;
+pub mod profile;
 pub mod read;
 pub mod serve;
+mod table;
 
 /// Whose watts? Meters a private cloud and splits every host's joules over its VMs, projects and applications.
 #[derive(Debug, Parser)]
@@ -35,6 +38,8 @@ pub enum Command {
     Schema,
     /// Poll one meter once and show every reading, or the error with its fix
     Read(read::ReadArgs),
+    /// List device profiles, or try one on a device or a recording
+    Profile(profile::ProfileArgs),
     /// Show a simulated data centre through the real exporter and a real Prometheus
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell
@@ -106,6 +111,31 @@ pub struct ConfigArgs {
     /// Configuration file
     #[arg(long = "config.file", value_name = "FILE", default_value = "/etc/wattribute/wattribute.yaml")]
     pub file: PathBuf,
+}
+
+/// Where an operator's device profiles stand.
+#[derive(Debug, Clone, Args)]
+pub struct ProfilesArgs {
+    /// Folder of device profiles (*.yaml), which add to those in the binary and replace those of the same name
+    #[arg(long = "profiles.dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+impl ProfilesArgs {
+    /// Every profile there is; what is wrong with files of the folder is in [`Profiles::refused`].
+    #[must_use]
+    pub fn load(&self) -> Profiles {
+        Profiles::load(self.dir.as_deref())
+    }
+}
+
+/// How readings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// Loads a configuration with this process's environment.

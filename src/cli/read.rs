@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{ConfigArgs, load, print};
+use super::table::table;
+use super::{ConfigArgs, Output, ProfilesArgs, load, print};
 use crate::app::{self, Shared, plan::MeterPlan};
-use crate::drivers::Profiles;
-use crate::model::{Batch, Clock, Moment, PollError, SystemClock};
+use crate::model::{Batch, Clock, Moment, PollError, Reading, SystemClock};
 
 /// The first poll of a device also finds out what it is: it gets this long at least.
 const FIRST_POLL: Duration = Duration::from_secs(30);
@@ -24,18 +24,12 @@ pub struct ReadArgs {
     /// Where the configuration stands
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Where further profiles stand
+    #[command(flatten)]
+    pub profiles: ProfilesArgs,
     /// How to show the readings
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-}
-
-/// How readings are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
 }
 
 /// Polls the meter: exit code 0 with its readings, 1 with the error and its fix.
@@ -57,13 +51,17 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<ExitCode> {
         eprintln!("{file} has no meter {:?}; it has: {known}", args.device);
         return Ok(ExitCode::FAILURE);
     };
+    let profiles = args.profiles.load();
+    for error in profiles.refused() {
+        eprintln!("{error}");
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let shared = Shared::new(Profiles::built_in(), &clock);
+    let shared = Shared::new(profiles, &clock);
     match poll(meter, &shared, clock.as_ref()).await {
         Ok((batch, at)) => {
             let age = clock.now().since(at);
             match args.output {
-                Output::Table => print(&table(meter, &batch, age))?,
+                Output::Table => print(&as_table(meter, &batch, age))?,
                 Output::Json => print(&format!("{:#}\n", as_json(meter, &batch, age)))?,
             }
             Ok(ExitCode::SUCCESS)
@@ -90,7 +88,7 @@ async fn poll(meter: &MeterPlan, shared: &Shared, clock: &dyn Clock) -> Result<(
     Ok((result?, at))
 }
 
-fn table(meter: &MeterPlan, batch: &Batch, age: Duration) -> String {
+fn as_table(meter: &MeterPlan, batch: &Batch, age: Duration) -> String {
     let mut out = String::new();
     if let Some(who) = &batch.identity {
         let parts: Vec<_> = [&who.vendor, &who.model, &who.serial, &who.firmware]
@@ -110,34 +108,19 @@ fn table(meter: &MeterPlan, batch: &Batch, age: Duration) -> String {
         }
         out.push('\n');
     }
-    let header = ["CHANNEL", "QUANTITY", "VALUE", "UNIT", "QUALITY", "AGE"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(header)
-        .chain(batch.readings.iter().map(|r| {
-            let quantity = r.measure.quantity();
-            [
-                r.channel.to_string(),
-                quantity.name().to_owned(),
-                r.measure.value().to_string(),
-                quantity.unit().to_owned(),
-                r.quality.name().to_owned(),
-                format!("{:.1} s", age.as_secs_f64()),
-            ]
-        }))
-        .collect();
-    let mut width = [0; 6];
-    for row in &rows {
-        for (w, cell) in width.iter_mut().zip(row) {
-            *w = cell.len().max(*w);
-        }
-    }
-    for row in &rows {
-        let [channel, quantity, value, unit, quality, age] = row;
-        let [c, q, v, u, l, a] = width;
-        let line = format!("{channel:c$}  {quantity:q$}  {value:>v$}  {unit:u$}  {quality:l$}  {age:>a$}");
-        out += line.trim_end();
-        out.push('\n');
-    }
-    out
+    let row = |r: &Reading| {
+        let quantity = r.measure.quantity();
+        [
+            r.channel.to_string(),
+            quantity.name().to_owned(),
+            r.measure.value().to_string(),
+            quantity.unit().to_owned(),
+            r.quality.name().to_owned(),
+            format!("{:.1} s", age.as_secs_f64()),
+        ]
+    };
+    let rows: Vec<_> = batch.readings.iter().map(row).collect();
+    out + &table(["CHANNEL", "QUANTITY", "VALUE", "UNIT", "QUALITY", "AGE"], &rows, &[2, 5])
 }
 
 fn as_json(meter: &MeterPlan, batch: &Batch, age: Duration) -> serde_json::Value {

@@ -10,9 +10,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArgs, LogArgs, begin_log, load};
+use super::{ConfigArgs, LogArgs, ProfilesArgs, begin_log, load};
 use crate::app::{self, Plan};
-use crate::drivers::Profiles;
 use crate::exposition::VERSION;
 use crate::http::MetricsPath;
 use crate::model::SystemClock;
@@ -23,6 +22,9 @@ pub struct ServeArgs {
     /// Where the configuration stands
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Where further profiles stand
+    #[command(flatten)]
+    pub profiles: ProfilesArgs,
     /// Address to serve on; may be given several times
     #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = ":9797")]
     pub listen: Vec<String>,
@@ -64,7 +66,11 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<ExitCode> {
     let metrics_path = MetricsPath::new(&args.metrics_path)
         .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
-    let profiles = Profiles::built_in();
+    let profiles = args.profiles.load();
+    // One broken profile is no reason to leave a data centre unread: its meters say so, all others go on.
+    for error in profiles.refused() {
+        tracing::error!("profile left out: {error}");
+    }
     let mut listeners = Vec::new();
     for address in &args.listen {
         listeners.push(listen(address).await?);

@@ -4,7 +4,7 @@
 //! neither the configuration file nor the store: `app::plan` hands it `Settings`, the poller calls it under a
 //! deadline. How to add one: `docs/adding-a-driver.md`.
 
-use crate::model::{Batch, BoxFuture, PollError, Reading};
+use crate::model::{Batch, BoxFuture, ChannelInfo, Identity, PollError, Reading};
 
 pub mod channels;
 pub mod command;
@@ -29,6 +29,17 @@ pub struct Traced {
     pub source: String,
     /// What stood there, as the device wrote it; in the order of `source`.
     pub raw: String,
+}
+
+/// One poll with the origin of every reading.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Trace {
+    /// The readings.
+    pub readings: Vec<Traced>,
+    /// Who the device says it is.
+    pub identity: Option<Identity>,
+    /// What is to say of its channels.
+    pub channels: Vec<ChannelInfo>,
 }
 
 /// A live device. One task owns it; it is polled by nobody else.

@@ -152,6 +152,15 @@ pub struct Profiles {
     refused: Vec<ProfileError>,
 }
 
+/// What was taken from an operator's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Of which protocol.
+    pub protocol: &'static str,
+    /// The profile's name.
+    pub name: String,
+}
+
 /// What every profile file begins with.
 #[derive(Debug, Deserialize)]
 struct Head {
@@ -190,14 +199,14 @@ impl Profiles {
     ///
     /// # Errors
     /// If it cannot be used.
-    pub fn add(&mut self, file: &str, text: &str) -> Result<(), ProfileError> {
+    pub fn add(&mut self, file: &str, text: &str) -> Result<Added, ProfileError> {
         let wrong = |problem: String| ProfileError { file: file.to_owned(), problem };
         let head: Head = parse(text).map_err(wrong)?;
         let name = head.name.as_deref();
         match head.protocol.as_deref() {
-            Some(snmp::Profile::PROTOCOL) => self.snmp.add(file, text, name),
-            Some(modbus::Profile::PROTOCOL) => self.modbus.add(file, text, name),
-            Some(http::Profile::PROTOCOL) => self.http.add(file, text, name),
+            Some(snmp::Profile::PROTOCOL) => take(&mut self.snmp, file, text, name),
+            Some(modbus::Profile::PROTOCOL) => take(&mut self.modbus, file, text, name),
+            Some(http::Profile::PROTOCOL) => take(&mut self.http, file, text, name),
             Some(other) => {
                 Err(wrong(format!("protocol: {other:?} has no profiles; write snmp, modbus or http")))
             }
@@ -233,6 +242,16 @@ impl Profiles {
         }
         files
     }
+}
+
+fn take<P: Profile>(
+    library: &mut Library<P>,
+    file: &str,
+    text: &str,
+    name: Option<&str>,
+) -> Result<Added, ProfileError> {
+    library.add(file, text, name)?;
+    Ok(Added { protocol: P::PROTOCOL, name: name.unwrap_or_default().to_owned() })
 }
 
 /// Text as what a profile may say; the message is one line without what stands beside the mistake.

@@ -132,6 +132,18 @@ impl Collector {
                 read.sample(channel.labels(), unix_milliseconds(wall, now, at));
             }
         });
+        let mut accuracy = page.family(&catalog::METER_ACCURACY_RATIO);
+        self.each_channel(|meter, channel| {
+            if let Some(share) = meter.error_ratio(channel, now) {
+                accuracy.sample(channel.labels(), share.get());
+            }
+        });
+        let mut named = page.family(&catalog::METER_CHANNEL_INFO);
+        self.each_channel(|_, channel| {
+            if let Some(labels) = channel.info() {
+                named.info(labels);
+            }
+        });
         let mut up = page.family(&catalog::METER_UP);
         self.store.each(|meter| up.sample(meter.labels(), meter.is_up(now)));
         let mut info = page.family(&catalog::METER_INFO);
@@ -197,6 +209,12 @@ impl Collector {
         for host in ledger.hosts() {
             if let Some(watts) = host.power(&self.store, now) {
                 power.sample(host.labels(), watts.get());
+            }
+        }
+        let mut accuracy = page.family(&catalog::HOST_ACCURACY_RATIO);
+        for host in ledger.hosts() {
+            if let Some(share) = host.error_ratio(&self.store, now) {
+                accuracy.sample(host.labels(), share.get());
             }
         }
         let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());

@@ -32,6 +32,7 @@ impl Probed {
         let mut page = Encoder::new(format, Vec::new());
         if let Ok(batch) = &self.result {
             self.readings(&mut page, &batch.readings);
+            self.channels(&mut page, batch);
         }
         let labels = LabelSet::new(&[("meter", &self.meter), ("driver", self.driver)]);
         page.family(&catalog::METER_UP).sample(&labels, self.result.is_ok());
@@ -70,6 +71,28 @@ impl Probed {
             if let Measure::Energy(counter) = measure {
                 energy.sample_with(labels, "origin=\"device\"", counter.total.get());
             }
+        }
+    }
+
+    fn channels(&self, page: &mut Encoder, batch: &Batch) {
+        let known: Vec<_> = batch.channels.iter().take(MAX_READINGS).collect();
+        let mut accuracy = page.family(&catalog::METER_ACCURACY_RATIO);
+        for reading in batch.readings.iter().take(MAX_READINGS) {
+            if let Measure::Power(power) = reading.measure
+                && let Some(info) = known.iter().find(|info| info.channel == reading.channel)
+                && let Some(share) = info.accuracy.and_then(|accuracy| accuracy.share_of(power))
+            {
+                let labels = [("meter", self.meter.as_str()), ("channel", reading.channel.as_str())];
+                accuracy.sample(&LabelSet::new(&labels), share.get());
+            }
+        }
+        let mut named = page.family(&catalog::METER_CHANNEL_INFO);
+        for info in known.iter().filter(|info| !info.name.is_empty()) {
+            named.info(&LabelSet::new(&[
+                ("meter", &self.meter),
+                ("channel", info.channel.as_str()),
+                ("name", &info.name),
+            ]));
         }
     }
 

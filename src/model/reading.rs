@@ -290,6 +290,12 @@ impl Accuracy {
     pub fn error_of(&self, power: Watts) -> Watts {
         power.scaled(self.share) + self.step.scaled(Ratio::HALF)
     }
+
+    /// The largest error of `power` as a share of it; none of 0.
+    #[must_use]
+    pub fn share_of(&self, power: Watts) -> Option<Ratio> {
+        Ratio::new(self.error_of(power).get() / power.get()).ok()
+    }
 }
 
 /// What a device, or its profile, says of one of its channels.

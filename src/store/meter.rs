@@ -1,104 +1,18 @@
-//! One meter as the store sees it: its channels with their latest values, energy and labels. Long, since what a poll changes is
-//! private to one place.
+//! One meter as the store sees it: its channels, and what it says of itself.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::MeterSettings;
-use super::energy::{Account, DeviceCounter, Drawn, Integral, Step};
+use super::channel::Channel;
 use super::track::Track;
 use crate::model::{
-    Batch, ChannelId, EnergyCounter, Identity, LabelSet, Measure, Microjoules, Moment, PollError,
-    PowerWindow, Quality, Quantity, Reading, SystemSummary, Watts,
+    Accuracy, Batch, ChannelId, ChannelInfo, Identity, LabelSet, Measure, Moment, PollError, PowerWindow,
+    Quality, Quantity, Ratio, Reading, SystemSummary, Watts,
 };
 
 /// The most channels one meter may have: a hostile device must not fill the memory.
 const MAX_CHANNELS: usize = 4096;
-
-/// More than any building draws. A garbled reading must not fill a counter that can never fall.
-const MAX_WATTS: f64 = 1e9;
-/// More than mankind draws in a week, and still exact to a kilojoule.
-const MAX_JOULES: f64 = 1e18;
-
-/// The latest value of one quantity.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Latest {
-    /// The value in its base unit.
-    pub measure: Measure,
-    /// When it was read.
-    pub at: Moment,
-    /// How it came to be.
-    pub quality: Quality,
-}
-
-/// One measured point.
-#[derive(Debug)]
-pub struct Channel {
-    id: ChannelId,
-    labels: LabelSet,
-    latest: [Option<Latest>; Quantity::ALL.len()],
-    integral: Integral,
-    device: Option<DeviceCounter>,
-    account: Account,
-    tracks: Vec<usize>,
-    /// This poll's power, with the power before it, and counter, until both are accounted.
-    power_in: Option<(Option<Watts>, Watts)>,
-    counter_in: Option<EnergyCounter>,
-}
-
-impl Channel {
-    /// Its name.
-    #[must_use]
-    pub const fn id(&self) -> &ChannelId {
-        &self.id
-    }
-
-    /// `datacenter`, `meter`, `channel`, rendered.
-    #[must_use]
-    pub const fn labels(&self) -> &LabelSet {
-        &self.labels
-    }
-
-    /// The latest value of `quantity`, fresh or not.
-    #[must_use]
-    pub fn latest(&self, quantity: Quantity) -> Option<&Latest> {
-        self.latest.get(slot(quantity))?.as_ref()
-    }
-
-    /// When it was last read, whatever the quantity.
-    #[must_use]
-    pub fn last_read(&self) -> Option<Moment> {
-        self.latest.iter().flatten().map(|l| l.at).max()
-    }
-
-    /// Energy by integration of its power; none if it has had no power reading.
-    #[must_use]
-    pub fn integrated(&self) -> Option<Microjoules> {
-        self.latest(Quantity::Power).map(|_| self.integral.total())
-    }
-
-    /// Energy by the device's own counter, unwrapped; none if it has none.
-    #[must_use]
-    pub fn counted(&self) -> Option<Microjoules> {
-        self.device.as_ref().map(DeviceCounter::total)
-    }
-}
-
-/// A quantity's place in [`Channel::latest`].
-const fn slot(quantity: Quantity) -> usize {
-    match quantity {
-        Quantity::Power => 0,
-        Quantity::ApparentPower => 1,
-        Quantity::Voltage => 2,
-        Quantity::Current => 3,
-        Quantity::PowerFactor => 4,
-        Quantity::Frequency => 5,
-        Quantity::Temperature => 6,
-        Quantity::Humidity => 7,
-        Quantity::Flow => 8,
-        Quantity::Energy => 9,
-    }
-}
 
 /// A window of a channel's power, with its labels.
 #[derive(Debug)]
@@ -230,6 +144,23 @@ impl Meter {
         (now.since(latest.at) <= self.settings.stale_after).then(|| latest.measure.value())
     }
 
+    /// How far a channel's power may be off: by the operator's word for its class, else by the device's or its profile's.
+    #[must_use]
+    pub fn accuracy(&self, channel: &Channel) -> Option<Accuracy> {
+        let said = channel.accuracy();
+        match self.settings.accuracy {
+            Some(share) => Some(Accuracy { share, step: said.map_or(Watts::ZERO, |said| said.step) }),
+            None => said,
+        }
+    }
+
+    /// The largest error of a channel's power as a share of it, where that is known and the power fresh and not 0.
+    #[must_use]
+    pub fn error_ratio(&self, channel: &Channel, now: Moment) -> Option<Ratio> {
+        let power = Watts::new(self.fresh(channel, Quantity::Power, now)?).ok()?;
+        self.accuracy(channel)?.share_of(power)
+    }
+
     /// Time without power readings on a channel that has had one.
     #[must_use]
     pub fn unmeasured(&self, channel: &Channel, now: Moment) -> Option<Duration> {
@@ -271,6 +202,13 @@ impl Meter {
         }
     }
 
+    /// The largest error of a feed's power, where that is known.
+    pub(super) fn feed_error(&self, track: usize, now: Moment) -> Option<Watts> {
+        let (id, _) = self.tracks.get(track)?;
+        let channel = self.channels.get(*self.by_id.get(id)?)?;
+        Some(self.accuracy(channel)?.error_of(self.feed_power(track, now)?))
+    }
+
     /// Whether the device itself only estimates a feed's power; none before its first reading.
     pub(super) fn feed_quality(&self, track: usize) -> Option<Quality> {
         let (id, _) = self.tracks.get(track)?;
@@ -302,7 +240,22 @@ impl Meter {
             }
         }
         self.take(&batch.readings, now);
+        batch.channels.iter().for_each(|info| self.say(info));
         self.last_error = None;
+    }
+
+    /// Takes what the device says of a channel, whether or not it has shown a value yet.
+    fn say(&mut self, said: &ChannelInfo) {
+        let Some(channel) = self.channel(&said.channel).and_then(|index| self.channels.get_mut(index)) else {
+            return;
+        };
+        let info = LabelSet::new(&[
+            ("datacenter", self.settings.datacenter.as_str()),
+            ("meter", self.settings.id.as_str()),
+            ("channel", said.channel.as_str()),
+            ("name", &said.name),
+        ]);
+        channel.say((!said.name.is_empty()).then_some(info), said.accuracy);
     }
 
     fn take_windows(&mut self, windows: &[PowerWindow]) {
@@ -365,109 +318,15 @@ impl Meter {
             // Most meters are BMCs with one channel, and there may be ten thousand of them: no room for four at once.
             self.channels.reserve_exact(1);
         }
-        self.channels.push(Channel {
-            id: id.clone(),
-            labels: LabelSet::new(&[
-                ("datacenter", self.settings.datacenter.as_str()),
-                ("meter", self.settings.id.as_str()),
-                ("channel", id.as_str()),
-            ]),
-            latest: [None; Quantity::ALL.len()],
-            integral: Integral::default(),
-            device: None,
-            account: Account::default(),
-            tracks: (0..).zip(&self.tracks).filter(|(_, (of, _))| of == id).map(|(i, _)| i).collect(),
-            power_in: None,
-            counter_in: None,
-        });
+        let labels = LabelSet::new(&[
+            ("datacenter", self.settings.datacenter.as_str()),
+            ("meter", self.settings.id.as_str()),
+            ("channel", id.as_str()),
+        ]);
+        let tracks = (0..).zip(&self.tracks).filter(|(_, (of, _))| of == id).map(|(i, _)| i).collect();
+        self.channels.push(Channel::new(id.clone(), labels, tracks));
         self.by_id.insert(id.clone(), index);
         Some(index)
-    }
-}
-
-impl Channel {
-    /// Takes one reading, unless it cannot be. Power and counter wait for [`Self::settle`], since they may come in any order; true for the
-    /// first of them.
-    fn take(&mut self, reading: &Reading, now: Moment) -> bool {
-        if !is_plausible(&reading.measure) {
-            return false;
-        }
-        let waited = self.power_in.is_some() || self.counter_in.is_some();
-        match reading.measure {
-            Measure::Power(w) => self.power_in = Some((self.power(), w)),
-            Measure::Energy(c) => self.counter_in = Some(c),
-            Measure::ApparentPower(_)
-            | Measure::Voltage(_)
-            | Measure::Current(_)
-            | Measure::PowerFactor(_)
-            | Measure::Frequency(_)
-            | Measure::Temperature(_)
-            | Measure::Humidity(_)
-            | Measure::Flow(_) => {}
-        }
-        if let Some(place) = self.latest.get_mut(slot(reading.measure.quantity())) {
-            *place = Some(Latest { measure: reading.measure, at: now, quality: reading.quality });
-        }
-        !waited && (self.power_in.is_some() || self.counter_in.is_some())
-    }
-
-    /// Accounts the power and counter of one poll; gives whether the energy since the last time is known, none if that is
-    /// still to be told.
-    fn settle(&mut self, now: Moment, max_gap: Duration) -> Option<bool> {
-        let silence = self.integral.silence(now);
-        let power_in = self.power_in.take();
-        let known_power = match power_in {
-            Some((before, power)) => Some(before.map_or(power, |b| if b > power { b } else { power })),
-            None => self.power(),
-        };
-        let counted = self.counter_in.take().map(|c| self.count(c, now, known_power));
-        let drawn = match (power_in, silence) {
-            (Some((_, power)), _) => {
-                self.integral.advance(now, power, max_gap).map_or(Drawn::Gap, Drawn::Bridged)
-            }
-            // The next power reading will tell of this time too.
-            (None, Some(silence)) if silence <= max_gap => {
-                if matches!(counted, Some(Step::First | Step::Broken)) {
-                    self.account.lose_counter();
-                }
-                return None;
-            }
-            (None, Some(_)) => Drawn::Lost,
-            (None, None) => Drawn::Never,
-        };
-        let device = counted.and_then(|step| self.device.as_ref().map(|d| (step, d)));
-        self.account.advance(drawn, device)
-    }
-
-    fn power(&self) -> Option<Watts> {
-        match self.latest(Quantity::Power)?.measure {
-            Measure::Power(w) => Some(w),
-            _ => None,
-        }
-    }
-
-    fn count(&mut self, counter: EnergyCounter, now: Moment, power: Option<Watts>) -> Step {
-        if let Some(device) = self.device.as_mut() {
-            device.advance(counter, now, power)
-        } else {
-            self.device = Some(DeviceCounter::new(counter, now));
-            Step::First
-        }
-    }
-}
-
-const fn is_plausible(measure: &Measure) -> bool {
-    match measure {
-        Measure::Power(w) => w.get() <= MAX_WATTS,
-        Measure::Energy(c) => c.total.get() <= MAX_JOULES,
-        Measure::ApparentPower(_)
-        | Measure::Voltage(_)
-        | Measure::Current(_)
-        | Measure::PowerFactor(_)
-        | Measure::Frequency(_)
-        | Measure::Temperature(_)
-        | Measure::Humidity(_)
-        | Measure::Flow(_) => true,
     }
 }
 

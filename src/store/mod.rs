@@ -11,11 +11,13 @@ use crate::model::{
     Batch, ChannelId, DatacenterId, MeterId, Microjoules, Moment, PollError, Quality, Ratio, Watts,
 };
 
+mod channel;
 pub mod energy;
 mod meter;
 pub mod track;
 
-pub use meter::{Channel, Latest, Meter};
+pub use channel::{Channel, Latest};
+pub use meter::Meter;
 
 /// What the store needs to know of a meter before its first reading.
 #[derive(Debug, Clone)]
@@ -133,6 +135,12 @@ impl Store {
     #[must_use]
     pub fn power(&self, feed: FeedIndex, now: Moment) -> Option<Watts> {
         self.lock(feed.meter)?.feed_power(feed.track, now)
+    }
+
+    /// The largest error of a feed's power, if that is known and its latest reading fresh at `now`.
+    #[must_use]
+    pub fn error(&self, feed: FeedIndex, now: Moment) -> Option<Watts> {
+        self.lock(feed.meter)?.feed_error(feed.track, now)
     }
 
     /// How a feed's readings come to be; none before the first.

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Earlier, EnergyCounter, ErrorKind, Identity, Joules, Measure, PowerWindow, Quantity, Reading,
+    Accuracy, ChannelInfo, Earlier, EnergyCounter, ErrorKind, Identity, Joules, Measure, PowerWindow,
+    Quantity, Reading,
 };
 
 fn at(seconds: u64) -> Moment {
@@ -14,13 +15,17 @@ fn id<T>(make: impl Fn(&str) -> Result<T, crate::model::ids::IdError>, text: &st
 }
 
 fn store() -> (Store, MeterIndex) {
+    store_with(None)
+}
+
+fn store_with(accuracy: Option<Ratio>) -> (Store, MeterIndex) {
     let meter = id(MeterId::new, "pdu-a");
     let s = Store::new(vec![MeterSettings {
         id: meter.clone(),
         datacenter: id(DatacenterId::new, "dc1"),
         driver: "snmp",
         address: "127.0.0.1:161".into(),
-        accuracy: None,
+        accuracy,
         stale_after: Duration::from_secs(30),
         max_gap: Duration::from_secs(30),
     }]);
@@ -278,4 +283,33 @@ fn a_devices_own_window_is_shown_while_fresh_and_goes_with_the_poll_that_lacks_i
     assert_eq!(shown(at(41)), []);
     s.apply(m, &batch(vec![]), at(20));
     assert_eq!(shown(at(21)), []);
+}
+
+#[test]
+fn an_error_is_the_class_of_the_meter_and_half_a_step_and_the_operator_knows_the_class_better() {
+    let say = |share: f64, step: f64| Batch {
+        channels: vec![ChannelInfo {
+            channel: id(ChannelId::new, "outlet/1"),
+            name: "web".into(),
+            accuracy: Some(Accuracy { share: Ratio::new(share).unwrap(), step: Watts::new(step).unwrap() }),
+        }],
+        ..batch(vec![power("outlet/1", 200.0), power("outlet/2", 200.0), power("outlet/3", 0.0)])
+    };
+    let errors = |s: &Store| {
+        let mut errors = Vec::new();
+        s.each(|m| errors.extend(m.channels().iter().map(|c| m.error_ratio(c, at(10)).map(Ratio::get))));
+        errors
+    };
+    // 1 % of 200 W are 2 W, half of 10 W are 5: 7 W of 200. Who says nothing is not exact, but unknown; so is 0 W.
+    let (s, m) = store();
+    s.apply(m, &say(0.01, 10.0), at(10));
+    assert_eq!(errors(&s), [Some(0.035), None, None]);
+    s.each(|m| assert!(m.channels()[0].info().unwrap().as_str().contains("name=\"web\"")));
+    // What was said stays until something else is said.
+    s.apply(m, &batch(vec![power("outlet/1", 100.0)]), at(10));
+    assert_eq!(errors(&s)[0], Some(0.06));
+    let (s, m) = store_with(Some(Ratio::new(0.005).unwrap()));
+    s.apply(m, &say(0.01, 10.0), at(10));
+    // 1 W and half a step; nothing but 1 W where no step is known.
+    assert_eq!(errors(&s), [Some(0.03), Some(0.005), None]);
 }

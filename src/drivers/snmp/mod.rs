@@ -5,6 +5,7 @@
 //! - `wire`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use secrecy::SecretString;
 use self::device::Device;
 use self::sockets::Sockets;
 use self::wire::{Credentials, UdpSession};
-use super::{Driver, Kind};
+use super::{Driver, Kind, Trace};
 use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError};
 
 mod device;
@@ -25,8 +26,10 @@ pub mod oid;
 pub mod plan;
 pub mod profile;
 pub mod read;
+mod recording;
 pub mod session;
 mod sockets;
+mod trace;
 mod wire;
 
 pub use profile::{BUILT_IN, Profile, Profiles};
@@ -105,6 +108,10 @@ pub struct Settings {
 /// # Errors
 /// If the address is not `host:port`, the credentials are what SNMPv3 forbids, or the profile is not known.
 pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(build(settings, shared)?))
+}
+
+fn build(settings: Settings, shared: Arc<Shared>) -> Result<Snmp, PollError> {
     let port = settings.address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
     if port.is_none_or(|port| port.parse::<u16>().is_err()) {
         return Err(PollError::new(
@@ -120,7 +127,7 @@ pub fn open(settings: Settings, shared: Arc<Shared>) -> Result<Box<dyn Driver>, 
     let credentials = Credentials::new(&settings.auth)?;
     let device = Device::new(Arc::clone(&shared.profiles), Arc::clone(&shared.clock), fixed);
     let number = shared.devices.fetch_add(1, Ordering::Relaxed);
-    Ok(Box::new(Snmp { settings, credentials, shared, number, tries: 0, session: None, device }))
+    Ok(Snmp { settings, credentials, shared, number, tries: 0, session: None, device })
 }
 
 /// What all SNMP devices share: the sockets, the profiles and the clock.
@@ -144,6 +151,31 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("profiles", &self.profiles.names()).finish_non_exhaustive()
     }
+}
+
+/// Polls the agent of `settings` once and keeps where each reading stood.
+///
+/// # Errors
+/// As [`open`] and a poll.
+pub async fn trace_agent(settings: Settings, shared: Arc<Shared>) -> Result<Trace, PollError> {
+    let mut snmp = build(settings, shared)?;
+    let session = snmp.connect().await?;
+    let chosen = snmp.settings.profile.as_ref().map(|name| snmp.shared.profiles.chosen(name)).transpose()?;
+    trace::trace(&session, &snmp.shared.profiles, chosen, Arc::clone(&snmp.shared.clock)).await
+}
+
+/// The same of a recorded device.
+///
+/// # Errors
+/// If the recording cannot be read; as a poll.
+pub async fn trace_recording(
+    file: &Path,
+    chosen: Option<&str>,
+    profiles: &Profiles,
+    clock: Arc<dyn Clock>,
+) -> Result<Trace, PollError> {
+    let chosen = chosen.map(|name| profiles.chosen(name)).transpose()?;
+    trace::trace(&recording::Recording::open(file)?, profiles, chosen, clock).await
 }
 
 struct Snmp {

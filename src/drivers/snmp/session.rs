@@ -87,6 +87,25 @@ impl Value {
         Self::Text(clean.collect::<String>().trim().to_owned())
     }
 
+    /// What net-snmp puts into Opaque: tag, type, length, and a floating number, or a 64-bit one that SNMPv1 has no type for.
+    #[must_use]
+    pub fn opaque(bytes: &[u8]) -> Self {
+        let Some(([0x9f, kind, length], number)) = bytes.split_first_chunk() else { return Self::Unusable };
+        if usize::from(*length) != number.len() {
+            return Self::Unusable;
+        }
+        let real = |figure: Option<Figure>| figure.map(Self::Real);
+        let whole = || number.iter().fold(0_u64, |whole, byte| (whole << 8) | u64::from(*byte));
+        let value = match kind {
+            0x78 => number.try_into().ok().and_then(|bytes| real(Figure::single(f32::from_be_bytes(bytes)))),
+            0x79 => number.try_into().ok().and_then(|bytes| real(Figure::double(f64::from_be_bytes(bytes)))),
+            0x76 | 0x7b if number.len() <= 8 => i64::try_from(whole()).ok().map(Self::Number),
+            0x7a => number.try_into().ok().map(|bytes| Self::Number(i64::from_be_bytes(bytes))),
+            _ => None,
+        };
+        value.unwrap_or(Self::Unusable)
+    }
+
     /// The number, if it is one or a text that is one.
     #[must_use]
     pub fn figure(&self) -> Option<Figure> {
@@ -169,7 +188,14 @@ mod tests {
         for text in ["", "12 W", "1e5", "nan", "inf", "1.2.3", "--1", ".", "0x10", &"9".repeat(33)] {
             assert_eq!(figure(text), None, "{text}");
         }
-        assert_eq!(Figure::single(f32::NAN), None);
+        let opaque = |hex: &str| Value::opaque(&hex::decode(hex).unwrap());
+        assert_eq!(opaque("9f780441200000"), Value::Real(Figure::single(10.0).unwrap()));
+        assert_eq!(opaque("9f7908400921fb54442d18").figure().unwrap().value, std::f64::consts::PI);
+        assert_eq!(opaque("9f76020100"), Value::Number(256));
+        // Not a number, cut, too long, of another kind, nothing.
+        for hex in ["9f78047fc00000", "9f7804412000", "9f76090000000000000000ff", "9f410101", "9f", ""] {
+            assert_eq!(opaque(hex), Value::Unusable, "{hex}");
+        }
         assert_eq!(Value::Text("230".into()).number(), Some(230));
     }
 }

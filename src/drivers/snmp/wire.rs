@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::errors;
 use super::oid::Oid;
 use super::profile::Limits;
-use super::session::{Figure, MAX_WALK_ROWS, Row, Session, Value};
+use super::session::{MAX_WALK_ROWS, Row, Session, Value};
 use super::sockets::Lease;
 use super::{Auth, AuthProtocol, PrivacyProtocol, Settings};
 use crate::model::{BoxFuture, ErrorKind, PollError};
@@ -285,22 +285,10 @@ fn value(value: async_snmp::Value) -> Value {
         V::Counter64(n) => i64::try_from(n).map_or(Value::Unusable, Value::Number),
         V::OctetString(bytes) => Value::text(&bytes),
         V::ObjectIdentifier(oid) => Oid::from_arcs(oid.arcs()).map_or(Value::Unusable, Value::Oid),
-        V::Opaque(_) => opaque(&value),
+        V::Opaque(bytes) => Value::opaque(&bytes),
         V::NoSuchObject | V::NoSuchInstance | V::EndOfMibView => Value::Absent,
         _ => Value::Unusable,
     }
-}
-
-/// What net-snmp puts into Opaque: floating numbers, and the 64-bit ones that SNMPv1 has no type for.
-fn opaque(value: &async_snmp::Value) -> Value {
-    let real =
-        value.as_opaque_float().map(Figure::single).or_else(|| value.as_opaque_double().map(Figure::double));
-    if let Some(real) = real {
-        return real.map_or(Value::Unusable, Value::Real);
-    }
-    let unsigned = value.as_opaque_counter64().or_else(|| value.as_opaque_u64());
-    let whole = unsigned.map(|n| i64::try_from(n).ok()).unwrap_or_else(|| value.as_opaque_i64());
-    whole.map_or(Value::Unusable, Value::Number)
 }
 
 #[cfg(test)]

@@ -78,6 +78,11 @@ families! {
             "When the latest reading of a channel was taken, Unix time", OF_CHANNEL;
         METER_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_meter_unmeasured_seconds_total",
             "Time in which a channel gave no reading that energy could be counted from", OF_CHANNEL;
+        METER_ACCURACY_RATIO: Gauge Ratio "wattribute_meter_accuracy_ratio",
+            "Largest error of a channel's power by its meter's class and step, as a share of what it shows now; absent where the \
+             meter says nothing of it", OF_CHANNEL;
+        METER_CHANNEL_INFO: Info None "wattribute_meter_channel_info", "What a channel is called on its device", &[
+            DATACENTER, METER, CHANNEL, label("name", "the name, such as an outlet's label")];
         METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings",
             &[DATACENTER, METER, DRIVER];
         METER_INFO: Info None "wattribute_meter_info", "Who a meter says it is", &[
@@ -109,6 +114,9 @@ families! {
     "Hosts": {
         HOST_POWER_WATTS: Gauge Watts "wattribute_host_power_watts",
             "Measured power that a host draws over all its feeds; absent while unknown", OF_HOST;
+        HOST_ACCURACY_RATIO: Gauge Ratio "wattribute_host_accuracy_ratio",
+            "Largest error of a host's power: the errors of its feeds, added up, as a share of it; absent where one is not known",
+            OF_HOST;
         HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
             "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
             &[DATACENTER, COMPONENT, HOST, METHOD];
