@@ -99,7 +99,12 @@ impl Found {
     fn cell(&self, cell: &Cell, index: &[u32]) -> Option<&Value> {
         let parts: Cow<'_, [u32]> = match &cell.at {
             None => Cow::Borrowed(index),
-            Some(at) => at.iter().map(|part| index.get(*part).copied()).collect::<Option<Vec<u32>>>()?.into(),
+            Some(at) => {
+                let moved = |(part, plus): &(usize, i64)| {
+                    u32::try_from(i64::from(*index.get(*part)?).checked_add(*plus)?).ok()
+                };
+                at.iter().map(moved).collect::<Option<Vec<u32>>>()?.into()
+            }
         };
         self.at(&cell.place, &parts)
     }
@@ -168,7 +173,7 @@ fn places(profile: &Profile) -> Vec<&Place> {
             Source::Cell(cell) => Some(&cell.place),
             Source::Part(_) => None,
         }));
-        all.extend(group.name.iter().map(|cell| &cell.place));
+        all.extend(group.names.iter().map(|cell| &cell.place));
         for value in &group.values {
             all.push(&value.place);
             all.extend(value.modifiers.iter().map(|(_, cell)| &cell.place));
@@ -290,11 +295,11 @@ fn candidates(group: &Group, found: &Found, names: &mut HashMap<ChannelId, Strin
         for (index, oid) in rows(value, found) {
             let Some((unit, channel)) = channel(group, value, &index, found) else { continue };
             let Some(scale) = scale(value, &index, found) else { continue };
-            if let Some(cell) = &group.name {
-                let name = found.cell(cell, &index).and_then(Value::words).unwrap_or_default();
+            if !group.names.is_empty() {
+                let name = group.names.iter().find_map(|cell| found.cell(cell, &index)?.words());
                 let known = names.entry(channel.clone()).or_default();
                 if known.is_empty() {
-                    *known = name.into_owned();
+                    *known = name.unwrap_or_default().into_owned();
                 }
             }
             let here = found.at(&value.place, &index).and_then(|v| scale.figure(v));

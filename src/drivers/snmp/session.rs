@@ -127,14 +127,15 @@ impl Value {
         }
     }
 
-    /// The text, if there is any; of a number its digits.
+    /// The text, if there is any; of a number its digits, of an object identifier the same with dots.
     #[must_use]
     pub fn words(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text.as_str())).filter(|text| !text.is_empty()),
             Self::Number(n) => Some(Cow::Owned(n.to_string())),
             Self::Real(figure) => Some(Cow::Owned(figure.value.to_string())),
-            Self::Oid(_) | Self::Absent | Self::Unusable => None,
+            Self::Oid(oid) => Some(Cow::Owned(oid.to_string())),
+            Self::Absent | Self::Unusable => None,
         }
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::schema::{RawCell, RawCondition, RawGroup, RawProfile, RawQuality, RawValue, RawVar};
+use super::schema::{
+    RawCell, RawCondition, RawGroup, RawName, RawPart, RawProfile, RawQuality, RawValue, RawVar,
+};
 use super::{
     Cell, Condition, Factor, Group, Ident, Limits, Meaning, Modifier, Pattern, Place, Profile, Scale, Sign,
     Source, Test, ValueRow, Var,
@@ -134,7 +136,12 @@ fn group(raw: &RawGroup, place: &str, wrong: &mut Wrong) -> Option<Group> {
         }
     }
     let conditions = conditions(&raw.conditions, place, wrong);
-    let name = raw.name.as_ref().and_then(|raw| cell(raw, &format!("{place}, name"), wrong));
+    let named: &[RawCell] = match &raw.name {
+        None => &[],
+        Some(RawName::One(one)) => std::slice::from_ref(one),
+        Some(RawName::Any(all)) => all,
+    };
+    let names = named.iter().filter_map(|raw| cell(raw, &format!("{place}, name"), wrong)).collect();
     if raw.values.is_empty() {
         wrong.add(place, "`values` is empty");
     }
@@ -147,7 +154,7 @@ fn group(raw: &RawGroup, place: &str, wrong: &mut Wrong) -> Option<Group> {
         values.extend(value_row(value, &place, wrong));
     }
     (wrong.0.len() == before).then_some(())?;
-    Some(Group { channel: channel?, vars, unit, conditions, name, sum: raw.sum, values })
+    Some(Group { channel: channel?, vars, unit, conditions, names, sum: raw.sum, values })
 }
 
 impl RawVar {
@@ -173,12 +180,16 @@ fn cell(raw: &RawCell, place: &str, wrong: &mut Wrong) -> Option<Cell> {
     if raw.scalar.is_some() && raw.at.is_some() {
         wrong.add(place, "`at` makes the index in a `column`; a `scalar` has none");
     }
-    Some(Cell { place: stands, at: raw.at.clone() })
+    let part = |raw: &RawPart| match *raw {
+        RawPart::Same(part) => (part, 0),
+        RawPart::Moved { part, plus } => (part, plus),
+    };
+    Some(Cell { place: stands, at: raw.at.as_ref().map(|at| at.iter().map(part).collect()) })
 }
 
 fn source(
     (column, scalar, part): (Option<&String>, Option<&String>, Option<usize>),
-    at: Option<&Vec<usize>>,
+    at: Option<&Vec<RawPart>>,
     place: &str,
     wrong: &mut Wrong,
 ) -> Option<Source> {

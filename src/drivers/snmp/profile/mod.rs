@@ -110,8 +110,8 @@ pub struct Group {
     pub unit: Option<Var>,
     /// Which rows count: all must hold.
     pub conditions: Vec<Condition>,
-    /// Where people's name for the channel stands.
-    pub name: Option<Cell>,
+    /// Where people's name for the channel stands; the first with text is taken.
+    pub names: Vec<Cell>,
     /// Whether rows that give the same channel add up. Only where the device has no total of its own.
     pub sum: bool,
     /// The values.
@@ -123,8 +123,8 @@ pub struct Group {
 pub struct Cell {
     /// Where it stands.
     pub place: Place,
-    /// The parts of the row's index that make the index in the other column; none: the same index.
-    pub at: Option<Vec<usize>>,
+    /// The parts of the row's index, each with what is added to it, that make the index in the other column; none: the same index.
+    pub at: Option<Vec<(usize, i64)>>,
 }
 
 /// Something that a table row says of itself.
@@ -226,7 +226,7 @@ pub struct ValueRow {
 /// What a number n beside a value says of its scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Modifier {
-    /// Over 10^n.
+    /// Over 10^n, if n is above 0.
     Decimals,
     /// Times 10^n.
     Exponent,
@@ -241,7 +241,8 @@ impl Modifier {
     #[must_use]
     pub fn factor(self, n: i64) -> Option<Factor> {
         match self {
-            Self::Decimals => Factor::power_of_ten(n.checked_neg()?),
+            // RFC 3433 has a precision below 0 for digits that mean nothing: the number stands as it is.
+            Self::Decimals => Factor::power_of_ten(n.max(0).checked_neg()?),
             Self::Exponent => Factor::power_of_ten(n),
             Self::Factor => Factor::signed(n),
             Self::SiPrefix => Factor::power_of_ten(n.checked_sub(9)?.checked_mul(3)?),

@@ -99,8 +99,8 @@ pub struct RawGroup {
     /// Which rows count; all must hold.
     #[serde(default, rename = "where")]
     pub conditions: Vec<RawCondition>,
-    /// Where the device keeps what people call the channel, such as an outlet's label.
-    pub name: Option<RawCell>,
+    /// Where the device keeps what people call the channel, such as an outlet's label; of a list the first with text.
+    pub name: Option<RawName>,
     /// Rows of one channel add up. Only where the device has no total of its own.
     #[serde(default)]
     pub sum: bool,
@@ -119,7 +119,32 @@ pub struct RawCell {
     /// A single variable, with its `.0`.
     pub scalar: Option<String>,
     /// The parts of this row's index, counted from 0, that make the row's index in that column; without it, the same index.
-    pub at: Option<Vec<usize>>,
+    pub at: Option<Vec<RawPart>>,
+}
+
+/// One place of a name, or several.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawName {
+    /// Several.
+    Any(Vec<RawCell>),
+    /// One.
+    One(RawCell),
+}
+
+/// A part of a row's index.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RawPart {
+    /// As it is, counted from 0.
+    Same(usize),
+    /// With something added: where one table counts from 0 and the other from 1.
+    Moved {
+        /// Which part, counted from 0.
+        part: usize,
+        /// Added to it.
+        plus: i64,
+    },
 }
 
 /// Where a row says a name, and what it means.
@@ -132,7 +157,7 @@ pub struct RawVar {
     /// In a single variable, with its `.0`.
     pub scalar: Option<String>,
     /// See `column`: the parts of this row's index, counted from 0, that make the row's index in that column.
-    pub at: Option<Vec<usize>>,
+    pub at: Option<Vec<RawPart>>,
     /// At this place of the row's index, counted from 0.
     pub part: Option<usize>,
     /// The text itself is the word; white space and `/` become `-`.
@@ -160,7 +185,7 @@ pub struct RawCondition {
     /// Of this single variable, with its `.0`.
     pub scalar: Option<String>,
     /// See `column`: the parts of this row's index, counted from 0, that make the row's index in that column.
-    pub at: Option<Vec<usize>>,
+    pub at: Option<Vec<RawPart>>,
     /// Of the number at this place of the row's index, counted from 0.
     pub part: Option<usize>,
     /// Its number is one of these.
