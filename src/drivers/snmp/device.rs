@@ -12,8 +12,8 @@ use crate::model::{Batch, Clock, ErrorKind, Identity, Moment, PollError, Reading
 
 /// How long a plan is used before the device is walked again.
 const REFRESH_AFTER: Duration = Duration::from_secs(600);
-/// Columns walked in each poll while a plan is refreshed, so that no poll takes much longer than others.
-const COLUMNS_A_POLL: usize = 3;
+/// Requests more in each poll while a plan is refreshed, so that no poll takes much longer than others.
+const REQUESTS_A_POLL: usize = 1;
 /// Rows that come and go make us walk no more often than this.
 const REDISCOVER_NO_SOONER: Duration = Duration::from_secs(60);
 
@@ -151,8 +151,8 @@ impl Device {
     /// Reads by the plan; none if the plan turned out to be void.
     async fn read(&mut self, session: &dyn Session) -> Result<Option<Vec<Reading>>, PollError> {
         let Some(plan) = &self.plan else { return Ok(None) };
-        let rows = session.get(&plan.asked).await?;
-        let outcome = read::read(plan, &rows);
+        let values = session.get(&plan.asked).await?;
+        let outcome = read::read(plan, &values);
         let restarted = matches!((self.up_time, outcome.up_time), (Some(before), Some(now)) if now < before);
         self.up_time = outcome.up_time.or(self.up_time);
         let settled = self.clock.now().since(self.planned_at) >= REDISCOVER_NO_SOONER;
@@ -167,13 +167,13 @@ impl Device {
         self.clock.now().since(self.planned_at) >= REFRESH_AFTER
     }
 
-    /// Renews an old plan a few columns at a time. A failure here is no failure of the poll, whose values are good.
+    /// Renews an old plan a little at a time. A failure here is no failure of the poll, whose values are good.
     async fn refresh(&mut self, session: &dyn Session, profile: &Profile) {
         if !self.is_old() {
             return;
         }
         let discovery = self.discovery.get_or_insert_with(|| Discovery::of(profile));
-        if !matches!(discovery.go_on(session, COLUMNS_A_POLL).await, Ok(true)) {
+        if !matches!(discovery.go_on(session, REQUESTS_A_POLL).await, Ok(true)) {
             return;
         }
         if let Ok((plan, identity)) = discovery.finish(session, profile, self.plan.as_ref()).await {

@@ -3,13 +3,15 @@
 //! A discovery can be interrupted at any await and goes on where it stopped: a slow device with many columns may need
 //! longer than one poll's deadline.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::found::Found;
 use super::oid::Oid;
-use super::plan::{self, Found, Plan};
+use super::plan::{self, Plan};
 use super::profile::{Profile, Profiles};
-use super::session::{Row, Session, Value};
+use super::session::{Following, Session, Value};
+use super::walk::Walk;
 use crate::model::{ErrorKind, Identity, PollError};
 
 /// sysDescr.0
@@ -100,7 +102,7 @@ impl Candidates {
 async fn said(session: &dyn Session) -> Result<Said, PollError> {
     let asked: Vec<Oid> = [SYS_OBJECT_ID, SYS_DESCR].iter().filter_map(|arcs| Oid::from_arcs(arcs)).collect();
     let mut said = Said::default();
-    for (_, value) in session.get(&asked).await? {
+    for value in session.get(&asked).await? {
         match value {
             Value::Oid(id) => said.id = Some(id),
             Value::Text(descr) => said.descr = descr,
@@ -116,21 +118,38 @@ async fn probed(session: &dyn Session, profiles: &Profiles) -> Result<Vec<Arc<Pr
     probes.sort_unstable();
     probes.dedup();
     let answers = session.get(&probes).await?;
-    let mut there: HashSet<Oid> =
-        answers.into_iter().filter(|(_, value)| value.is_there()).map(|(oid, _)| oid).collect();
-    // Standards have tables that no variable is sure to stand in.
-    for probe in profiles.iter().filter(|profile| profile.fallback).flat_map(|profile| &profile.probes) {
-        if !there.contains(probe) && !session.walk(probe).await?.is_empty() {
-            there.insert(probe.clone());
-        }
+    let hits = probes.iter().zip(&answers).filter(|(_, value)| value.is_there());
+    let mut there: HashSet<Oid> = hits.map(|(probe, _)| probe.clone()).collect();
+    // Standards have tables in which no variable is sure to stand.
+    let fallbacks = profiles.iter().filter(|profile| profile.fallback);
+    let tables: Vec<Oid> = fallbacks
+        .flat_map(|profile| &profile.probes)
+        .filter(|probe| !there.contains(*probe))
+        .cloned()
+        .collect();
+    for (table, row) in first_rows(session, &tables).await? {
+        there.extend(row.is_there().then_some(table));
     }
     Ok(profiles.probes().filter(|(probe, _)| there.contains(*probe)).map(|(_, p)| Arc::clone(p)).collect())
+}
+
+/// What stands first in each of `columns` that is not empty.
+async fn first_rows(session: &dyn Session, columns: &[Oid]) -> Result<Vec<(Oid, Value)>, PollError> {
+    let mut first = Vec::new();
+    for some in columns.chunks(session.width().max(1)) {
+        for (column, following) in some.iter().zip(session.next(some).await?) {
+            let Following::Rows(rows) = following else { continue };
+            let row = rows.into_iter().next().filter(|(oid, _)| oid.after(column).is_some());
+            first.extend(row.map(|(_, value)| (column.clone(), value)));
+        }
+    }
+    Ok(first)
 }
 
 /// A discovery under way.
 #[derive(Debug)]
 pub struct Discovery {
-    columns: VecDeque<Oid>,
+    walk: Walk,
     found: Found,
 }
 
@@ -138,21 +157,24 @@ impl Discovery {
     /// At its start.
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
-        Self { columns: plan::columns(profile).into(), found: Found::default() }
+        Self { walk: Walk::of(plan::columns(profile)), found: Found::default() }
     }
 
-    /// Walks up to `columns` more columns; says whether all are walked.
+    /// Walks on with up to `requests`; says whether all columns are walked.
     ///
     /// # Errors
-    /// As [`Session::walk`]; what was found before is kept.
-    pub async fn go_on(&mut self, session: &dyn Session, columns: usize) -> Result<bool, PollError> {
-        for _ in 0..columns {
-            let Some(column) = self.columns.front() else { break };
-            let rows = session.walk(column).await?;
-            self.found.column(column, rows);
-            self.columns.pop_front();
+    /// As [`Walk::step`]; what was found before is kept.
+    pub async fn go_on(&mut self, session: &dyn Session, requests: usize) -> Result<bool, PollError> {
+        for _ in 0..requests {
+            let walked = self.walk.step(session).await?;
+            for (column, rows) in self.walk.finished() {
+                self.found.column(&column, rows);
+            }
+            if walked {
+                return Ok(true);
+            }
         }
-        Ok(self.columns.is_empty())
+        Ok(false)
     }
 
     /// Reads the single variables and makes the plan; `before` is the plan until now, if there is one.
@@ -169,25 +191,39 @@ impl Discovery {
         let scalars = asked.len();
         asked.extend(profile.identity.variables().cloned());
         let mut answers = session.get(&asked).await?;
-        let identity = identity(profile, &answers.split_off(scalars.min(answers.len())));
-        self.found.scalars(answers);
+        let said = answers.split_off(scalars.min(answers.len()));
+        let identity = identity(session, profile, said).await?;
+        self.found.scalars(asked.into_iter().zip(answers));
         Ok((plan::plan(profile, &self.found, before), identity))
     }
 }
 
-/// Who the device says it is, from the answer to [`super::profile::Ident::variables`].
-fn identity(profile: &Profile, answers: &[Row]) -> Identity {
+/// Who the device says it is, from the answer to [`super::profile::Ident::variables`]. What is not there as a variable may be a
+/// column, whose first row is taken then.
+async fn identity(
+    session: &dyn Session,
+    profile: &Profile,
+    answers: Vec<Value>,
+) -> Result<Identity, PollError> {
     let ident = &profile.identity;
-    let first = |oids: &[Oid]| -> String {
-        let texts = oids.iter().filter_map(|oid| answers.iter().find(|(answered, _)| answered == oid));
-        texts.filter_map(|(_, value)| value.words()).next().unwrap_or_default().into_owned()
-    };
+    let mut texts: HashMap<&Oid, String> = HashMap::new();
+    let mut columns = Vec::new();
+    for (oid, value) in ident.variables().zip(&answers) {
+        match value.words() {
+            Some(text) => drop(texts.insert(oid, text.into_owned())),
+            None if *value == Value::Absent => columns.push(oid.clone()),
+            None => {}
+        }
+    }
+    let rows = first_rows(session, &columns).await?;
+    texts.extend(rows.iter().filter_map(|(column, value)| Some((column, value.words()?.into_owned()))));
+    let first = |oids: &[Oid]| oids.iter().find_map(|oid| texts.get(oid)).cloned().unwrap_or_default();
     let vendor = if profile.vendor.is_empty() { first(&ident.vendor) } else { profile.vendor.clone() };
-    Identity {
+    Ok(Identity {
         vendor,
         model: first(&ident.model),
         serial: first(&ident.serial),
         firmware: first(&ident.firmware),
         profile: profile.name.clone(),
-    }
+    })
 }

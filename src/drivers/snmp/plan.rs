@@ -1,11 +1,11 @@
 //! From a profile and what a walk found to the list of variables that each poll reads. Pure.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::found::Found;
 use super::oid::Oid;
-use super::profile::{Cell, Condition, Group, Meaning, Place, Profile, Scale, Source, Test, ValueRow, Var};
-use super::session::{Figure, Row, Value};
+use super::profile::{Group, Place, Profile, Scale, Source, ValueRow};
+use super::session::Figure;
 use crate::model::{Accuracy, ChannelId, ChannelInfo, Quality, Quantity, Ratio, Watts};
 
 /// The most points of one device; far above the largest chain, so that a hostile agent cannot fill our memory.
@@ -67,76 +67,6 @@ impl Plan {
     #[must_use]
     pub fn point(&self, channel: &ChannelId, quantity: Quantity) -> Option<&Point> {
         self.points.iter().find(|point| point.quantity == quantity && point.channel == *channel)
-    }
-}
-
-/// What discovery found: the rows of every column and the single variables.
-#[derive(Debug, Default)]
-pub struct Found {
-    columns: HashMap<Oid, BTreeMap<Vec<u32>, Value>>,
-    scalars: HashMap<Oid, Value>,
-}
-
-impl Found {
-    /// Takes the rows of a walked column.
-    pub fn column(&mut self, column: &Oid, rows: Vec<Row>) {
-        let rows = rows.into_iter().filter_map(|(oid, value)| Some((oid.after(column)?.to_vec(), value)));
-        self.columns.insert(column.clone(), rows.collect());
-    }
-
-    /// Takes single variables.
-    pub fn scalars(&mut self, rows: Vec<Row>) {
-        self.scalars.extend(rows.into_iter().filter(|(_, value)| *value != Value::Absent));
-    }
-
-    fn at(&self, place: &Place, index: &[u32]) -> Option<&Value> {
-        match place {
-            Place::Scalar(oid) => self.scalars.get(oid),
-            Place::Column(column) => self.columns.get(column)?.get(index),
-        }
-    }
-
-    fn cell(&self, cell: &Cell, index: &[u32]) -> Option<&Value> {
-        let parts: Cow<'_, [u32]> = match &cell.at {
-            None => Cow::Borrowed(index),
-            Some(at) => {
-                let moved = |(part, plus): &(usize, i64)| {
-                    u32::try_from(i64::from(*index.get(*part)?).checked_add(*plus)?).ok()
-                };
-                at.iter().map(moved).collect::<Option<Vec<u32>>>()?.into()
-            }
-        };
-        self.at(&cell.place, &parts)
-    }
-
-    fn number(&self, source: &Source, index: &[u32]) -> Option<i64> {
-        match source {
-            Source::Cell(cell) => self.cell(cell, index)?.number(),
-            Source::Part(part) => Some(i64::from(*index.get(*part)?)),
-        }
-    }
-
-    fn words(&self, source: &Source, index: &[u32]) -> Option<Cow<'_, str>> {
-        match source {
-            Source::Cell(cell) => self.cell(cell, index)?.words(),
-            Source::Part(part) => Some(Cow::Owned(index.get(*part)?.to_string())),
-        }
-    }
-
-    fn holds(&self, condition: &Condition, index: &[u32]) -> bool {
-        let number = || self.number(&condition.source, index);
-        match &condition.test {
-            Test::Is(numbers) => number().is_some_and(|n| numbers.contains(&n)),
-            Test::Not(numbers) => number().is_none_or(|n| !numbers.contains(&n)),
-            Test::Absent(absent) => self.words(&condition.source, index).is_none() == *absent,
-            Test::Matches(pattern) => {
-                self.words(&condition.source, index).is_some_and(|text| pattern.matches(&text))
-            }
-        }
-    }
-
-    fn all_hold(&self, conditions: &[Condition], index: &[u32]) -> bool {
-        conditions.iter().all(|condition| self.holds(condition, index))
     }
 }
 
@@ -340,11 +270,11 @@ fn candidates(group: &Group, found: &Found, names: &mut HashMap<ChannelId, Strin
 /// Where a value stands: the index of each row, and the variable in it.
 fn rows(value: &ValueRow, found: &Found) -> Vec<(Vec<u32>, Oid)> {
     match &value.place {
-        Place::Scalar(oid) if found.scalars.contains_key(oid) => vec![(Vec::new(), oid.clone())],
-        Place::Scalar(_) => Vec::new(),
+        Place::Scalar(oid) => {
+            found.at(&value.place, &[]).map(|_| (Vec::new(), oid.clone())).into_iter().collect()
+        }
         Place::Column(column) => {
-            let rows = found.columns.get(column).into_iter().flat_map(BTreeMap::keys);
-            rows.filter_map(|index| Some((index.clone(), column.row(index)?))).collect()
+            found.rows(column).filter_map(|index| Some((index.clone(), column.row(index)?))).collect()
         }
     }
 }
@@ -355,11 +285,11 @@ fn channel(group: &Group, value: &ValueRow, index: &[u32], found: &Found) -> Opt
         return None;
     }
     let unit = match &group.unit {
-        Some(var) => word(var, index, found)?.parse().ok().filter(|unit: &i64| *unit > 0)?,
+        Some(var) => found.word(var, index)?.parse().ok().filter(|unit: &i64| *unit > 0)?,
         None => 1,
     };
     let names: Option<Vec<(&str, String)>> =
-        group.vars.iter().map(|(name, var)| Some((name.as_str(), word(var, index, found)?))).collect();
+        group.vars.iter().map(|(name, var)| Some((name.as_str(), found.word(var, index)?))).collect();
     let names = names?;
     let fill = |hole: &str| names.iter().find(|(name, _)| *name == hole).map(|(_, word)| word.as_str());
     Some((unit, in_unit(unit, &group.channel.fill(fill)?)?))
@@ -380,51 +310,12 @@ fn scale(value: &ValueRow, index: &[u32], found: &Found) -> Option<Scale> {
     })
 }
 
-fn word(var: &Var, index: &[u32], found: &Found) -> Option<String> {
-    match &var.meaning {
-        Meaning::Number { plus, map } => {
-            let number = found.number(&var.source, index)?.checked_add(*plus)?;
-            match map {
-                Some(map) => map.get(&number).cloned(),
-                None => Some(number.to_string()),
-            }
-        }
-        Meaning::NumberIn { pattern, plus } => {
-            let text = found.words(&var.source, index)?;
-            let number: i64 = pattern.first_group(&text)?.parse().ok()?;
-            Some(number.checked_add(*plus)?.to_string())
-        }
-        Meaning::Text { pattern, map } => {
-            let text = found.words(&var.source, index)?;
-            let text = match pattern {
-                Some(pattern) => pattern.first_group(&text)?,
-                None => &text,
-            };
-            match map {
-                Some(map) => map.get(text).cloned(),
-                None => Some(as_word(text)).filter(|word| !word.is_empty()),
-            }
-        }
-    }
-}
-
-/// A text as a part of a channel's name: white space and `/` become `-`, one for several.
-fn as_word(text: &str) -> String {
-    let mut word = String::with_capacity(text.len());
-    for c in text.trim().chars() {
-        let c = if c.is_whitespace() || c == '/' { '-' } else { c };
-        if !(c == '-' && word.ends_with('-')) {
-            word.push(c);
-        }
-    }
-    word
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::drivers::Profiles;
     use crate::drivers::snmp::read;
+    use crate::drivers::snmp::session::{Row, Value};
     use crate::model::{Measure, Reading};
 
     fn oid(text: &str) -> Oid {
@@ -455,7 +346,7 @@ mod tests {
     fn read_rows(plan: &Plan, rows: &[Row]) -> read::Outcome {
         let value =
             |asked: &Oid| rows.iter().find(|(oid, _)| oid == asked).map_or(Value::Absent, |(_, v)| v.clone());
-        let answer: Vec<Row> = plan.asked.iter().map(|oid| (oid.clone(), value(oid))).collect();
+        let answer: Vec<Value> = plan.asked.iter().map(value).collect();
         read::read(plan, &answer)
     }
 

@@ -1,7 +1,7 @@
 //! From the figures of one poll to readings. Pure.
 
 use super::plan::{Plan, Point};
-use super::session::{Row, Value};
+use super::session::Value;
 use crate::model::{Joules, Measure, Quantity, Reading};
 
 /// What one poll's figures say.
@@ -17,13 +17,13 @@ pub struct Outcome {
 
 /// Reads the answer to [`Plan::asked`], which has its order.
 #[must_use]
-pub fn read(plan: &Plan, rows: &[Row]) -> Outcome {
-    let (up_time, rows) = match rows.split_last() {
-        Some(((_, value), rows)) => (value.number(), rows),
-        None => (None, rows),
+pub fn read(plan: &Plan, values: &[Value]) -> Outcome {
+    let (up_time, values) = match values.split_last() {
+        Some((up_time, values)) => (up_time.number(), values),
+        None => (None, values),
     };
-    let vanished = rows.iter().any(|(_, value)| *value == Value::Absent);
-    let measures: Vec<Option<Measure>> = plan.points.iter().map(|point| measure(point, rows)).collect();
+    let vanished = values.contains(&Value::Absent);
+    let measures: Vec<Option<Measure>> = plan.points.iter().map(|point| measure(point, values)).collect();
     let unmeasured = |point: &Point, measure: &Measure| {
         let other = point.zero_is_missing_while.and_then(|place| measures.get(place)?.as_ref());
         measure.value() == 0.0 && other.is_some_and(|power| power.value() > 0.0)
@@ -43,10 +43,10 @@ pub fn read(plan: &Plan, rows: &[Row]) -> Outcome {
 
 /// One point's value; none if one of its variables has none, or it cannot be a value of that quantity. A part of a sum that is no
 /// measurement leaves no sum, although the sum might look like one.
-fn measure(point: &Point, rows: &[Row]) -> Option<Measure> {
+fn measure(point: &Point, values: &[Value]) -> Option<Measure> {
     let (mut sum, mut step) = (0.0, 0.0);
     for term in &point.terms {
-        let figure = term.scale.figure(&rows.get(term.place)?.1)?;
+        let figure = term.scale.figure(values.get(term.place)?)?;
         sum += term.scale.apply(figure)?;
         step += term.scale.step(figure);
     }

@@ -7,9 +7,6 @@ use super::oid::Oid;
 use super::profile::Limits;
 use crate::model::{BoxFuture, PollError};
 
-/// The most rows of one column that a walk takes. The largest chains have a few hundred outlets.
-pub const MAX_WALK_ROWS: usize = 2000;
-
 /// The longest text kept of a value, characters.
 const MAX_TEXT: usize = 200;
 
@@ -149,6 +146,17 @@ impl Value {
     }
 }
 
+/// What follows a variable in the agent's tree.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Following {
+    /// The next variables, at least one, strictly forward.
+    Rows(Vec<Row>),
+    /// Nothing.
+    End,
+    /// The answer had no room for it: ask again.
+    Unanswered,
+}
+
 /// A conversation with one agent. Every call may be dropped at any await; a reply that comes after that belongs to
 /// no later call.
 pub trait Session: Send + Sync {
@@ -157,18 +165,22 @@ pub trait Session: Send + Sync {
         let _ = limits;
     }
 
-    /// Reads variables, in requests of no more than the device takes. The answer has exactly one row for each of
+    /// For how many variables at once [`Session::next`] says what follows.
+    fn width(&self) -> usize;
+
+    /// Reads variables, in requests of no more than the device takes. The answer has exactly one value for each of
     /// `oids`, in their order.
     ///
     /// # Errors
     /// When the agent is silent, refuses us, or answers with other variables than asked.
-    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>>;
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>>;
 
-    /// Reads a whole column, strictly forward, at most [`MAX_WALK_ROWS`] rows. A column that does not exist is empty.
+    /// Says in one request what follows each of `after`, of which the first [`Session::width`] are answered at most. The answer has
+    /// the order of `after`.
     ///
     /// # Errors
-    /// As [`Session::get`]; `Protocol` also when the walk goes in circles or does not end.
-    fn walk<'a>(&'a self, column: &'a Oid) -> BoxFuture<'a, Result<Vec<Row>, PollError>>;
+    /// As [`Session::get`]; `Protocol` also when the agent goes backwards.
+    fn next<'a>(&'a self, after: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Following>, PollError>>;
 }
 
 #[cfg(test)]

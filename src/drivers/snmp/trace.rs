@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::device::Device;
 use super::oid::Oid;
 use super::profile::{Limits, Profile, Profiles};
-use super::session::{Row, Session, Value};
+use super::session::{Following, Session, Value};
 use crate::drivers::{Trace, Traced};
 use crate::model::{BoxFuture, Clock, PollError};
 
@@ -61,15 +61,20 @@ impl Session for Witness<'_> {
         self.session.limit(limits);
     }
 
-    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
+    fn width(&self) -> usize {
+        self.session.width()
+    }
+
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>> {
         Box::pin(async move {
-            let rows = self.session.get(oids).await?;
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(rows.iter().cloned());
-            Ok(rows)
+            let values = self.session.get(oids).await?;
+            let rows = oids.iter().cloned().zip(values.iter().cloned());
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+            Ok(values)
         })
     }
 
-    fn walk<'a>(&'a self, column: &'a Oid) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
-        self.session.walk(column)
+    fn next<'a>(&'a self, after: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Following>, PollError>> {
+        self.session.next(after)
     }
 }
