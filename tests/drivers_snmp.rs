@@ -14,6 +14,8 @@ mod agent;
 mod devices;
 #[path = "snmp/faults.rs"]
 mod faults;
+#[path = "snmp/format.rs"]
+mod format;
 #[path = "snmp/net_snmp.rs"]
 mod net_snmp;
 #[path = "snmp/own.rs"]

@@ -126,11 +126,13 @@ pub fn answer(request: &Request, tree: &Tree) -> Vec<u8> {
         }
         GET_BULK => {
             let mut rows = Vec::new();
-            let mut at = request.oids[0].clone();
+            let mut at = request.oids.clone();
             for _ in 0..request.max_repetitions {
-                let (oid, value) = next(&at);
-                at.clone_from(&oid);
-                rows.push((oid, value));
+                for at in &mut at {
+                    let (oid, value) = next(at);
+                    at.clone_from(&oid);
+                    rows.push((oid, value));
+                }
             }
             rows
         }

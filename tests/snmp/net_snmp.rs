@@ -184,7 +184,10 @@ async fn what_cannot_be_an_address_or_a_profile_is_said_at_once() {
     let unknown = Settings { profile: Some("apc".into()), ..settings("pdu-1:161", v2c("open")) };
     assert_eq!(
         refused(unknown).to_string(),
-        "there is no profile \"apc\"; use one of apc-rpdu2, eaton-epdu, ups-mib, or write it as docs/profiles.md shows"
+        format!(
+            "there is no profile \"apc\" for snmp; use one of {}, or write it as docs/profiles.md shows",
+            wattribute::drivers::Profiles::built_in().snmp.names()
+        )
     );
     let error = open(settings("no-such-host.invalid:161", v2c("open")), &shared).poll().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");

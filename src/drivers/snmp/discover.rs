@@ -3,13 +3,15 @@
 //! A discovery can be interrupted at any await and goes on where it stopped: a slow device with many columns may need
 //! longer than one poll's deadline.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::found::Found;
 use super::oid::Oid;
-use super::plan::{self, Found, Plan};
+use super::plan::{self, Plan};
 use super::profile::{Profile, Profiles};
-use super::session::{Session, Value};
+use super::session::{Following, Session, Value};
+use super::walk::Walk;
 use crate::model::{ErrorKind, Identity, PollError};
 
 /// sysDescr.0
@@ -17,51 +19,137 @@ const SYS_DESCR: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 1, 0];
 /// sysObjectID.0
 const SYS_OBJECT_ID: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 2, 0];
 
-/// Asks the device which profile reads it: by its `sysObjectID`, longest prefix first, then by probes.
-///
-/// # Errors
-/// `NoReading` if no profile does; otherwise as [`Session::get`].
-pub async fn profile(session: &dyn Session, profiles: &Profiles) -> Result<Arc<Profile>, PollError> {
+/// The profiles that may read a device, one after another: by its `sysObjectID` and `sysDescr`, by probes, then fallbacks.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    said: Option<Said>,
+    probed: bool,
+    waiting: VecDeque<Arc<Profile>>,
+    named: HashSet<String>,
+}
+
+/// What a device says it is.
+#[derive(Debug, Clone, Default)]
+struct Said {
+    id: Option<Oid>,
+    descr: String,
+}
+
+impl Candidates {
+    /// The one that the operator fixed and no other.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    pub async fn fixed(session: &dyn Session, profile: &Arc<Profile>) -> Result<Arc<Profile>, PollError> {
+        let id = if profile.depends_on_id() { said(session).await?.id } else { None };
+        Ok(profile.for_device(id.as_ref()))
+    }
+
+    /// The next; none when all were tried.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    pub async fn next(
+        &mut self,
+        session: &dyn Session,
+        profiles: &Profiles,
+    ) -> Result<Option<Arc<Profile>>, PollError> {
+        let said = match &self.said {
+            Some(said) => said.clone(),
+            None => {
+                let said = said(session).await?;
+                self.take(profiles.claims(said.id.as_ref(), &said.descr, false));
+                self.said.insert(said).clone()
+            }
+        };
+        if self.waiting.is_empty() && !self.probed {
+            let hits = probed(session, profiles).await?;
+            let (fallbacks, special): (Vec<_>, Vec<_>) =
+                hits.into_iter().partition(|profile| profile.fallback);
+            self.take(special);
+            self.take(profiles.claims(said.id.as_ref(), &said.descr, true));
+            self.take(fallbacks);
+            self.probed = true;
+        }
+        Ok(self.waiting.pop_front().map(|profile| profile.for_device(said.id.as_ref())))
+    }
+
+    fn take(&mut self, profiles: Vec<Arc<Profile>>) {
+        let fresh = profiles.into_iter().filter(|profile| self.named.insert(profile.name.clone()));
+        self.waiting.extend(fresh);
+    }
+
+    /// Why no profile reads the device.
+    #[must_use]
+    pub fn none_fits(&self, profiles: &Profiles) -> PollError {
+        let said = self.said.clone().unwrap_or_default();
+        PollError::new(
+            ErrorKind::NoReading,
+            format!(
+                "no profile reads this device: sysObjectID {}, sysDescr {:?}",
+                said.id.map_or_else(|| "none".to_owned(), |id| id.to_string()),
+                said.descr,
+            ),
+            format!(
+                "if one of {} fits, set `profile` to it; otherwise write a profile as docs/profiles.md shows",
+                profiles.names()
+            ),
+        )
+    }
+}
+
+/// Asks the device what it is.
+async fn said(session: &dyn Session) -> Result<Said, PollError> {
     let asked: Vec<Oid> = [SYS_OBJECT_ID, SYS_DESCR].iter().filter_map(|arcs| Oid::from_arcs(arcs)).collect();
-    let answer = session.get(&asked).await?;
-    let id = answer.iter().find_map(|(_, value)| match value {
-        Value::Oid(oid) => Some(oid.clone()),
-        Value::Number(_) | Value::Text(_) | Value::Absent | Value::Unusable => None,
-    });
-    if let Some(profile) = id.as_ref().and_then(|id| profiles.for_sys_object_id(id)) {
-        return Ok(Arc::clone(profile));
+    let mut said = Said::default();
+    for value in session.get(&asked).await? {
+        match value {
+            Value::Oid(id) => said.id = Some(id),
+            Value::Text(descr) => said.descr = descr,
+            Value::Number(_) | Value::Real(_) | Value::Absent | Value::Unusable => {}
+        }
     }
-    let probes: Vec<Oid> = profiles.probes().map(|(probe, _)| probe.clone()).collect();
+    Ok(said)
+}
+
+/// The profiles whose probes the device has, in their order.
+async fn probed(session: &dyn Session, profiles: &Profiles) -> Result<Vec<Arc<Profile>>, PollError> {
+    let mut probes: Vec<Oid> = profiles.probes().map(|(probe, _)| probe.clone()).collect();
+    probes.sort_unstable();
+    probes.dedup();
     let answers = session.get(&probes).await?;
-    let hit = profiles.probes().zip(&answers).find(|(_, (_, value))| match value {
-        Value::Number(_) | Value::Text(_) | Value::Oid(_) => true,
-        Value::Absent | Value::Unusable => false,
-    });
-    if let Some(((_, profile), _)) = hit {
-        return Ok(Arc::clone(profile));
+    let hits = probes.iter().zip(&answers).filter(|(_, value)| value.is_there());
+    let mut there: HashSet<Oid> = hits.map(|(probe, _)| probe.clone()).collect();
+    // Standards have tables in which no variable is sure to stand.
+    let fallbacks = profiles.iter().filter(|profile| profile.fallback);
+    let tables: Vec<Oid> = fallbacks
+        .flat_map(|profile| &profile.probes)
+        .filter(|probe| !there.contains(*probe))
+        .cloned()
+        .collect();
+    for (table, row) in first_rows(session, &tables).await? {
+        there.extend(row.is_there().then_some(table));
     }
-    let said = answer.iter().find_map(|(_, value)| match value {
-        Value::Text(text) => Some(text.as_str()),
-        Value::Number(_) | Value::Oid(_) | Value::Absent | Value::Unusable => None,
-    });
-    Err(PollError::new(
-        ErrorKind::NoReading,
-        format!(
-            "no profile reads this device: sysObjectID {}, sysDescr {:?}",
-            id.map_or_else(|| "none".to_owned(), |id| id.to_string()),
-            said.unwrap_or_default(),
-        ),
-        format!(
-            "if one of {} fits, set `profile` to it; otherwise write a profile as docs/profiles.md shows",
-            profiles.names()
-        ),
-    ))
+    Ok(profiles.probes().filter(|(probe, _)| there.contains(*probe)).map(|(_, p)| Arc::clone(p)).collect())
+}
+
+/// What stands first in each of `columns` that is not empty.
+async fn first_rows(session: &dyn Session, columns: &[Oid]) -> Result<Vec<(Oid, Value)>, PollError> {
+    let mut first = Vec::new();
+    for some in columns.chunks(session.width().max(1)) {
+        for (column, following) in some.iter().zip(session.next(some).await?) {
+            let Following::Rows(rows) = following else { continue };
+            let row = rows.into_iter().next().filter(|(oid, _)| oid.after(column).is_some());
+            first.extend(row.map(|(_, value)| (column.clone(), value)));
+        }
+    }
+    Ok(first)
 }
 
 /// A discovery under way.
 #[derive(Debug)]
 pub struct Discovery {
-    columns: VecDeque<Oid>,
+    walk: Walk,
     found: Found,
 }
 
@@ -69,21 +157,24 @@ impl Discovery {
     /// At its start.
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
-        Self { columns: plan::columns(profile).into(), found: Found::default() }
+        Self { walk: Walk::of(plan::columns(profile)), found: Found::default() }
     }
 
-    /// Walks up to `columns` more columns; says whether all are walked.
+    /// Walks on with up to `requests`; says whether all columns are walked.
     ///
     /// # Errors
-    /// As [`Session::walk`]; what was found before is kept.
-    pub async fn go_on(&mut self, session: &dyn Session, columns: usize) -> Result<bool, PollError> {
-        for _ in 0..columns {
-            let Some(column) = self.columns.front() else { break };
-            let rows = session.walk(column).await?;
-            self.found.column(column, rows);
-            self.columns.pop_front();
+    /// As [`Walk::step`]; what was found before is kept.
+    pub async fn go_on(&mut self, session: &dyn Session, requests: usize) -> Result<bool, PollError> {
+        for _ in 0..requests {
+            let walked = self.walk.step(session).await?;
+            for (column, rows) in self.walk.finished() {
+                self.found.column(&column, rows);
+            }
+            if walked {
+                return Ok(true);
+            }
         }
-        Ok(self.columns.is_empty())
+        Ok(false)
     }
 
     /// Reads the single variables and makes the plan; `before` is the plan until now, if there is one.
@@ -96,25 +187,37 @@ impl Discovery {
         profile: &Profile,
         before: Option<&Plan>,
     ) -> Result<(Plan, Identity), PollError> {
-        let identity = identity(session, profile).await?;
-        self.found.scalars(session.get(&plan::scalars(profile)).await?);
+        let mut asked = plan::scalars(profile);
+        let scalars = asked.len();
+        asked.extend(profile.identity.variables().cloned());
+        let mut answers = session.get(&asked).await?;
+        let said = answers.split_off(scalars.min(answers.len()));
+        let identity = identity(session, profile, said).await?;
+        self.found.scalars(asked.into_iter().zip(answers));
         Ok((plan::plan(profile, &self.found, before), identity))
     }
 }
 
-async fn identity(session: &dyn Session, profile: &Profile) -> Result<Identity, PollError> {
+/// Who the device says it is, from the answer to [`super::profile::Ident::variables`]. What is not there as a variable may be a
+/// column, whose first row is taken then.
+async fn identity(
+    session: &dyn Session,
+    profile: &Profile,
+    answers: Vec<Value>,
+) -> Result<Identity, PollError> {
     let ident = &profile.identity;
-    let parts = [&ident.vendor, &ident.model, &ident.serial, &ident.firmware];
-    let asked: Vec<Oid> = parts.iter().flat_map(|oids| oids.iter().cloned()).collect();
-    let answers = session.get(&asked).await?;
-    let first = |oids: &[Oid]| -> String {
-        let texts = oids.iter().filter_map(|oid| answers.iter().find(|(answered, _)| answered == oid));
-        let mut texts = texts.filter_map(|(_, value)| match value {
-            Value::Text(text) if !text.is_empty() => Some(text.clone()),
-            Value::Text(_) | Value::Number(_) | Value::Oid(_) | Value::Absent | Value::Unusable => None,
-        });
-        texts.next().unwrap_or_default()
-    };
+    let mut texts: HashMap<&Oid, String> = HashMap::new();
+    let mut columns = Vec::new();
+    for (oid, value) in ident.variables().zip(&answers) {
+        match value.words() {
+            Some(text) => drop(texts.insert(oid, text.into_owned())),
+            None if *value == Value::Absent => columns.push(oid.clone()),
+            None => {}
+        }
+    }
+    let rows = first_rows(session, &columns).await?;
+    texts.extend(rows.iter().filter_map(|(column, value)| Some((column, value.words()?.into_owned()))));
+    let first = |oids: &[Oid]| oids.iter().find_map(|oid| texts.get(oid)).cloned().unwrap_or_default();
     let vendor = if profile.vendor.is_empty() { first(&ident.vendor) } else { profile.vendor.clone() };
     Ok(Identity {
         vendor,

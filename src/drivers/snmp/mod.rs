@@ -1,8 +1,8 @@
 //! SNMP v1, v2c and v3: PDUs, UPSes and meters, by profiles (device knowledge as YAML in `profiles/snmp/`).
 //!
-//! - `profile/`: what a profile says, checked; `discover`, `plan`, `read`: from a profile to a device's readings;
-//! - `device`: one agent over time, on a [`session::Session`];
-//! - `wire`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
+//! - `profile/`: what a profile says, checked; `discover`, `found`, `plan`, `read`: from a profile to a device's readings;
+//! - `device`: one agent over time, on a [`session::Session`]; `walk`: its columns; `recording`, `trace`: for people who write profiles;
+//! - `wire`, `answers`, `manners`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,14 +14,18 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use self::device::Device;
+use self::manners::Manners;
 use self::sockets::Sockets;
 use self::wire::{Credentials, UdpSession};
 use super::{Driver, Kind, Trace};
 use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError};
 
+mod answers;
 mod device;
 mod discover;
 mod errors;
+pub mod found;
+mod manners;
 pub mod oid;
 pub mod plan;
 pub mod profile;
@@ -30,6 +34,7 @@ mod recording;
 pub mod session;
 mod sockets;
 mod trace;
+mod walk;
 mod wire;
 
 pub use profile::{BUILT_IN, Profile, Profiles};
@@ -125,14 +130,16 @@ fn build(settings: Settings, shared: Arc<Shared>) -> Result<Snmp, PollError> {
         Some(name) => Some(shared.profiles.chosen(name)?),
     };
     let credentials = Credentials::new(&settings.auth)?;
-    let device = Device::new(shared.profiles.clone(), Arc::clone(&shared.clock), fixed);
+    let device = Device::new(Arc::clone(&shared.profiles), Arc::clone(&shared.clock), fixed);
+    let knows_bulk = !matches!(settings.auth, Auth::V1(_));
+    let manners = Arc::new(Manners::new(settings.max_oids, knows_bulk));
     let number = shared.devices.fetch_add(1, Ordering::Relaxed);
-    Ok(Snmp { settings, credentials, shared, number, tries: 0, session: None, device })
+    Ok(Snmp { settings, credentials, shared, number, tries: 0, session: None, device, manners })
 }
 
 /// What all SNMP devices share: the sockets, the profiles and the clock.
 pub struct Shared {
-    profiles: Profiles,
+    profiles: Arc<Profiles>,
     clock: Arc<dyn Clock>,
     sockets: Sockets,
     devices: AtomicUsize,
@@ -142,6 +149,7 @@ impl Shared {
     /// With these profiles; opens no socket yet.
     #[must_use]
     pub fn new(profiles: Profiles, clock: Arc<dyn Clock>) -> Self {
+        let profiles = Arc::new(profiles);
         Self { profiles, clock, sockets: Sockets::default(), devices: AtomicUsize::new(0) }
     }
 }
@@ -185,6 +193,7 @@ struct Snmp {
     tries: usize,
     session: Option<UdpSession>,
     device: Device,
+    manners: Arc<Manners>,
 }
 
 impl Snmp {
@@ -205,7 +214,8 @@ impl Snmp {
         let peer = peer.ok_or_else(|| unknown("it has no address".to_owned()))?;
         self.tries = self.tries.wrapping_add(1);
         let lease = self.shared.sockets.lease(self.number, peer).await?;
-        UdpSession::connect(&self.settings, &self.credentials, lease, peer).await
+        let manners = Arc::clone(&self.manners);
+        UdpSession::connect(&self.settings, &self.credentials, manners, lease, peer).await
     }
 }
 

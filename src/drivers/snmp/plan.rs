@@ -2,15 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::found::Found;
 use super::oid::Oid;
-use super::profile::{Group, Place, Profile, Scale, Source, ValueRow, Var};
-use super::session::{Row, Value};
-use crate::model::{ChannelId, Quality, Quantity};
+use super::profile::{Group, Place, Profile, Scale, Source, ValueRow};
+use super::session::Figure;
+use crate::model::{Accuracy, ChannelId, ChannelInfo, Quality, Quantity, Ratio, Watts};
 
 /// The most points of one device; far above the largest chain, so that a hostile agent cannot fill our memory.
 const MAX_POINTS: usize = 4000;
 
-/// One reading to be: where its numbers stand and what they mean.
+/// The most variables that add up to one point.
+const MAX_TERMS: usize = 500;
+
+/// sysUpTime.0, hundredths of a second; it falls when the agent restarts, and every 497 days.
+const SYS_UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
+
+/// A step finer than this says nothing of a meter whose class is not known, W.
+const COARSE_STEP: f64 = 1.0;
+
+/// One reading to be: where its figures stand and what they mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     /// Whose reading.
@@ -20,57 +30,43 @@ pub struct Point {
     /// How the device knows it.
     pub quality: Quality,
     /// The variables; several add up.
-    pub oids: Vec<Oid>,
-    /// From number to value.
+    pub terms: Vec<Term>,
+    /// The point whose power, while above 0, makes a 0 here "not measured".
+    pub zero_is_missing_while: Option<usize>,
+}
+
+/// One variable of a point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    /// Its place in [`Plan::asked`].
+    pub place: usize,
+    /// From figure to value.
     pub scale: Scale,
-    /// The channel whose power, while above 0, makes a 0 here "not measured".
-    pub zero_is_missing_while: Option<ChannelId>,
 }
 
 /// All points of a device.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// Every variable to read, each once; the last is `sysUpTime`.
+    pub asked: Vec<Oid>,
     /// At most one for each channel and quantity.
     pub points: Vec<Point>,
+    /// What is to say of its channels.
+    pub channels: Vec<ChannelInfo>,
+    /// How many of the points had a value when the plan was made.
+    pub present: usize,
 }
 
 impl Plan {
-    /// Every variable to read, each once.
+    /// The variables of a point.
+    pub fn sources<'a>(&'a self, point: &'a Point) -> impl Iterator<Item = &'a Oid> {
+        point.terms.iter().filter_map(|term| self.asked.get(term.place))
+    }
+
+    /// The point of a channel and quantity.
     #[must_use]
-    pub fn oids(&self) -> Vec<Oid> {
-        let mut seen = HashSet::new();
-        self.points.iter().flat_map(|p| &p.oids).filter(|oid| seen.insert(*oid)).cloned().collect()
-    }
-}
-
-/// What discovery found: the rows of every column and the single variables.
-#[derive(Debug, Default)]
-pub struct Found {
-    columns: HashMap<Oid, BTreeMap<Vec<u32>, Value>>,
-    scalars: HashMap<Oid, Value>,
-}
-
-impl Found {
-    /// Takes the rows of a walked column.
-    pub fn column(&mut self, column: &Oid, rows: Vec<Row>) {
-        let rows = rows.into_iter().filter_map(|(oid, value)| Some((oid.after(column)?.to_vec(), value)));
-        self.columns.insert(column.clone(), rows.collect());
-    }
-
-    /// Takes single variables.
-    pub fn scalars(&mut self, rows: Vec<Row>) {
-        self.scalars.extend(rows.into_iter().filter(|(_, value)| *value != Value::Absent));
-    }
-
-    fn number(&self, column: &Oid, index: &[u32]) -> Option<i64> {
-        self.columns.get(column)?.get(index)?.number()
-    }
-
-    fn value(&self, oid_of: &Place, oid: &Oid) -> Option<i64> {
-        match oid_of {
-            Place::Scalar(_) => self.scalars.get(oid)?.number(),
-            Place::Column(column) => self.number(column, oid.after(column)?),
-        }
+    pub fn point(&self, channel: &ChannelId, quantity: Quantity) -> Option<&Point> {
+        self.points.iter().find(|point| point.quantity == quantity && point.channel == *channel)
     }
 }
 
@@ -78,125 +74,225 @@ impl Found {
 #[must_use]
 pub fn columns(profile: &Profile) -> Vec<Oid> {
     let mut seen = HashSet::new();
-    let of_var = |var: &Var| match &var.source {
-        Source::Column(oid) => Some(oid.clone()),
-        Source::Part(_) => None,
-    };
-    let of_value = |value: &ValueRow| match &value.place {
+    let column = |place: &Place| match place {
         Place::Column(oid) => Some(oid.clone()),
         Place::Scalar(_) => None,
     };
-    let all = profile.groups.iter().flat_map(|group| {
-        let vars = group.vars.iter().map(|(_, var)| var).chain(&group.unit);
-        vars.filter_map(of_var).chain(group.values.iter().filter_map(of_value))
-    });
-    all.filter(|oid| seen.insert(oid.clone())).collect()
+    places(profile).into_iter().filter_map(column).filter(|oid| seen.insert(oid.clone())).collect()
 }
 
 /// Every single variable that a profile needs, each once.
 #[must_use]
 pub fn scalars(profile: &Profile) -> Vec<Oid> {
     let mut seen = HashSet::new();
-    let all = profile.groups.iter().flat_map(|group| &group.values).filter_map(|value| match &value.place {
+    let scalar = |place: &Place| match place {
         Place::Scalar(oid) => Some(oid.clone()),
         Place::Column(_) => None,
-    });
-    all.filter(|oid| seen.insert(oid.clone())).collect()
+    };
+    places(profile).into_iter().filter_map(scalar).filter(|oid| seen.insert(oid.clone())).collect()
 }
 
-/// The plan for what was found. Where several places give the same channel and quantity, the first that had a value
-/// is taken; an energy counter that `before` read stays, since two counters of one channel differ by some joules.
-#[must_use]
-pub fn plan(profile: &Profile, found: &Found, before: Option<&Plan>) -> Plan {
-    let mut chosen: Vec<(Point, bool)> = Vec::new();
-    let mut places: HashMap<(ChannelId, Quantity), usize> = HashMap::new();
-    let kept: HashMap<(&ChannelId, Quantity), &Vec<Oid>> = before
-        .iter()
-        .flat_map(|plan| &plan.points)
-        .filter(|point| point.quantity == Quantity::Energy)
-        .map(|point| ((&point.channel, point.quantity), &point.oids))
-        .collect();
-    for (point, present) in profile.groups.iter().flat_map(|group| candidates(group, found)) {
-        let key = (point.channel.clone(), point.quantity);
-        if let Some(&place) = places.get(&key) {
-            let keeps = |p: &Point| kept.get(&(&p.channel, p.quantity)).is_some_and(|oids| **oids == p.oids);
-            if let Some(old) = chosen.get_mut(place)
-                && present
-                && (!old.1 || (keeps(&point) && !keeps(&old.0)))
-            {
-                *old = (point, present);
-            }
-        } else if chosen.len() < MAX_POINTS {
-            places.insert(key, chosen.len());
-            chosen.push((point, present));
-        }
-    }
-    Plan { points: chosen.into_iter().map(|(point, _)| point).collect() }
-}
-
-/// Every point that a group could give, with whether it has a value now.
-fn candidates(group: &Group, found: &Found) -> Vec<(Point, bool)> {
-    let mut all: Vec<(Point, bool)> = Vec::new();
-    for value in &group.values {
-        let mut sums: HashMap<ChannelId, usize> = HashMap::new();
-        for (oid, unit, channel) in instances(group, value, found) {
-            let present = found.value(&value.place, &oid).is_some_and(|n| usable(value, n));
-            let sum = if group.sum { sums.get(&channel).and_then(|&place| all.get_mut(place)) } else { None };
-            if let Some((point, complete)) = sum {
-                point.oids.push(oid);
-                *complete &= present;
-                continue;
-            }
-            sums.insert(channel.clone(), all.len());
-            let while_channel = value.zero_is_missing_while.as_deref().and_then(|name| in_unit(unit, name));
-            let point = Point {
-                channel,
-                quantity: value.quantity,
-                quality: value.quality,
-                oids: vec![oid],
-                scale: value.reading.clone(),
-                zero_is_missing_while: while_channel,
-            };
-            all.push((point, present));
+/// Every place that a profile names.
+fn places(profile: &Profile) -> Vec<&Place> {
+    let mut all = Vec::new();
+    for group in &profile.groups {
+        let vars = group.vars.iter().map(|(_, var)| var).chain(&group.unit).map(|var| &var.source);
+        let conditions = group.values.iter().flat_map(|value| &value.conditions).chain(&group.conditions);
+        let sources = vars.chain(conditions.map(|condition| &condition.source));
+        all.extend(sources.filter_map(|source| match source {
+            Source::Cell(cell) => Some(&cell.place),
+            Source::Part(_) => None,
+        }));
+        all.extend(group.names.iter().map(|cell| &cell.place));
+        for value in &group.values {
+            all.push(&value.place);
+            all.extend(value.modifiers.iter().map(|(_, cell)| &cell.place));
         }
     }
     all
 }
 
-/// A value that the plan may prefer: not a sentinel, and not negative where that means "not available".
-fn usable(value: &ValueRow, number: i64) -> bool {
-    value.reading.apply(number).is_some_and(|v| v >= 0.0 || value.quantity == Quantity::Temperature)
+/// A point that a profile could give, before it is one.
+struct Candidate {
+    channel: ChannelId,
+    quantity: Quantity,
+    quality: Quality,
+    terms: Vec<(Oid, Scale)>,
+    while_channel: Option<ChannelId>,
+    /// What stands there now: all terms have a value.
+    present: bool,
+    /// The step in which it is shown, in base units.
+    step: f64,
+    accuracy: Option<Ratio>,
+    /// Whether it is worth asking for: something in its column has a value.
+    alive: bool,
 }
 
-/// Where a value stands, row by row: its variable, its unit in the chain, its channel.
-fn instances(group: &Group, value: &ValueRow, found: &Found) -> Vec<(Oid, i64, ChannelId)> {
-    match &value.place {
-        Place::Scalar(oid) if found.scalars.contains_key(oid) => {
-            let channel = channel(group, 1, &[], found);
-            channel.map(|channel| (oid.clone(), 1, channel)).into_iter().collect()
-        }
-        Place::Scalar(_) => Vec::new(),
-        Place::Column(column) => {
-            let rows = found.columns.get(column).into_iter().flat_map(BTreeMap::keys);
-            rows.filter_map(|index| {
-                let unit = match &group.unit {
-                    Some(var) => number(var, index, found).filter(|unit| *unit > 0)?,
-                    None => 1,
-                };
-                Some((column.row(index)?, unit, channel(group, unit, index, found)?))
+/// The plan for what was found. Where several places give the same channel and quantity, the first that had a value
+/// is taken; an energy counter that `before` read stays, since two counters of one channel differ by some joules.
+/// What no row of a column had a value for, now and `before`, is not asked for.
+#[must_use]
+pub fn plan(profile: &Profile, found: &Found, before: Option<&Plan>) -> Plan {
+    let mut chosen: Vec<Candidate> = Vec::new();
+    let mut names: HashMap<ChannelId, String> = HashMap::new();
+    let mut places: HashMap<(ChannelId, Quantity), usize> = HashMap::new();
+    let keeps = |candidate: &Candidate| {
+        candidate.quantity == Quantity::Energy
+            && before.is_some_and(|plan| {
+                let point = plan.point(&candidate.channel, Quantity::Energy);
+                point.is_some_and(|point| plan.sources(point).eq(candidate.terms.iter().map(|(oid, _)| oid)))
             })
-            .collect()
+    };
+    for group in &profile.groups {
+        for candidate in candidates(group, found, &mut names) {
+            let key = (candidate.channel.clone(), candidate.quantity);
+            if let Some(old) = places.get(&key).and_then(|&place| chosen.get_mut(place)) {
+                if candidate.present && (!old.present || (keeps(&candidate) && !keeps(old))) {
+                    *old = candidate;
+                }
+            } else if chosen.len() < MAX_POINTS {
+                places.insert(key, chosen.len());
+                chosen.push(candidate);
+            }
+        }
+    }
+    if before.is_some() {
+        chosen.retain(|candidate| candidate.alive);
+    }
+    made(profile, chosen, names)
+}
+
+/// Puts the chosen together.
+fn made(profile: &Profile, chosen: Vec<Candidate>, mut names: HashMap<ChannelId, String>) -> Plan {
+    let mut asked: Vec<Oid> = Vec::new();
+    let mut places: HashMap<Oid, usize> = HashMap::new();
+    let mut points = Vec::with_capacity(chosen.len());
+    let mut channels: BTreeMap<ChannelId, ChannelInfo> = BTreeMap::new();
+    let powers: HashMap<ChannelId, usize> = chosen
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| candidate.quantity == Quantity::Power)
+        .map(|(place, candidate)| (candidate.channel.clone(), place))
+        .collect();
+    let present = chosen.iter().filter(|candidate| candidate.present).count();
+    for candidate in chosen {
+        let accuracy = accuracy(profile, &candidate);
+        if let Some(name) = names.remove(&candidate.channel) {
+            let info = ChannelInfo { channel: candidate.channel.clone(), name, accuracy: None };
+            channels.entry(candidate.channel.clone()).or_insert(info).accuracy = accuracy;
+        } else if accuracy.is_some() {
+            let info = ChannelInfo { channel: candidate.channel.clone(), name: String::new(), accuracy };
+            channels.entry(candidate.channel.clone()).or_insert(info).accuracy = accuracy;
+        }
+        let mut place = |oid: Oid| {
+            *places.entry(oid).or_insert_with_key(|oid| {
+                asked.push(oid.clone());
+                asked.len().saturating_sub(1)
+            })
+        };
+        let terms = candidate.terms.into_iter().map(|(oid, scale)| Term { place: place(oid), scale });
+        points.push(Point {
+            channel: candidate.channel,
+            quantity: candidate.quantity,
+            quality: candidate.quality,
+            terms: terms.collect(),
+            zero_is_missing_while: candidate.while_channel.and_then(|channel| powers.get(&channel).copied()),
+        });
+    }
+    asked.extend(Oid::from_arcs(&SYS_UP_TIME));
+    Plan { asked, points, channels: channels.into_values().collect(), present }
+}
+
+/// How far a channel's power may be off, as far as class or a coarse step say.
+fn accuracy(profile: &Profile, candidate: &Candidate) -> Option<Accuracy> {
+    if candidate.quantity != Quantity::Power || !candidate.present {
+        return None;
+    }
+    let class =
+        candidate.accuracy.or_else(|| profile.accuracy.filter(|_| candidate.quality == Quality::Measured));
+    if class.is_none() && candidate.step <= COARSE_STEP {
+        return None;
+    }
+    Some(Accuracy { share: class.unwrap_or(Ratio::ZERO), step: Watts::new(candidate.step).ok()? })
+}
+
+/// Every point that a group could give, with whether it has a value now; names of channels go to `names`.
+fn candidates(group: &Group, found: &Found, names: &mut HashMap<ChannelId, String>) -> Vec<Candidate> {
+    let mut all: Vec<Candidate> = Vec::new();
+    for value in &group.values {
+        let start = all.len();
+        let mut sums: HashMap<ChannelId, usize> = HashMap::new();
+        for (index, oid) in rows(value, found) {
+            let Some((unit, channel)) = channel(group, value, &index, found) else { continue };
+            let Some(scale) = scale(value, &index, found) else { continue };
+            if !group.names.is_empty() {
+                let name = group.names.iter().find_map(|cell| found.cell(cell, &index)?.words());
+                let known = names.entry(channel.clone()).or_default();
+                if known.is_empty() {
+                    *known = name.unwrap_or_default().into_owned();
+                }
+            }
+            let here = found.at(&value.place, &index).and_then(|v| scale.figure(v));
+            let here = here.filter(|figure| scale.apply(*figure).is_some());
+            let step = here.map_or(0.0, |figure: Figure| scale.step(figure));
+            let sum = if group.sum { sums.get(&channel).and_then(|&place| all.get_mut(place)) } else { None };
+            if let Some(sum) = sum {
+                if sum.terms.len() < MAX_TERMS {
+                    sum.terms.push((oid, scale));
+                    sum.present &= here.is_some();
+                    sum.step += step;
+                }
+                continue;
+            }
+            if all.len() >= MAX_POINTS {
+                return all;
+            }
+            sums.insert(channel.clone(), all.len());
+            all.push(Candidate {
+                channel,
+                quantity: value.quantity,
+                quality: value.quality,
+                terms: vec![(oid, scale)],
+                while_channel: value.zero_is_missing_while.as_deref().and_then(|name| in_unit(unit, name)),
+                present: here.is_some(),
+                step,
+                accuracy: value.accuracy,
+                alive: true,
+            });
+        }
+        let of_value = all.get_mut(start..).unwrap_or_default();
+        let alive = of_value.iter().any(|candidate| candidate.present);
+        of_value.iter_mut().for_each(|candidate| candidate.alive = alive);
+    }
+    all
+}
+
+/// Where a value stands: the index of each row, and the variable in it.
+fn rows(value: &ValueRow, found: &Found) -> Vec<(Vec<u32>, Oid)> {
+    match &value.place {
+        Place::Scalar(oid) => {
+            found.at(&value.place, &[]).map(|_| (Vec::new(), oid.clone())).into_iter().collect()
+        }
+        Place::Column(column) => {
+            found.rows(column).filter_map(|index| Some((index.clone(), column.row(index)?))).collect()
         }
     }
 }
 
-/// The row's channel; none if the row does not count.
-fn channel(group: &Group, unit: i64, index: &[u32], found: &Found) -> Option<ChannelId> {
+/// The row's unit and channel; none if the row does not count.
+fn channel(group: &Group, value: &ValueRow, index: &[u32], found: &Found) -> Option<(i64, ChannelId)> {
+    if !found.all_hold(&group.conditions, index) || !found.all_hold(&value.conditions, index) {
+        return None;
+    }
+    let unit = match &group.unit {
+        Some(var) => found.word(var, index)?.parse().ok().filter(|unit: &i64| *unit > 0)?,
+        None => 1,
+    };
     let names: Option<Vec<(&str, String)>> =
-        group.vars.iter().map(|(name, var)| Some((name.as_str(), word(var, index, found)?))).collect();
+        group.vars.iter().map(|(name, var)| Some((name.as_str(), found.word(var, index)?))).collect();
     let names = names?;
     let fill = |hole: &str| names.iter().find(|(name, _)| *name == hole).map(|(_, word)| word.as_str());
-    in_unit(unit, &group.channel.fill(fill)?)
+    Some((unit, in_unit(unit, &group.channel.fill(fill)?)?))
 }
 
 /// The channel's full name: the first unit of a chain goes without its number, as a unit that stands alone does.
@@ -207,20 +303,11 @@ fn in_unit(unit: i64, channel: &str) -> Option<ChannelId> {
     }
 }
 
-fn number(var: &Var, index: &[u32], found: &Found) -> Option<i64> {
-    let number = match &var.source {
-        Source::Column(column) => found.number(column, index)?,
-        Source::Part(part) => i64::from(*index.get(*part)?),
-    };
-    number.checked_add(var.plus)
-}
-
-fn word(var: &Var, index: &[u32], found: &Found) -> Option<String> {
-    let number = number(var, index, found)?;
-    match &var.map {
-        Some(map) => map.get(&number).cloned(),
-        None => Some(number.to_string()),
-    }
+/// The value's scale with what the device says of it; none if it does not say what it should.
+fn scale(value: &ValueRow, index: &[u32], found: &Found) -> Option<Scale> {
+    value.modifiers.iter().try_fold(value.scale.clone(), |scale, (modifier, cell)| {
+        Some(scale.with(modifier.factor(found.cell(cell, index)?.number()?)?))
+    })
 }
 
 #[cfg(test)]
@@ -228,6 +315,7 @@ mod tests {
     use super::*;
     use crate::drivers::Profiles;
     use crate::drivers::snmp::read;
+    use crate::drivers::snmp::session::{Row, Value};
     use crate::model::{Measure, Reading};
 
     fn oid(text: &str) -> Oid {
@@ -254,6 +342,14 @@ mod tests {
         (**Profiles::built_in().snmp.named("eaton-epdu").unwrap()).clone()
     }
 
+    /// The readings of an answer that has of each variable what `rows` have, in the plan's order.
+    fn read_rows(plan: &Plan, rows: &[Row]) -> read::Outcome {
+        let value =
+            |asked: &Oid| rows.iter().find(|(oid, _)| oid == asked).map_or(Value::Absent, |(_, v)| v.clone());
+        let answer: Vec<Value> = plan.asked.iter().map(value).collect();
+        read::read(plan, &answer)
+    }
+
     fn input(readings: &[Reading], quantity: Quantity) -> Option<f64> {
         let hit = readings.iter().find(|r| r.channel.as_str() == "input" && r.measure.quantity() == quantity);
         hit.map(|r| r.measure.value())
@@ -266,7 +362,7 @@ mod tests {
     #[test]
     fn the_first_place_that_has_a_value_is_read() {
         let (found, rows) = eaton(&TOTAL_ROW);
-        let power = |plan: &Plan, rows: &[Row]| input(&read::read(plan, rows).readings, Quantity::Power);
+        let power = |plan: &Plan, rows: &[Row]| input(&read_rows(plan, rows).readings, Quantity::Power);
         assert_eq!(power(&plan(&profile(), &found, None), &rows), Some(500.0));
         let (found, rows) = eaton(&[&TOTAL_ROW[..], &TOTAL_TABLE].concat());
         assert_eq!(power(&plan(&profile(), &found, None), &rows), Some(490.0));
@@ -279,11 +375,11 @@ mod tests {
         let (found, _) = eaton(&TOTAL_ROW);
         let before = plan(&profile(), &found, None);
         let (found, rows) = eaton(&[&TOTAL_ROW[..], &TOTAL_TABLE].concat());
-        let readings = read::read(&plan(&profile(), &found, Some(&before)), &rows).readings;
+        let readings = read_rows(&plan(&profile(), &found, Some(&before)), &rows).readings;
         // 100 Wh of the total row, not 90 Wh of the total table; power moves to the better place.
         assert_eq!(input(&readings, Quantity::Energy), Some(360_000.0));
         assert_eq!(input(&readings, Quantity::Power), Some(490.0));
-        let readings = read::read(&plan(&profile(), &found, None), &rows).readings;
+        let readings = read_rows(&plan(&profile(), &found, None), &rows).readings;
         assert_eq!(input(&readings, Quantity::Energy), Some(90.0 * 3600.0));
     }
 
@@ -293,10 +389,10 @@ mod tests {
             [("3.4.1.2.0.1.1", 1), ("3.4.1.4.0.1.1", 300), ("3.4.1.2.0.1.2", 2), ("3.4.1.4.0.1.2", 200)];
         let (found, mut rows) = eaton(&phases);
         let plan = plan(&profile(), &found, None);
-        assert_eq!(input(&read::read(&plan, &rows).readings, Quantity::Power), Some(500.0));
+        assert_eq!(input(&read_rows(&plan, &rows).readings, Quantity::Power), Some(500.0));
         for hole in [Value::Absent, Value::Number(-1), Value::Unusable, Value::Number(0xFFFF_FFFF)] {
             rows[3].1 = hole.clone();
-            let outcome = read::read(&plan, &rows);
+            let outcome = read_rows(&plan, &rows);
             assert_eq!(input(&outcome.readings, Quantity::Power), None, "{hole:?}");
             assert_eq!(outcome.vanished, hole == Value::Absent);
         }
@@ -308,7 +404,7 @@ mod tests {
         let plan = plan(&profile(), &found, None);
         for (number, expected) in [(80, 1), (0, 1), (-1, 0), (-2_147_483_648, 0), (4_294_967_295, 0)] {
             rows[0].1 = Value::Number(number);
-            let powers = read::read(&plan, &rows).readings;
+            let powers = read_rows(&plan, &rows).readings;
             let powers = powers.iter().filter(|r| matches!(r.measure, Measure::Power(_))).count();
             assert_eq!(powers, expected, "{number}");
         }

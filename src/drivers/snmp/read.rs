@@ -1,40 +1,36 @@
-//! From the numbers of one poll to readings. Pure.
+//! From the figures of one poll to readings. Pure.
 
-use std::collections::HashMap;
-
-use super::oid::Oid;
 use super::plan::{Plan, Point};
-use super::session::{Row, Value};
-use crate::model::{ChannelId, Joules, Measure, Quantity, Reading};
+use super::session::Value;
+use crate::model::{Joules, Measure, Quantity, Reading};
 
-/// What one poll's numbers say.
+/// What one poll's figures say.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     /// The readings; a value that is not there is none.
     pub readings: Vec<Reading>,
     /// Whether a variable is gone that discovery had found: the device's rows may mean something else now.
     pub vanished: bool,
+    /// How long the agent runs, hundredths of a second, if it says so.
+    pub up_time: Option<i64>,
 }
 
-/// Reads `rows` by `plan`.
+/// Reads the answer to [`Plan::asked`], which has its order.
 #[must_use]
-pub fn read(plan: &Plan, rows: &[Row]) -> Outcome {
-    let numbers: HashMap<&Oid, &Value> = rows.iter().map(|(oid, value)| (oid, value)).collect();
-    let vanished =
-        plan.points.iter().flat_map(|p| &p.oids).any(|oid| matches!(numbers.get(oid), Some(Value::Absent)));
-    let all: Vec<(&Point, Measure)> =
-        plan.points.iter().filter_map(|point| Some((point, measure(point, &numbers)?))).collect();
-    let powers: HashMap<&ChannelId, f64> = all
-        .iter()
-        .filter(|(p, _)| p.quantity == Quantity::Power)
-        .map(|(p, m)| (&p.channel, m.value()))
-        .collect();
-    let unmeasured = |point: &Point, measure: &Measure| {
-        let other = point.zero_is_missing_while.as_ref().and_then(|channel| powers.get(channel));
-        measure.value() == 0.0 && other.is_some_and(|watts| *watts > 0.0)
+pub fn read(plan: &Plan, values: &[Value]) -> Outcome {
+    let (up_time, values) = match values.split_last() {
+        Some((up_time, values)) => (up_time.number(), values),
+        None => (None, values),
     };
+    let vanished = values.contains(&Value::Absent);
+    let measures: Vec<Option<Measure>> = plan.points.iter().map(|point| measure(point, values)).collect();
+    let unmeasured = |point: &Point, measure: &Measure| {
+        let other = point.zero_is_missing_while.and_then(|place| measures.get(place)?.as_ref());
+        measure.value() == 0.0 && other.is_some_and(|power| power.value() > 0.0)
+    };
+    let all =
+        plan.points.iter().zip(&measures).filter_map(|(point, measure)| Some((point, measure.as_ref()?)));
     let readings = all
-        .iter()
         .filter(|(point, measure)| !unmeasured(point, measure))
         .map(|(point, measure)| Reading {
             channel: point.channel.clone(),
@@ -42,21 +38,22 @@ pub fn read(plan: &Plan, rows: &[Row]) -> Outcome {
             quality: point.quality,
         })
         .collect();
-    Outcome { readings, vanished }
+    Outcome { readings, vanished, up_time }
 }
 
-/// One point's value; none if one of its variables has none, or it cannot be a value of that quantity.
-fn measure(point: &Point, numbers: &HashMap<&Oid, &Value>) -> Option<Measure> {
-    let value = |oid: &Oid| point.scale.apply(numbers.get(oid)?.number()?);
-    let values: Option<Vec<f64>> = point.oids.iter().map(value).collect();
-    let values = values?;
-    // A negative part of a sum is no measurement either, although the sum might look like one.
-    let signed = point.quantity == Quantity::Temperature;
-    if !signed && values.iter().any(|v| *v < 0.0) {
-        return None;
+/// One point's value; none if one of its variables has none, or it cannot be a value of that quantity. A part of a sum that is no
+/// measurement leaves no sum, although the sum might look like one.
+fn measure(point: &Point, values: &[Value]) -> Option<Measure> {
+    let (mut sum, mut step) = (0.0, 0.0);
+    for term in &point.terms {
+        let figure = term.scale.figure(values.get(term.place)?)?;
+        sum += term.scale.apply(figure)?;
+        step += term.scale.step(figure);
     }
     let (quantum, modulus) = match point.quantity {
-        Quantity::Energy => (point.scale.step(), point.scale.modulus()),
+        Quantity::Energy => {
+            (Joules::new(step).ok()?, point.terms.first().and_then(|term| term.scale.modulus()))
+        }
         Quantity::Power
         | Quantity::ApparentPower
         | Quantity::Voltage
@@ -67,5 +64,5 @@ fn measure(point: &Point, numbers: &HashMap<&Oid, &Value>) -> Option<Measure> {
         | Quantity::Humidity
         | Quantity::Flow => (Joules::ZERO, None),
     };
-    Measure::from_base_units(point.quantity, values.iter().sum(), quantum, modulus).ok()
+    Measure::from_base_units(point.quantity, sum, quantum, modulus).ok()
 }

@@ -2,10 +2,11 @@
 //! write profiles, and for tests of what profiles say; devices are played over the wire by snmpsim.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 
 use super::oid::Oid;
-use super::session::{MAX_WALK_ROWS, Row, Session, Value};
+use super::session::{Following, Row, Session, Value};
 use crate::model::{BoxFuture, ErrorKind, PollError};
 
 /// The largest recording that is read, bytes; a whole switch has a few megabytes.
@@ -60,21 +61,31 @@ fn typed(tag: &str, text: &str) -> Value {
         "4" => Value::text(text.as_bytes()),
         "4x" => hex::decode(text.trim()).map_or(Value::Unusable, |bytes| Value::text(&bytes)),
         "6" => Oid::parse(text.trim()).map_or(Value::Unusable, Value::Oid),
+        "68x" => hex::decode(text.trim()).map_or(Value::Unusable, |bytes| Value::opaque(&bytes)),
         _ => Value::Unusable,
     }
 }
 
+/// Rows that one [`Session::next`] gives of each column.
+const ROWS: usize = 50;
+
 impl Session for Recording {
-    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
-        let value = |oid: &Oid| self.0.get(oid).cloned().unwrap_or(Value::Absent);
-        let rows = oids.iter().map(|oid| (oid.clone(), value(oid))).collect();
-        Box::pin(std::future::ready(Ok(rows)))
+    fn width(&self) -> usize {
+        ROWS
     }
 
-    fn walk<'a>(&'a self, column: &'a Oid) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
-        let rows = self.0.range(column.clone()..).take_while(|(oid, _)| oid.after(column).is_some());
-        let rows = rows.take(MAX_WALK_ROWS).map(|(oid, value)| (oid.clone(), value.clone())).collect();
-        Box::pin(std::future::ready(Ok(rows)))
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>> {
+        let values = oids.iter().map(|oid| self.0.get(oid).cloned().unwrap_or(Value::Absent)).collect();
+        Box::pin(std::future::ready(Ok(values)))
+    }
+
+    fn next<'a>(&'a self, after: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Following>, PollError>> {
+        let following = |oid: &Oid| {
+            let rows = self.0.range((Bound::Excluded(oid), Bound::Unbounded)).take(ROWS);
+            let rows: Vec<Row> = rows.map(|(oid, value)| (oid.clone(), value.clone())).collect();
+            if rows.is_empty() { Following::End } else { Following::Rows(rows) }
+        };
+        Box::pin(std::future::ready(Ok(after.iter().take(ROWS).map(following).collect())))
     }
 }
 
@@ -92,7 +103,7 @@ mod tests {
             "# a remark\n1.3.6.1|2|-5\r\n1.3.6.2|4x|41503F\n1.3.6.2.1|4|a|b\n1.3.6.3|6|1.3.6\n1.3.6.4|2:numeric|initial=3\n",
         );
         let asked = ["1.3.6.1", "1.3.6.2", "1.3.6.2.1", "1.3.6.3", "1.3.6.4", "1.3.6.5"].map(oid);
-        let got: Vec<Value> = recording.get(&asked).await.unwrap().into_iter().map(|(_, v)| v).collect();
+        let got = recording.get(&asked).await.unwrap();
         let text = |t: &str| Value::Text(t.to_owned());
         let expected = [
             Value::Number(-5),
@@ -103,7 +114,7 @@ mod tests {
             Value::Absent,
         ];
         assert_eq!(got, expected);
-        let rows = recording.walk(&oid("1.3.6.2")).await.unwrap();
-        assert_eq!(rows.len(), 2);
+        let following = recording.next(&[oid("1.3.6.3"), oid("1.3.6.4")]).await.unwrap();
+        assert_eq!(following, [Following::Rows(vec![(oid("1.3.6.4"), Value::Unusable)]), Following::End]);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::device::Device;
 use super::oid::Oid;
-use super::profile::{Profile, Profiles};
-use super::session::{Row, Session, Value};
+use super::profile::{Limits, Profile, Profiles};
+use super::session::{Following, Session, Value};
 use crate::drivers::{Trace, Traced};
 use crate::model::{BoxFuture, Clock, PollError};
 
@@ -21,17 +21,17 @@ pub async fn trace(
     clock: Arc<dyn Clock>,
 ) -> Result<Trace, PollError> {
     let witness = Witness { session, seen: Mutex::default() };
-    let mut device = Device::new(profiles.clone(), clock, chosen);
+    let mut device = Device::new(Arc::new(profiles.clone()), clock, chosen);
     let batch = device.poll(&witness).await?;
     let seen = witness.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let points = device.points();
+    let plan = device.plan();
     let readings = batch.readings.into_iter().map(|reading| {
         let quantity = reading.measure.quantity();
-        let point = points.iter().find(|p| p.channel == reading.channel && p.quantity == quantity);
-        let oids: &[Oid] = point.map_or(&[], |point| &point.oids);
-        let raw = oids.iter().map(|oid| seen.get(oid).map_or_else(String::new, shown));
+        let point = plan.and_then(|plan| Some((plan, plan.point(&reading.channel, quantity)?)));
+        let oids: Vec<&Oid> = point.map(|(plan, point)| plan.sources(point).collect()).unwrap_or_default();
+        let raw = oids.iter().map(|oid| seen.get(*oid).map_or_else(String::new, shown));
         Traced {
-            source: oids.iter().map(Oid::to_string).collect::<Vec<_>>().join(" + "),
+            source: oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "),
             raw: raw.collect::<Vec<_>>().join(" + "),
             reading,
         }
@@ -42,6 +42,7 @@ pub async fn trace(
 fn shown(value: &Value) -> String {
     match value {
         Value::Number(number) => number.to_string(),
+        Value::Real(figure) => figure.value.to_string(),
         Value::Text(text) => format!("{text:?}"),
         Value::Oid(oid) => oid.to_string(),
         Value::Absent => "absent".to_owned(),
@@ -56,15 +57,24 @@ struct Witness<'s> {
 }
 
 impl Session for Witness<'_> {
-    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
+    fn limit(&self, limits: Limits) {
+        self.session.limit(limits);
+    }
+
+    fn width(&self) -> usize {
+        self.session.width()
+    }
+
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>> {
         Box::pin(async move {
-            let rows = self.session.get(oids).await?;
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(rows.iter().cloned());
-            Ok(rows)
+            let values = self.session.get(oids).await?;
+            let rows = oids.iter().cloned().zip(values.iter().cloned());
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(rows);
+            Ok(values)
         })
     }
 
-    fn walk<'a>(&'a self, column: &'a Oid) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
-        self.session.walk(column)
+    fn next<'a>(&'a self, after: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Following>, PollError>> {
+        self.session.next(after)
     }
 }

@@ -2,25 +2,22 @@
 //! Request ids, retries, SNMPv3 and late replies are the library's; limits and what an answer must look like are ours.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_snmp::{
-    Client, Error, ErrorStatus, MasterKeys, OidOrdering, Retry, UdpHandle, UsmConfig, WalkMethod, WalkOptions,
-};
+use async_snmp::{Client, Error, MasterKeys, Retry, UdpHandle, UsmConfig};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::answers::{blamed, bulk_rows, in_order, next_rows, other_variables};
 use super::errors;
+use super::manners::Manners;
 use super::oid::Oid;
-use super::session::{MAX_WALK_ROWS, Row, Session, Value};
+use super::profile::Limits;
+use super::session::{Following, Session, Value};
 use super::sockets::Lease;
 use super::{Auth, AuthProtocol, PrivacyProtocol, Settings};
 use crate::model::{BoxFuture, ErrorKind, PollError};
 
-/// More variables than this do not fit into one datagram without fragments.
-const MAX_OIDS: usize = 48;
-/// Rows asked for by one GETBULK; agents in PDUs die of more.
-const MAX_REPETITIONS: usize = 25;
 /// The library's own limit.
 const MAX_RETRIES: u32 = async_snmp::MAX_RETRIES;
 
@@ -96,10 +93,8 @@ fn refused(cause: &str, fix: &str) -> PollError {
 pub struct UdpSession {
     client: Client<UdpHandle>,
     settings: Settings,
-    max_oids: usize,
+    manners: Arc<Manners>,
     lease: Lease,
-    /// Whether walks go by GETNEXT: set once an agent was silent to GETBULK and answered GETNEXT.
-    stepwise: AtomicBool,
 }
 
 impl UdpSession {
@@ -110,16 +105,16 @@ impl UdpSession {
     pub async fn connect(
         settings: &Settings,
         credentials: &Credentials,
+        manners: Arc<Manners>,
         lease: Lease,
         peer: SocketAddr,
     ) -> Result<Self, PollError> {
         let retries = settings.retries.min(MAX_RETRIES);
         let retry = Retry::fixed(retries, Duration::ZERO).unwrap_or_else(|_| Retry::none());
-        let max_oids = settings.max_oids.clamp(1, MAX_OIDS);
         let client = Client::builder(peer, credentials.0.clone())
             .request_timeout(settings.request_timeout)
             .retry(retry)
-            .max_oids_per_request(max_oids)
+            .max_oids_per_request(manners.max_oids())
             // A reply from another address never counts, although a device with several may send one.
             .strict_source(true)
             // Agents cannot sign "unknown user" or "wrong digest". Without this the library drops such reports, and a
@@ -128,9 +123,7 @@ impl UdpSession {
             .build_with(&lease.transport)
             .await
             .map_err(|e| errors::map(&e, settings))?;
-        // GETBULK saves round trips; where one variable a request is all the agent takes, so is one row.
-        let stepwise = AtomicBool::new(max_oids == 1 || matches!(settings.auth, Auth::V1(_)));
-        Ok(Self { client, settings: settings.clone(), max_oids, lease, stepwise })
+        Ok(Self { client, settings: settings.clone(), manners, lease })
     }
 
     /// The library's error in our words; a socket that died under us is marked, so that the next poll gets a new one.
@@ -141,164 +134,190 @@ impl UdpSession {
         errors::map(error, &self.settings)
     }
 
+    /// One request of `kind`, or several where the agent finds it too big: the variables of the answer as they came.
+    async fn exchange(
+        &self,
+        kind: Kind,
+        asked: &[async_snmp::Oid],
+    ) -> Result<Vec<async_snmp::VarBind>, Blame> {
+        let chunks = match kind {
+            Kind::Get => self.client.get_many_chunks(asked),
+            Kind::GetNext => self.client.get_next_many_chunks(asked),
+        };
+        let mut chunks = chunks.map_err(|error| Blame::All(self.failed(&error)))?;
+        let mut answered = Vec::with_capacity(asked.len());
+        let mut largest = 0;
+        while let Some(chunk) = chunks.next().await {
+            match chunk {
+                Ok(chunk) => {
+                    largest = largest.max(chunk.request_range.len());
+                    answered.extend(chunk.response.varbinds);
+                }
+                Err(error) => {
+                    let range = error.failed_request_range;
+                    return Err(match blamed(&error.source, range.len()) {
+                        Some((place, value)) => Blame::One(range.start.saturating_add(place), value),
+                        None => Blame::All(self.failed(&error.source)),
+                    });
+                }
+            }
+        }
+        if largest < asked.len() {
+            self.manners.at_most(largest);
+        }
+        self.manners.answered(largest);
+        Ok(answered)
+    }
+
     /// One request. An error that the agent reports for one variable (`noSuchName` of SNMPv1, `genErr`) takes that
     /// variable out and asks again for the rest, so at most `oids.len()` times.
-    async fn get_some(&self, oids: &[Oid]) -> Result<Vec<Row>, PollError> {
-        let mut values: Vec<Option<Value>> = vec![None; oids.len()];
+    async fn ask<T>(
+        &self,
+        kind: Kind,
+        oids: &[Oid],
+        read: impl Fn(&[async_snmp::Oid], Vec<async_snmp::VarBind>) -> Result<Vec<T>, PollError>,
+        instead: impl Fn(Value) -> T,
+    ) -> Result<Vec<T>, PollError> {
+        let mut answers: Vec<Option<T>> = oids.iter().map(|_| None).collect();
         loop {
             let open: Vec<usize> =
-                values.iter().enumerate().filter(|(_, v)| v.is_none()).map(|(i, _)| i).collect();
+                answers.iter().enumerate().filter(|(_, v)| v.is_none()).map(|(i, _)| i).collect();
             if open.is_empty() {
                 break;
             }
-            let asked: Vec<async_snmp::Oid> = open
-                .iter()
-                .filter_map(|&i| oids.get(i))
-                .map(|oid| async_snmp::Oid::from_slice(oid.arcs()))
-                .collect();
-            match self.client.get_many(&asked).await {
-                Ok(response) => {
-                    for (place, value) in open.iter().zip(in_order(&asked, response.varbinds)?) {
-                        if let Some(slot) = values.get_mut(*place) {
-                            *slot = Some(value);
+            let asked: Vec<async_snmp::Oid> = open.iter().filter_map(|&i| oids.get(i)).map(theirs).collect();
+            match self.exchange(kind, &asked).await {
+                Ok(varbinds) => {
+                    for (place, answer) in open.iter().zip(read(&asked, varbinds)?) {
+                        if let Some(slot) = answers.get_mut(*place) {
+                            *slot = Some(answer);
                         }
                     }
                 }
-                Err(error) => match blamed(&error, open.len()) {
-                    Some((place, value)) => {
-                        if let Some(slot) = open.get(place).and_then(|&i| values.get_mut(i)) {
-                            *slot = Some(value);
-                        }
-                    }
-                    None => return Err(self.failed(&error)),
+                Err(Blame::One(place, value)) => match open.get(place).and_then(|&i| answers.get_mut(i)) {
+                    Some(slot) => *slot = Some(instead(value)),
+                    None => return Err(other_variables()),
                 },
+                Err(Blame::All(error)) => return Err(error),
             }
         }
-        Ok(oids.iter().cloned().zip(values.into_iter().map(|v| v.unwrap_or(Value::Absent))).collect())
+        Ok(answers.into_iter().flatten().collect())
     }
 
-    async fn walk_column(&self, column: &Oid) -> Result<Vec<Row>, PollError> {
-        if self.stepwise.load(Ordering::Relaxed) {
-            return self.walk_by(column, WalkMethod::GetNext).await;
+    async fn get_some(&self, oids: &[Oid]) -> Result<Vec<Value>, PollError> {
+        self.ask(Kind::Get, oids, in_order, |value| value).await
+    }
+
+    /// As many of `oids` as the agent takes. A request that it silently drops is made smaller if it answers a small one.
+    async fn get_first(&self, oids: &[Oid]) -> Result<Vec<Value>, PollError> {
+        loop {
+            let some = first(oids, self.manners.max_oids());
+            match self.get_some(some).await {
+                Err(error) if error.kind == ErrorKind::Timeout && self.manners.doubts(some.len()) => {
+                    if self.get_some(first(oids, 1)).await.is_err() {
+                        return Err(error);
+                    }
+                    self.manners.at_most(some.len() / 2);
+                }
+                other => return other,
+            }
         }
-        match self.walk_by(column, WalkMethod::GetBulk).await {
-            // Some agents in PDUs never answer GETBULK. Those that are truly away fail the second walk as well.
-            Err(error) if error.kind == ErrorKind::Timeout => {
-                let rows = self.walk_by(column, WalkMethod::GetNext).await?;
-                self.stepwise.store(true, Ordering::Relaxed);
-                Ok(rows)
+    }
+
+    /// By GETNEXT: one row of each column.
+    async fn step(&self, after: &[Oid]) -> Result<Vec<Following>, PollError> {
+        match self.ask(Kind::GetNext, after, next_rows, |_| Following::End).await {
+            Err(error) if error.kind == ErrorKind::Timeout && self.manners.doubts(after.len()) => {
+                let one = self.ask(Kind::GetNext, first(after, 1), next_rows, |_| Following::End).await;
+                self.manners.at_most(after.len() / 2);
+                one.map_err(|_| error)
             }
             other => other,
         }
     }
 
-    async fn walk_by(&self, column: &Oid, method: WalkMethod) -> Result<Vec<Row>, PollError> {
-        let options = WalkOptions {
-            method,
-            max_repetitions: u32::try_from(self.max_oids.min(MAX_REPETITIONS)).unwrap_or(1),
-            ordering: OidOrdering::Strict,
-            result_limit: Some(MAX_WALK_ROWS),
-        };
-        let root = async_snmp::Oid::from_slice(column.arcs());
-        let stream = self.client.walk_with(root, options).map_err(|e| self.failed(&e))?;
-        let rows = stream.collect().await.map_err(|e| self.failed(&e))?;
-        let rows = rows.into_iter().filter_map(|v| Some((Oid::from_arcs(v.oid.arcs())?, value(v.value))));
-        Ok(rows.filter(|(oid, _)| oid.after(column).is_some()).collect())
+    /// By GETBULK: some rows of each column; none if what the agent answers is none.
+    async fn bulk(&self, after: &[Oid], rows: usize) -> Result<Option<Vec<Following>>, PollError> {
+        let asked: Vec<async_snmp::Oid> = after.iter().map(theirs).collect();
+        let answer = self.client.get_bulk(&asked, 0, u32::try_from(rows).unwrap_or(1)).await;
+        answer.map(|varbinds| bulk_rows(after, rows, varbinds)).map_err(|error| self.failed(&error))
+    }
+
+    async fn following(&self, after: &[Oid]) -> Result<Vec<Following>, PollError> {
+        let after = first(after, self.manners.max_oids());
+        let Some(rows) = self.manners.repetitions(after.len()) else { return self.step(after).await };
+        match self.bulk(after, rows).await {
+            Ok(Some(following)) => {
+                self.manners.bulk_answered();
+                Ok(following)
+            }
+            // Some agents in PDUs never answer GETBULK, others wrongly. Those that are truly away fail the step as well.
+            Ok(None) => self.step_from_now_on(after).await,
+            Err(error) if error.kind == ErrorKind::Timeout && !self.manners.doubts_bulk() => Err(error),
+            Err(error) if matches!(error.kind, ErrorKind::Timeout | ErrorKind::Protocol) => {
+                self.step_from_now_on(after).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn step_from_now_on(&self, after: &[Oid]) -> Result<Vec<Following>, PollError> {
+        let following = self.step(after).await?;
+        self.manners.step_from_now_on();
+        Ok(following)
     }
 }
 
 impl Session for UdpSession {
-    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
+    fn limit(&self, limits: Limits) {
+        self.manners.limit(limits);
+    }
+
+    fn width(&self) -> usize {
+        self.manners.max_oids()
+    }
+
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>> {
         Box::pin(async move {
-            let mut rows = Vec::with_capacity(oids.len());
-            for some in oids.chunks(self.max_oids) {
-                rows.append(&mut self.get_some(some).await?);
+            let mut values = Vec::with_capacity(oids.len());
+            while let Some(rest) = oids.get(values.len()..).filter(|rest| !rest.is_empty()) {
+                values.append(&mut self.get_first(rest).await?);
             }
-            Ok(rows)
+            Ok(values)
         })
     }
 
-    fn walk<'a>(&'a self, column: &'a Oid) -> BoxFuture<'a, Result<Vec<Row>, PollError>> {
-        Box::pin(self.walk_column(column))
+    fn next<'a>(&'a self, after: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Following>, PollError>> {
+        Box::pin(self.following(after))
     }
 }
 
-/// Which variable the agent blames, counted from 0, and what it is worth then; none if the error is not about one.
-fn blamed(error: &Error, asked: usize) -> Option<(usize, Value)> {
-    let Error::Snmp { status, index, .. } = error.exchange_source() else { return None };
-    let place = usize::try_from(*index).ok()?.checked_sub(1).filter(|place| *place < asked)?;
-    match status {
-        ErrorStatus::NoSuchName => Some((place, Value::Absent)),
-        ErrorStatus::GenErr => Some((place, Value::Unusable)),
-        _ => None,
-    }
+/// What is asked of single variables.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Get,
+    GetNext,
 }
 
-/// The values in the order asked. Some agents answer in another order; anything but exactly the variables asked is
-/// refused whole.
-fn in_order(asked: &[async_snmp::Oid], answered: Vec<async_snmp::VarBind>) -> Result<Vec<Value>, PollError> {
-    let wrong = || {
-        PollError::new(
-            ErrorKind::Protocol,
-            "the agent answered with other variables than asked",
-            "update the device's firmware; if it stays, lower `max_oids`",
-        )
-    };
-    if answered.len() != asked.len() {
-        return Err(wrong());
-    }
-    let mut answered: Vec<Option<async_snmp::VarBind>> = answered.into_iter().map(Some).collect();
-    let take = |(place, oid): (usize, &async_snmp::Oid)| {
-        let is_it = |v: &Option<async_snmp::VarBind>| v.as_ref().is_some_and(|v| v.oid == *oid);
-        let found = if answered.get(place).is_some_and(is_it) {
-            Some(place)
-        } else {
-            answered.iter().position(is_it)
-        };
-        let row = found.and_then(|place| answered.get_mut(place)).and_then(Option::take);
-        row.map(|row| value(row.value)).ok_or_else(wrong)
-    };
-    asked.iter().enumerate().map(take).collect()
+/// What an error is about.
+enum Blame {
+    /// One of the variables asked, and what it is worth then.
+    One(usize, Value),
+    /// The request.
+    All(PollError),
 }
 
-fn value(value: async_snmp::Value) -> Value {
-    use async_snmp::Value as V;
-    match value {
-        V::Integer(n) => Value::Number(n.into()),
-        V::Counter32(n) | V::Gauge32(n) | V::UInteger32(n) | V::TimeTicks(n) => Value::Number(n.into()),
-        V::Counter64(n) => i64::try_from(n).map_or(Value::Unusable, Value::Number),
-        V::OctetString(bytes) => Value::text(&bytes),
-        V::ObjectIdentifier(oid) => Oid::from_arcs(oid.arcs()).map_or(Value::Unusable, Value::Oid),
-        V::NoSuchObject | V::NoSuchInstance | V::EndOfMibView => Value::Absent,
-        _ => Value::Unusable,
-    }
+fn first(oids: &[Oid], most: usize) -> &[Oid] {
+    oids.get(..most).unwrap_or(oids)
+}
+
+fn theirs(oid: &Oid) -> async_snmp::Oid {
+    async_snmp::Oid::from_slice(oid.arcs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_snmp::VarBind;
-
-    fn oid(last: u32) -> async_snmp::Oid {
-        async_snmp::Oid::from_slice(&[1, 3, 6, last])
-    }
-
-    fn row(last: u32, n: i32) -> VarBind {
-        VarBind::new(oid(last), async_snmp::Value::Integer(n))
-    }
-
-    #[test]
-    fn a_reordered_answer_is_put_in_order() {
-        let got = in_order(&[oid(1), oid(2)], vec![row(2, 20), row(1, 10)]).unwrap();
-        assert_eq!(got, [Value::Number(10), Value::Number(20)]);
-    }
-
-    #[test]
-    fn an_answer_with_other_variables_is_refused_whole() {
-        for wrong in [vec![row(1, 1)], vec![row(1, 1), row(3, 3)], vec![row(1, 1), row(1, 1)], vec![]] {
-            assert_eq!(in_order(&[oid(1), oid(2)], wrong).unwrap_err().kind, ErrorKind::Protocol);
-        }
-    }
 
     #[test]
     fn what_snmpv3_forbids_is_said_before_anything_is_sent() {

@@ -22,27 +22,68 @@ impl profiles::Profile for Profile {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let raw: RawProfile = profiles::parse(text)?;
-        check::profile(raw).map_err(|all| all.join("; "))
+        if !text.contains(ID) {
+            return parse(text);
+        }
+        let profile = parse(&text.replace(ID, ".0"))?;
+        Ok(Self { template: Some(text.to_owned()), ..profile })
+    }
+}
+
+/// Stands in an object identifier for the number that follows the profile's prefix in a device's `sysObjectID`.
+const ID: &str = ".{id}";
+
+fn parse(text: &str) -> Result<Profile, String> {
+    let raw: RawProfile = profiles::parse(text)?;
+    check::profile(raw).map_err(|all| all.join("; "))
+}
+
+impl Profile {
+    /// Whether it is another for each `sysObjectID`.
+    #[must_use]
+    pub const fn depends_on_id(&self) -> bool {
+        self.template.is_some()
+    }
+
+    /// The profile for a device whose `sysObjectID` is `id`: the same for most, another where object identifiers depend on it.
+    #[must_use]
+    pub fn for_device(self: &Arc<Self>, id: Option<&Oid>) -> Arc<Self> {
+        let prefixes = self.sys_object_ids.iter();
+        let part = id.and_then(|id| {
+            let longest =
+                prefixes.filter(|prefix| id.after(prefix).is_some()).max_by_key(|p| p.arcs().len())?;
+            id.after(longest)?.first()
+        });
+        let (Some(text), Some(part)) = (&self.template, part) else { return Arc::clone(self) };
+        // The text was a profile with another number there, so it is one with this number.
+        parse(&text.replace(ID, &format!(".{part}"))).map_or_else(|_| Arc::clone(self), Arc::new)
     }
 }
 
 impl Library<Profile> {
-    /// The profile with the longest `sysObjectID` prefix of `id`.
+    /// The profiles that claim a device by what it says of itself, best first: by `sysObjectID`, longest prefix first, then by
+    /// `sysDescr`. Those that are a `fallback` stand in their own list.
     #[must_use]
-    pub fn for_sys_object_id(&self, id: &Oid) -> Option<&Arc<Profile>> {
-        let prefixes = self.iter().flat_map(|p| p.sys_object_ids.iter().map(move |prefix| (prefix, p)));
-        let fits = prefixes.filter(|(prefix, _)| id.after(prefix).is_some());
-        fits.max_by_key(|(prefix, _)| prefix.arcs().len()).map(|(_, profile)| profile)
+    pub fn claims(&self, id: Option<&Oid>, descr: &str, fallback: bool) -> Vec<Arc<Profile>> {
+        let of_kind = || self.iter().filter(|profile| profile.fallback == fallback);
+        let longest = |profile: &Profile| {
+            let fits = profile
+                .sys_object_ids
+                .iter()
+                .filter(|prefix| id.is_some_and(|id| id.after(prefix).is_some()));
+            fits.map(|prefix| prefix.arcs().len()).max()
+        };
+        let mut by_id: Vec<(usize, &Arc<Profile>)> =
+            of_kind().filter_map(|profile| Some((longest(profile)?, profile))).collect();
+        by_id.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+        let by_descr =
+            of_kind().filter(|p| longest(p).is_none() && p.sys_descr.iter().any(|d| d.matches(descr)));
+        by_id.into_iter().map(|(_, profile)| profile).chain(by_descr).cloned().collect()
     }
 
     /// Every probe with its profile, in order of preference.
     pub fn probes(&self) -> impl Iterator<Item = (&Oid, &Arc<Profile>)> {
-        let (fallback, special): (Vec<_>, Vec<_>) = self.iter().partition(|profile| profile.fallback);
-        special
-            .into_iter()
-            .chain(fallback)
-            .flat_map(|profile| profile.probes.iter().map(move |probe| (probe, profile)))
+        self.iter().flat_map(|profile| profile.probes.iter().map(move |probe| (probe, profile)))
     }
 }
 
@@ -58,15 +99,12 @@ mod tests {
         Oid::parse(text).unwrap()
     }
 
-    fn parse(text: &str) -> Result<Profile, String> {
-        <Profile as profiles::Profile>::parse(text)
-    }
-
     #[test]
     fn the_longest_prefix_wins() {
         let mut profiles = Profiles::built_in();
-        let name =
-            |profiles: &Profiles, id: &str| profiles.snmp.for_sys_object_id(&oid(id)).map(|p| p.name.clone());
+        let name = |profiles: &Profiles, id: &str| {
+            profiles.snmp.claims(Some(&oid(id)), "", false).first().map(|p| p.name.clone())
+        };
         assert_eq!(name(&profiles, "1.3.6.1.4.1.318.1.3.4.6").as_deref(), Some("apc-rpdu2"));
         assert_eq!(name(&profiles, "1.3.6.1.4.1.534.6.6.7.1").as_deref(), Some("eaton-epdu"));
         assert_eq!(name(&profiles, "1.3.6.1.4.1.318.1.3.4.60"), None);
@@ -130,7 +168,7 @@ mod tests {
             (with("[{quantity: power, scalar: 1.3.6, unit: W}]"), "unknown field"),
             (GOOD.replace("channels:", "channels: []\nother:"), "other"),
             ("name: [".into(), ""),
-            (String::new(), "protocol"),
+            (String::new(), "unexpected end"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(expected), "{text}\n{error}\n{expected}");
