@@ -38,7 +38,7 @@ pub(super) fn before(path: &Path) -> Result<(), PollError> {
 pub(super) fn opening(path: &Path, line: Line, error: &tokio_serial::Error) -> PollError {
     match error.kind() {
         tokio_serial::ErrorKind::NoDevice => {
-            let who = holders(path).map_or_else(|| "another program".to_owned(), |who| who);
+            let who = holders(path).unwrap_or_else(|| "another program".to_owned());
             in_use(path, &who)
         }
         tokio_serial::ErrorKind::Io(kind) => refused(path, &kind.into()),
