@@ -191,16 +191,17 @@ impl Serial {
         self.running = Some(Running { task: tokio::spawn(task.run(stop.clone())), stop });
     }
 
-    /// Waits for what comes now, and hands over all that came since the last poll.
+    /// Hands over all that came since the last poll; waits for it if that is nothing, and for an answer if the meter is asked.
     async fn fetch(&mut self) -> Result<Batch, PollError> {
         self.listen();
         let begun = self.clock.now();
         self.inbox.ask();
         // A little before the poller's deadline, so that what is said is said by whoever knows why.
         let whole = self.settings.timeout - self.settings.timeout / 10;
-        let patience =
-            if self.inbox.has_telegrams() && !self.settings.protocol.is_asked() { whole / 2 } else { whole };
-        let _ = timeout(patience, self.inbox.news(begun)).await;
+        // What a meter sends by itself is there already, with its own moments.
+        if self.settings.protocol.is_asked() || !self.inbox.has_telegrams() {
+            let _ = timeout(whole, self.inbox.news(begun)).await;
+        }
         if let Some(batch) = self.inbox.take(begun, self.clock.as_ref()) {
             return Ok(batch);
         }

@@ -74,6 +74,8 @@ impl Task {
             Ok(meter) => meter,
             Err(error) => return self.inbox.fail(error),
         };
+        // The first poll's wish waits in the inbox; the one that had the line opened anew was taken out of it.
+        let mut wanted = false;
         while !stop.is_cancelled() {
             let opened = tokio::select! {
                 biased;
@@ -85,7 +87,7 @@ impl Task {
                     let failed = tokio::select! {
                         biased;
                         () = stop.cancelled() => None,
-                        Err(error) = self.converse(&mut link, &mut meter) => Some(error),
+                        Err(error) = self.converse(&mut link, &mut meter, wanted) => Some(error),
                     };
                     match failed {
                         Some(error) => error,
@@ -97,13 +99,18 @@ impl Task {
             self.inbox.fail(failed);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.inbox.wait_for_poll() => {}
+                () = self.inbox.wait_for_poll() => wanted = true,
             }
         }
     }
 
     /// Goes on as long as the line lasts.
-    async fn converse(&self, link: &mut Link, meter: &mut Meter) -> Result<Infallible, PollError> {
+    async fn converse(
+        &self,
+        link: &mut Link,
+        meter: &mut Meter,
+        wanted: bool,
+    ) -> Result<Infallible, PollError> {
         match meter {
             Meter::WattsUp(framer) => {
                 framer.reset();
@@ -113,7 +120,7 @@ impl Task {
             Meter::Telegrams(framer) => framer.reset(),
             Meter::Sml(framer) => framer.reset(),
             Meter::Iec62056(_) | Meter::Megatec(_) | Meter::EatonXcp(_) => {
-                return self.answer(link, meter).await;
+                return self.answer(link, meter, wanted).await;
             }
         }
         self.listen(link, meter).await
@@ -155,8 +162,16 @@ impl Task {
     }
 
     /// For meters that only answer: one exchange for each poll, and never a second before the first is over.
-    async fn answer(&self, link: &mut Link, meter: &mut Meter) -> Result<Infallible, PollError> {
+    async fn answer(
+        &self,
+        link: &mut Link,
+        meter: &mut Meter,
+        mut wanted: bool,
+    ) -> Result<Infallible, PollError> {
         loop {
+            if !std::mem::take(&mut wanted) {
+                self.inbox.wait_for_poll().await;
+            }
             let answered = match meter {
                 Meter::Iec62056(reader) => reader.ask(link).await,
                 Meter::Megatec(reader) => reader.ask(link).await,
@@ -175,7 +190,6 @@ impl Task {
                     link.settle_for(LATE).await?;
                 }
             }
-            self.inbox.wait_for_poll().await;
         }
     }
 }
