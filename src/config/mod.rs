@@ -27,6 +27,7 @@ mod tests;
 mod types;
 
 pub use problem::{Errors, Place, Position, Problem};
+pub use types::serial;
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Command, Component, Config, Datacenter, Device,
     EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings,

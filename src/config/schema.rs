@@ -15,7 +15,7 @@ mod command;
 mod http;
 mod modbus;
 mod prometheus;
-mod serial;
+pub(super) mod serial;
 mod sysfs;
 
 use super::types::{

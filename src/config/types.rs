@@ -14,7 +14,7 @@ mod command;
 mod http;
 mod modbus;
 mod prometheus;
-mod serial;
+pub mod serial;
 mod sysfs;
 
 pub use command::Command;
