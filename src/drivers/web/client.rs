@@ -161,9 +161,9 @@ impl Client {
         };
         let mut spare = self.limits.bytes;
         while let Some(piece) = response.chunk().await.map_err(|e| self.explain(ask, e))? {
-            spare = spare.checked_sub(piece.len()).ok_or_else(|| {
-                self.protocol(ask, &format!("is larger than {} bytes", self.limits.bytes))
-            })?;
+            spare = spare
+                .checked_sub(piece.len())
+                .ok_or_else(|| self.protocol(ask, &format!("is larger than {} bytes", self.limits.bytes)))?;
             take(&answer, &piece);
         }
         Ok(answer)

@@ -247,8 +247,7 @@ mod tests {
             ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
         ] {
             let [challenge] = &challenges(&header(algorithm))[..] else { panic!("{algorithm}") };
-            let said =
-                answer(challenge, ("Mufasa", "Circle of Life"), ("GET", "/dir/index.html"), (OWN, 1));
+            let said = answer(challenge, ("Mufasa", "Circle of Life"), ("GET", "/dir/index.html"), (OWN, 1));
             assert!(said.contains(&format!("response=\"{response}\"")), "{said}");
             assert!(said.contains("nc=00000001") && said.contains("opaque=\"FQhe"), "{said}");
         }

@@ -42,10 +42,9 @@ impl Login {
             Self::Basic { user, password } => request.basic_auth(user, Some(password.expose_secret())),
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Self::Digest(digest) => {
-                let target = url.query().map_or_else(
-                    || url.path().to_owned(),
-                    |query| format!("{}?{query}", url.path()),
-                );
+                let target = url
+                    .query()
+                    .map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
                 let proof = digest.proof(method, &target);
                 match proof.and_then(|text| HeaderValue::from_str(&text).ok()) {
                     Some(mut value) => {

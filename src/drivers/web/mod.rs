@@ -11,7 +11,7 @@ pub(in crate::drivers) mod tls;
 
 use std::path::PathBuf;
 
-pub(in crate::drivers) use client::{Answer, Ask, Body, Client, Limits};
+pub(in crate::drivers) use client::{Ask, Body, Client, Limits};
 pub(in crate::drivers) use login::Login;
 
 /// How a server's certificate is trusted.
