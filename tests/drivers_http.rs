@@ -12,6 +12,7 @@ mod faults;
 #[path = "http/profiles.rs"]
 mod profiles;
 #[path = "http/server.rs"]
+#[allow(dead_code, reason = "it has more than is needed here")]
 mod server;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub target: String,
+    pub head: String,
 }
 
 /// The bytes to send, whether after them the connection ends, and how long to wait before.
@@ -101,7 +102,7 @@ async fn serve(mut stream: TcpStream, answer: Arc<Answer>, seen: Arc<Mutex<Vec<R
             stream.read_buf(&mut buffer).await.ok()?;
         }
         buffer.drain(..length);
-        let request = Request { target: head.split(' ').nth(1)?.to_owned() };
+        let request = Request { target: head.split(' ').nth(1)?.to_owned(), head };
         let before = {
             let mut seen = seen.lock().unwrap();
             seen.push(request.clone());

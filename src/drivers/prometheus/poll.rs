@@ -106,8 +106,10 @@ impl Prometheus {
 
     async fn answers(&mut self) -> Result<Vec<Vec<(Sample, Option<Duration>)>>, PollError> {
         let mut all = Vec::new();
+        // All entries are of one moment: that of the first that gave anything.
+        let mut moment = None;
         for series in &self.settings.series {
-            let form = query::form(&series.pick, self.settings.max_age);
+            let form = query::form(&series.pick, self.settings.max_age, moment);
             let body = Body { media_type: "application/x-www-form-urlencoded", text: &form };
             let ask = Ask { path: "/api/v1/query", accept: "application/json", body: Some(body) };
             let mut text = Vec::new();
@@ -117,7 +119,8 @@ impl Prometheus {
                 self.client.judge(&ask, answer.status)?;
             }
             let aged = query::parse(&text).map_err(|why| self.client.protocol(&ask, &why))?;
-            all.push(aged.into_iter().map(|Aged { sample, age }| (sample, Some(age))).collect());
+            moment = moment.or_else(|| aged.first().map(|first| first.evaluated));
+            all.push(aged.into_iter().map(|Aged { sample, age, .. }| (sample, Some(age))).collect());
         }
         Ok(all)
     }

@@ -15,18 +15,21 @@ use crate::drivers::web::fault::line;
 /// Tells values from time stamps in the one answer.
 const PART: &str = "__wattribute_part__";
 
-/// The form of one query.
-pub fn form(pick: &Pick, max_age: Duration) -> String {
+/// The form of one query, evaluated at `at` (seconds, by the server's clock) or now.
+pub fn form(pick: &Pick, max_age: Duration, at: Option<f64>) -> String {
     let query = expression(pick);
     let part = |name: &str, of: &str| format!("label_replace({of}, \"{PART}\", \"{name}\", \"\", \"\")");
     let both = format!("{} or {}", part("value", &query), part("time", &format!("timestamp({query})")));
     let age = max_age.as_secs().max(1);
-    form_urlencoded::Serializer::new(String::new())
-        .append_pair("query", &both)
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("query", &both)
         // Prometheus and those derived from it; VictoriaMetrics. Others pass over it, and the time stamps remain.
         .append_pair("lookback_delta", &format!("{age}s"))
-        .append_pair("max_lookback", &format!("{age}s"))
-        .finish()
+        .append_pair("max_lookback", &format!("{age}s"));
+    if let Some(at) = at {
+        form.append_pair("time", &format!("{at:.3}"));
+    }
+    form.finish()
 }
 
 /// The PromQL of a choice.
@@ -76,6 +79,8 @@ pub struct Aged {
     pub sample: Sample,
     /// How old it was when the query was evaluated.
     pub age: Duration,
+    /// When that was, by the server's clock.
+    pub evaluated: f64,
 }
 
 /// What an answer says.
@@ -121,7 +126,7 @@ fn pair(all: Vec<One>) -> Vec<Aged> {
             let at = times.get(&metric).copied().filter(|at| at.is_finite())?;
             let age = Duration::try_from_secs_f64((evaluated - at).max(0.0)).ok()?;
             let labels = metric.into_iter().collect();
-            Some(Aged { sample: Sample { name, labels, value, at: Some(at) }, age })
+            Some(Aged { sample: Sample { name, labels, value, at: Some(at) }, age, evaluated })
         })
         .collect()
 }
@@ -138,12 +143,13 @@ mod tests {
             patterns: vec![("id".into(), regex::Regex::new("1|2").unwrap())],
         };
         assert_eq!(expression(&pick), r#"{__name__="ipmi_power_watts",name="a\"b\\",id=~"1|2"}"#);
-        let form = form(&Pick::Query("up # all".into()), Duration::from_secs(90));
+        let form = form(&Pick::Query("up # all".into()), Duration::from_secs(90), Some(1.5));
         let pairs: Vec<_> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
         assert_eq!(pairs[0].0, "query");
         assert!(pairs[0].1.contains("label_replace((up # all\n), "), "{}", pairs[0].1);
         assert!(pairs[0].1.contains("timestamp((up # all\n))"), "{}", pairs[0].1);
         assert_eq!(pairs[1], ("lookback_delta".to_owned(), "90s".to_owned()));
+        assert_eq!(pairs[3], ("time".to_owned(), "1.500".to_owned()));
     }
 
     #[test]
