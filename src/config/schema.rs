@@ -14,7 +14,7 @@ use super::leaf::{
 mod command;
 mod http;
 mod modbus;
-mod prometheus;
+pub(super) mod prometheus;
 pub(super) mod serial;
 mod sysfs;
 

@@ -20,7 +20,9 @@ mod sysfs;
 pub use command::Command;
 pub use http::Http;
 pub use modbus::Modbus;
-pub use prometheus::Prometheus;
+pub use prometheus::{
+    Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
+};
 pub use serial::Serial;
 pub use sysfs::Sysfs;
 
