@@ -14,6 +14,6 @@ pub struct Settings {}
 ///
 /// # Errors
 /// If the settings cannot work.
-pub fn open(_settings: Settings) -> Result<Box<dyn Driver>, PollError> {
+pub fn open(_settings: Settings, _clock: std::sync::Arc<dyn crate::model::Clock>) -> Result<Box<dyn Driver>, PollError> {
     Err(PollError::new(ErrorKind::NoReading, "not built", "wait"))
 }
