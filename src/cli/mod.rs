@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, Errors};
 
+mod builtin;
 pub mod check;
 pub mod demo;
 pub mod read;
@@ -100,11 +101,14 @@ pub fn begin_log(args: &LogArgs) {
     }
 }
 
+/// Where the configuration stands unless somebody says otherwise.
+pub const CONFIG_FILE: &str = "/etc/wattribute/wattribute.yaml";
+
 /// Where the configuration stands.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// Configuration file
-    #[arg(long = "config.file", value_name = "FILE", default_value = "/etc/wattribute/wattribute.yaml")]
+    #[arg(long = "config.file", value_name = "FILE", default_value = CONFIG_FILE)]
     pub file: PathBuf,
 }
 

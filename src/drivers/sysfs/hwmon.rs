@@ -119,7 +119,8 @@ fn sensors(folder: &Path) -> BTreeMap<(Kind, u32), BTreeSet<String>> {
             sensors.entry((kind, number)).or_default().insert(suffix.to_owned());
         }
     }
-    sensors.retain(|(kind, _), has| has.contains("input") || (*kind == Kind::Power && has.contains("average")));
+    sensors
+        .retain(|(kind, _), has| has.contains("input") || (*kind == Kind::Power && has.contains("average")));
     sensors
 }
 
@@ -167,7 +168,8 @@ mod tests {
         assert_eq!(parse("power1_average"), Some((Kind::Power, 1, "average")));
         assert_eq!(parse("in0_input"), Some((Kind::Voltage, 0, "input")));
         assert_eq!(parse("power1_average_interval"), Some((Kind::Power, 1, "average_interval")));
-        for other in ["name", "fan1_input", "intrusion0_alarm", "power_state", "temp1", "in99999999999_input"] {
+        for other in ["name", "fan1_input", "intrusion0_alarm", "power_state", "temp1", "in99999999999_input"]
+        {
             assert_eq!(parse(other), None, "{other}");
         }
     }

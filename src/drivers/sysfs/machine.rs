@@ -9,7 +9,8 @@ use super::counter::Counter;
 use super::sensor::{Found, Sensor, Source};
 use super::{Feed, hwmon, powercap, supply};
 use crate::model::{
-    Batch, ChannelId, Clock, Earlier, ErrorKind, Identity, Measure, Moment, PollError, Quality, Reading, Watts,
+    Batch, ChannelId, Clock, Earlier, ErrorKind, Identity, Measure, Moment, PollError, Quality, Reading,
+    Watts,
 };
 
 /// From one look for new sensors to the next.
@@ -127,11 +128,14 @@ impl Machine {
                 let counter = self
                     .counters
                     .entry(sensor.channel.clone())
-                    .and_modify(|counter| counter.advance(raw, at))
                     .or_insert_with(|| Counter::new(raw, *range, at));
+                let went_on = counter.power().is_some();
+                counter.advance(raw, at);
                 if let Some(power) = counter.power() {
                     let power = Reading::measured(sensor.channel.clone(), Measure::Power(power));
-                    into.since.push(power.clone());
+                    if went_on {
+                        into.since.push(power.clone());
+                    }
                     into.readings.push(power);
                 }
                 let energy = counter.shown().ok_or(Trouble::NoValue)?;
@@ -213,7 +217,10 @@ pub(super) fn feed(root: &Path) -> Option<Feed> {
     }
     let platform = channels(|channel| channel == "psys" || channel.starts_with("psys/"));
     if !platform.is_empty() {
-        return Some(Feed { channels: platform, covers: "the platform, as far as its maker wired RAPL's psys" });
+        return Some(Feed {
+            channels: platform,
+            covers: "the platform, as far as its maker wired RAPL's psys",
+        });
     }
     let parts = channels(is_package_or_memory);
     (!parts.is_empty()).then_some(Feed {

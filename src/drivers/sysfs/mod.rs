@@ -20,7 +20,6 @@ mod powercap;
 mod sensor;
 mod supply;
 
-
 use machine::Machine;
 
 /// This driver's line in the registry.

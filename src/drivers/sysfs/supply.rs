@@ -30,11 +30,11 @@ pub(super) fn find(root: &Path, found: &mut Found) {
 
 fn battery(name: &str, folder: &Path, found: &mut Found) {
     let Some(channel) = channel(&format!("battery/{name}")) else { return };
-    let value = |file: &str, quantity| Value { unsigned: true, ..Value::of(folder.join(file), quantity, MICRO) };
+    let value =
+        |file: &str, quantity| Value { unsigned: true, ..Value::of(folder.join(file), quantity, MICRO) };
     let discharging = || Some(Condition { file: folder.join("status"), wanted: Wanted::Is("Discharging") });
     let has = |file: &str| folder.join(file).exists();
-    let (volts, amperes) =
-        (value("voltage_now", Quantity::Voltage), value("current_now", Quantity::Current));
+    let (volts, amperes) = (value("voltage_now", Quantity::Voltage), value("current_now", Quantity::Current));
     if has("power_now") {
         found.add(&channel, discharging(), Source::Value(value("power_now", Quantity::Power)));
     } else if has("voltage_now") && has("current_now") {
@@ -54,8 +54,7 @@ fn battery(name: &str, folder: &Path, found: &mut Found) {
 fn plug(kind: &str, name: &str, folder: &Path, quality: Quality, found: &mut Found) {
     let Some(channel) = channel(&format!("{kind}/{name}")) else { return };
     let online = folder.join("online");
-    let plugged =
-        online.exists().then(|| Condition { file: online.clone(), wanted: Wanted::IsNot("0") });
+    let plugged = online.exists().then(|| Condition { file: online.clone(), wanted: Wanted::IsNot("0") });
     for (file, quantity) in [("voltage_now", Quantity::Voltage), ("current_now", Quantity::Current)] {
         let file = folder.join(file);
         if file.exists() {
