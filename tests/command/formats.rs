@@ -121,3 +121,19 @@ async fn the_environment_holds_only_what_was_named_and_numbers_have_points() {
     assert!(lines.contains(&folder.to_str().unwrap()), "it runs in its folder: {seen}");
     reader.driver.close().await;
 }
+
+#[test]
+fn the_examples_of_the_page_are_good_configurations() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/drivers/command.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wattribute.yaml");
+    std::fs::write(&file, rest.split_once("```").unwrap().0).unwrap();
+    let config = wattribute::config::load(&file, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
+    let plan = wattribute::app::plan(&config);
+    let drivers: Vec<_> =
+        plan.meters.iter().map(|meter| (meter.settings.driver, &*meter.settings.address)).collect();
+    let reader = "/opt/omegawatt/wattmetre-read";
+    assert_eq!(drivers, [("command", reader), ("command", "nvidia-smi"), ("command", "ipmi-sensors")]);
+}

@@ -51,8 +51,9 @@ impl Load {
         let (go_on, began) = (Arc::clone(&running), Instant::now());
         let write = move |zone: &str, watts: u128| {
             let energy = began.elapsed().as_micros() * watts + 5_000_000;
-            // In one write of one length: a reader sees the old or the new number.
-            fs::write(rapl.join(zone).join("energy_uj"), format!("{energy:012}\n")).unwrap();
+            // The kernel's files are never half written.
+            fs::write(rapl.join("next"), format!("{energy}\n")).unwrap();
+            fs::rename(rapl.join("next"), rapl.join(zone).join("energy_uj")).unwrap();
         };
         let thread = std::thread::spawn(move || {
             while go_on.load(Ordering::Relaxed) {
@@ -196,4 +197,23 @@ async fn a_configured_meter_shows_its_readings() {
             lines.iter().all(|line| page.contains(line)).then_some(())
         })
         .await;
+}
+
+#[test]
+fn one_read_shows_watts_though_counters_need_two_looks() {
+    let root = tree("intel_2_sockets");
+    let _load = Load::on(root.path());
+    let file = root.path().join("wattribute.yaml");
+    fs::write(&file, "meters: [{name: here, sysfs: {root: .}}]\n").unwrap();
+    let mut command = wattribute(&["read", "here", "--output", "json", "--config.file"]);
+    let output = command.arg(&file).stdin(Stdio::null()).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let readings = said["readings"].as_array().unwrap();
+    let power = |channel: &str| {
+        let is = |r: &&serde_json::Value| r["channel"] == channel && r["quantity"] == "power";
+        readings.iter().find(is).unwrap_or_else(|| panic!("{said:#}"))["value"].as_f64().unwrap()
+    };
+    assert!((power("psys") / 200.0 - 1.0).abs() < 0.15, "{said:#}");
+    assert!((power("package/1") / 60.0 - 1.0).abs() < 0.15, "{said:#}");
+    assert_eq!(said["identity"]["vendor"], "Example Systems");
 }

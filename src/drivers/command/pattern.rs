@@ -328,7 +328,10 @@ mod tests {
 
         let regex = Format::Regex(r"^CH(?<n>\d) +(?<kw>[\d.]+) kW$".into());
         let kilowatts = Rule { scale: 1000.0, ..power("kw", "outlet/{n}") };
-        assert_eq!(said(&regex, &[], &[kilowatts.clone()], "CH2   1.25 kW"), ["outlet/2 power 1250"]);
+        assert_eq!(
+            said(&regex, &[], std::slice::from_ref(&kilowatts), "CH2   1.25 kW"),
+            ["outlet/2 power 1250"]
+        );
         assert_eq!(said(&regex, &[], &[kilowatts], "CH2   1.25 W"), NOTHING);
     }
 

@@ -17,6 +17,8 @@ use crate::model::{
 const RENEWAL: Duration = Duration::from_secs(300);
 /// The most sensors of one machine: 256 cores, each with a counter, and all else.
 const MAX_SENSORS: usize = 1024;
+/// From the first look at the counters to the second, in the first poll.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
 /// From the end of a poll to when what it brought is surely in the store.
 const STORED: Duration = Duration::from_millis(1);
 
@@ -66,6 +68,22 @@ impl Machine {
             self.found = find(&self.root);
             self.found_at = Some(now);
         }
+        let mut reads = self.all(clock);
+        if self.last_end.is_none() && !self.counters.is_empty() {
+            // Who asks once wants watts: counters tell them only from the second look on.
+            std::thread::sleep(FIRST_LOOK);
+            reads = self.all(clock);
+        }
+        if reads.gone {
+            // Something was unplugged, or a driver unloaded: the next poll looks again.
+            self.found_at = None;
+        }
+        let began = self.last_end.replace(clock.now()).map(|end| end + STORED);
+        self.batch(reads, began, renew)
+    }
+
+    /// One look at every sensor.
+    fn all(&mut self, clock: &dyn Clock) -> Reads {
         let mut reads = Reads::default();
         let sensors = std::mem::take(&mut self.found.sensors);
         for sensor in &sensors {
@@ -76,13 +94,7 @@ impl Machine {
             }
         }
         self.found.sensors = sensors;
-        if reads.gone {
-            // Something was unplugged, or a driver unloaded: the next poll looks again.
-            self.found_at = None;
-        }
-        let began = self.last_end.replace(clock.now()).map(|end| end + STORED);
-        let batch = self.batch(reads, began, renew)?;
-        Ok(batch)
+        reads
     }
 
     fn batch(&mut self, reads: Reads, began: Option<Moment>, renew: bool) -> Result<Batch, PollError> {
