@@ -113,8 +113,8 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
         DriverPlan::Modbus(settings) => modbus::open(settings.clone()),
         DriverPlan::Serial(settings) => serial::open(settings.clone(), Arc::clone(&shared.clock)),
-        DriverPlan::Command(settings) => command::open(settings.clone()),
-        DriverPlan::Sysfs(settings) => sysfs::open(settings.clone()),
+        DriverPlan::Command(settings) => command::open(settings.clone(), Arc::clone(&shared.clock)),
+        DriverPlan::Sysfs(settings) => sysfs::open(settings.clone(), Arc::clone(&shared.clock)),
         DriverPlan::Http(settings) => http::open(settings.clone(), shared.http.clone()),
         DriverPlan::Prometheus(settings) => prometheus::open(settings.clone(), Arc::clone(&shared.clock)),
     }

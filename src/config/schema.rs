@@ -22,7 +22,9 @@ use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
     Telemetry, UserLookup,
 };
-pub(super) use command::Command;
+pub(super) use command::{
+    Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
+};
 pub(super) use http::Http;
 pub(super) use modbus::Modbus;
 pub(super) use prometheus::Prometheus;

@@ -17,7 +17,7 @@ mod prometheus;
 pub mod serial;
 mod sysfs;
 
-pub use command::Command;
+pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::Modbus;
 pub use prometheus::{
