@@ -128,10 +128,14 @@ fn table(function: Option<u8>, defaults: &RawDefaults) -> Result<Table, String> 
     }
 }
 
-fn span(table: Table, start: u16, count: u16) -> Result<Span, String> {
-    match start.checked_add(count - 1) {
-        Some(_) => Ok(Span { table, start, count }),
-        None => Err(format!("register {start}: its number reaches past register 65535")),
+fn span(table: Table, start: u32, count: u16) -> Result<Span, String> {
+    let last = start.saturating_add(u32::from(count) - 1);
+    match (u16::try_from(start), u16::try_from(last)) {
+        (Ok(start), Ok(_)) => Ok(Span { table, start, count }),
+        (Ok(_), Err(_)) => Err(format!("register {start}: its number reaches past register 65535")),
+        (Err(_), _) => Err(format!(
+            "register {start}: write the number that goes over the wire, 0 to 65535; what manuals call 400001 or 300001 is 0"
+        )),
     }
 }
 

@@ -75,7 +75,7 @@ pub struct RawIdent {
 #[serde(deny_unknown_fields)]
 pub struct RawText {
     /// The first register, counted from 0.
-    pub register: Option<u16>,
+    pub register: Option<u32>,
     /// How many registers of text, two characters each.
     pub registers: Option<u16>,
     /// A number instead: its type.
@@ -109,9 +109,9 @@ pub struct RawChannel {
 #[serde(untagged)]
 pub enum RawRegister {
     /// Of a single channel.
-    One(u16),
+    One(u32),
     /// Of each of several.
-    Each(Vec<u16>),
+    Each(Vec<u32>),
 }
 
 /// One value.
@@ -124,7 +124,7 @@ pub struct RawValue {
     pub register: RawRegister,
     /// Further registers with parts of the same value, which add up: tariffs.
     #[serde(default)]
-    pub add: Vec<u16>,
+    pub add: Vec<u32>,
     /// What counts while the meter's current transformers are turned round (`invert`): the counter of the other direction.
     pub reversed: Option<RawRegister>,
     /// Function 3 or 4; default as in `defaults`.
