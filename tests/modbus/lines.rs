@@ -12,28 +12,48 @@ use super::peers::{Way, serve};
 use super::{open, settings, shared, value};
 
 #[tokio::test]
-async fn meters_on_one_line_share_it_and_a_dead_one_holds_them_up_by_its_time_outs_only() {
+async fn meters_on_one_line_share_it() {
     let peer = serve(Way::Rtu, &[(1, "eastron-sdm630"), (2, "janitza-umg"), (3, "abb-b-series")]);
     let shared = shared(&[]);
-    let meter = |unit: u8, profile: &str| {
+    let all = [(1, "eastron-sdm630", 853.25), (2, "janitza-umg", 865.75), (3, "abb-b-series", 865.75)];
+    let meters = all.map(|(unit, profile, watts)| {
         let mut terms = settings(peer.address.clone(), profile);
+        terms.unit = unit;
+        let mut meter = open(&terms, &shared);
+        async move {
+            for _ in 0..3 {
+                let batch = meter.poll().await.unwrap();
+                assert_eq!(value(&batch, "input", Quantity::Power), Some(watts));
+            }
+        }
+    });
+    futures_util::future::join_all(meters).await;
+}
+
+#[tokio::test]
+async fn a_dead_meter_holds_the_others_up_by_its_time_outs_and_no_longer() {
+    let begun = Instant::now();
+    let fake = Fake::on_a_line(move |request| match request.unit {
+        9 => Vec::new(),
+        _ => vec![Act::Send(request.frame(Framing::Rtu, &request.right(told(begun))))],
+    });
+    let shared = shared(&[PROFILE]);
+    let meter = |unit: u8| {
+        let mut terms = settings(fake.address.clone(), "two-blocks");
         (terms.unit, terms.request_timeout, terms.retries) = (unit, Duration::from_millis(300), 1);
         open(&terms, &shared)
     };
-    let all = [(1, "eastron-sdm630", 853.25), (2, "janitza-umg", 865.75), (3, "abb-b-series", 865.75)];
-    let mut meters: Vec<_> = all.map(|(unit, profile, watts)| (meter(unit, profile), watts)).into();
-    let mut dead = meter(9, "eastron-sdm630");
-    for _ in 0..3 {
-        let begun = Instant::now();
-        let polls = meters.iter_mut().map(|(meter, watts)| async move {
-            let batch = meter.poll().await.unwrap();
-            assert_eq!(value(&batch, "input", Quantity::Power), Some(*watts));
-        });
-        let (error, _) = tokio::join!(dead.poll(), futures_util::future::join_all(polls));
+    let (mut dead, mut alive) = (meter(9), [meter(1), meter(2), meter(3)]);
+    for _ in 0..4 {
+        let round = Instant::now();
+        let polls = alive.iter_mut().map(|meter| meter.poll());
+        let (error, batches) = tokio::join!(dead.poll(), futures_util::future::join_all(polls));
         let error = error.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
-        // Time-outs of 300 ms, twice; the rest is 40 requests at 9600 baud, of which a pty knows nothing.
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(batches.iter().all(|batch| batch.as_ref().is_ok_and(|batch| batch.readings.len() == 3)));
+        // 300 ms, twice, and nine answers at once.
+        let took = round.elapsed();
+        assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(1100), "{took:?}");
     }
 }
 

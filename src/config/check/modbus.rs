@@ -32,6 +32,16 @@ impl Check<'_> {
         let request_timeout = self.deadline(&raw.timeout, DEFAULT_TIMEOUT, outer);
         let pause = self.span(&raw.pause).map_or(Duration::ZERO, |(pause, _)| pause);
         let unit = raw.unit.get().copied().unwrap_or(1);
+        if let (Some((0 | 248..=255, at)), true) =
+            (raw.unit.located().map(|(unit, at)| (*unit, at)), raw.tcp.is_absent())
+        {
+            let what = format!("`unit` is {unit}, which no meter on a serial line has");
+            self.error(
+                at,
+                what,
+                "write the meter's own number, 1 to 247; 0 speaks to all at once, and none answers",
+            );
+        }
         let Label(profile) = profile?;
         Some(Modbus {
             line: line?,

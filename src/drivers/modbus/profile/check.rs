@@ -249,7 +249,7 @@ fn value(
     let wraps_at = wraps_at(raw)?;
     let (least, most) = believable(quantity);
     let [low, high] = raw.valid.unwrap_or([least, most]);
-    if !(low < high) {
+    if !(low.is_finite() && high.is_finite()) || low >= high {
         return Err(format!("valid [{low}, {high}] holds nothing"));
     }
     Ok(Value {
