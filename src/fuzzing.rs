@@ -6,6 +6,7 @@
 pub use crate::config::fuzzing::config;
 pub use crate::drivers::http::fuzzing::http;
 pub use crate::drivers::ipmi::fuzzing::{fru, rakp, rmcp, sdr, sensor};
+pub use crate::drivers::modbus::fuzzing::{modbus, modbus_profile};
 pub use crate::drivers::prometheus::fuzzing::page;
 pub use crate::drivers::redfish::fuzzing::redfish;
 pub use crate::drivers::snmp::profile::fuzzing::profile;
@@ -15,11 +16,13 @@ pub use crate::workloads::libvirt::fuzzing::libvirt;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target: a binary of `fuzz/`, a folder of seeds.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("config", config),
     ("fru", fru),
     ("http", http),
     ("libvirt", libvirt),
+    ("modbus", modbus),
+    ("modbus_profile", modbus_profile),
     ("page", page),
     ("profile", profile),
     ("rakp", rakp),

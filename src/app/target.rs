@@ -60,6 +60,7 @@ pub struct Shared {
     redfish: OpenSessions,
     snmp: Arc<snmp::Shared>,
     http: http::Shared,
+    modbus: Arc<modbus::Shared>,
     clock: Arc<dyn Clock>,
 }
 
@@ -92,6 +93,7 @@ impl Shared {
             redfish: count(&redfish::KIND),
             snmp: Arc::new(snmp::Shared::new(profiles.snmp, Arc::clone(clock))),
             http: http::Shared::new(profiles.http, Arc::clone(clock)),
+            modbus: Arc::new(modbus::Shared::new(profiles.modbus, Arc::clone(clock))),
             clock: Arc::clone(clock),
         }
     }
@@ -111,7 +113,7 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
             redfish::open_with(settings.clone(), Arc::clone(&shared.clock), shared.redfish.clone())
         }
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
-        DriverPlan::Modbus(settings) => modbus::open(settings.clone()),
+        DriverPlan::Modbus(settings) => modbus::open(settings, &shared.modbus),
         DriverPlan::Serial(settings) => serial::open(settings.clone(), Arc::clone(&shared.clock)),
         DriverPlan::Command(settings) => command::open(settings.clone(), Arc::clone(&shared.clock)),
         DriverPlan::Sysfs(settings) => sysfs::open(settings.clone(), Arc::clone(&shared.clock)),

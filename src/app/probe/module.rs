@@ -8,7 +8,7 @@ use crate::app::Shared;
 use crate::app::plan::{DriverPlan, ModulePlan};
 use crate::app::target;
 use crate::drivers::ipmi::{self, KeepSession};
-use crate::drivers::{Driver, http, redfish};
+use crate::drivers::{Driver, http, modbus, redfish};
 use crate::http::Refusal;
 use crate::model::{ErrorKind, Host, PollError, Target};
 
@@ -101,7 +101,6 @@ pub(super) fn open(
         }
         // The configuration refuses such a module: whoever names a target must not be shown what is this machine's own.
         DriverPlan::IpmiInBand(..)
-        | DriverPlan::Modbus(_)
         | DriverPlan::Serial(_)
         | DriverPlan::Command(_)
         | DriverPlan::Sysfs(_)
@@ -124,6 +123,13 @@ pub(super) fn open(
             settings.url = format!("{scheme}://{host}:{}", address.port());
             settings.request_timeout = settings.request_timeout.min(limit);
             http::open_at(settings, address.ip(), shared.http())
+        }
+        DriverPlan::Modbus(settings) => {
+            let mut settings = settings.clone();
+            settings.address = modbus::Address::Tcp(address.to_string());
+            settings.request_timeout = patience(settings.request_timeout, settings.retries, limit);
+            settings.poll_timeout = limit;
+            target::open(&DriverPlan::Modbus(settings), shared)
         }
         DriverPlan::Snmp(settings) => {
             let mut settings = settings.clone();
