@@ -45,7 +45,7 @@ lint: ## clippy with warnings as errors
 fmt: ## format the code
 	cargo fmt
 
-docs: ## regenerate what is generated: docs/metrics.md, docs/wattribute.schema.json
+docs: ## regenerate what is generated: docs/metrics.md and the JSON Schemas
 	WATTRIBUTE_BLESS=1 cargo test --locked --test exposition --test docs
 	cargo doc --locked --no-deps
 

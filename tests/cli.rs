@@ -100,7 +100,11 @@ fn a_profile_that_there_is_not_is_found_by_check() {
     let said = run(&["check", shown(&file)]);
     assert_eq!(said.code, Some(1));
     assert!(said.out.starts_with(&format!("{}:2: ", file.display())), "{}", said.out);
-    assert!(said.out.contains("no SNMP profile \"apc\"") && said.out.contains("apc-rpdu2"), "{}", said.out);
+    assert!(
+        said.out.contains("there is no profile \"apc\"") && said.out.contains("apc-rpdu2"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -176,10 +176,18 @@ fn every_command_and_flag_named_exists() {
 }
 
 #[test]
-fn the_json_schema_is_up_to_date() {
-    let (path, now) = ("docs/wattribute.schema.json", config::json_schema() + "\n");
+fn the_json_schemas_are_up_to_date() {
+    let of_profiles = drivers::profiles::json_schema();
+    for (path, now) in
+        [("docs/wattribute.schema.json", config::json_schema()), ("docs/profile.schema.json", of_profiles)]
+    {
+        schema_is_written(path, &(now + "\n"));
+    }
+}
+
+fn schema_is_written(path: &str, now: &str) {
     if std::env::var_os("WATTRIBUTE_BLESS").is_some_and(|bless| bless == "1") {
-        fs::write(root().join(path), &now).unwrap();
+        fs::write(root().join(path), now).unwrap();
     }
     let written = fs::read_to_string(root().join(path)).unwrap_or_default();
     assert!(written == now, "{path} is out of date: `make docs` renews it");

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{ProfilesArgs, load, print};
 use crate::app::{self, plan::DriverPlan};
+use crate::drivers::profiles::{Library, Profile, Profiles};
 
 /// Arguments of `wattribute check`.
 #[derive(Debug, Clone, Args)]
@@ -43,14 +44,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let modules = plan.probe.iter().flat_map(|probe| &probe.modules);
     let modules = modules.map(|m| (&m.defined, format!("module {}", m.name), &m.driver));
     for (defined, who, driver) in meters.chain(modules) {
-        if let DriverPlan::Snmp(snmp) = driver
-            && let Some(name) = &snmp.profile
-            && profiles.snmp.named(name).is_none()
-        {
-            let names = profiles.snmp.names();
-            bad += &format!(
-                "{defined}: {who}: there is no SNMP profile {name:?}; leave `profile` out, or name one of: {names}\n"
-            );
+        if let Some((name, advice)) = unknown(driver, &profiles) {
+            bad += &format!("{defined}: {who}: there is no profile {name:?}; {advice}\n");
         }
     }
     if !bad.is_empty() {
@@ -65,4 +60,23 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         print(&format!("{file}: good: {meters} meters, {hosts} hosts{modules}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A profile that a device is to be read by although there is none, and what to do about it.
+fn unknown<'d>(driver: &'d DriverPlan, profiles: &Profiles) -> Option<(&'d str, String)> {
+    fn of<'d, P: Profile>(name: &'d str, library: &Library<P>) -> Option<(&'d str, String)> {
+        library.named(name).is_none().then(|| (name, library.advice(name)))
+    }
+    match driver {
+        DriverPlan::Snmp(settings) => of(settings.profile.as_deref()?, &profiles.snmp),
+        DriverPlan::Modbus(settings) => of(&settings.profile, &profiles.modbus),
+        DriverPlan::Http(settings) => of(settings.profile.as_deref()?, &profiles.http),
+        DriverPlan::Ipmi(_)
+        | DriverPlan::IpmiInBand(..)
+        | DriverPlan::Redfish(_)
+        | DriverPlan::Serial(_)
+        | DriverPlan::Command(_)
+        | DriverPlan::Sysfs(_)
+        | DriverPlan::Prometheus(_) => None,
+    }
 }

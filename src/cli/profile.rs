@@ -1,6 +1,6 @@
 //! `wattribute profile`: which profiles there are, and what one reads of a device or a recording.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,15 @@ use super::table::table;
 use super::{Output, ProfilesArgs, print};
 use crate::app;
 use crate::drivers::profiles::{self, Added, Profile as _, Profiles};
-use crate::drivers::{Trace, Traced, snmp};
-use crate::model::{Clock, PollError, SystemClock};
+use crate::drivers::serial::line::Line;
+use crate::drivers::{Trace, Traced, http, modbus, snmp};
+use crate::model::{Clock, ErrorKind, PollError, SystemClock};
 
 /// The longest that a device may take to be learned and read.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// The longest that one request may wait for its answer, and how often it is sent again.
+const REQUEST: Duration = Duration::from_secs(2);
+const RETRIES: u32 = 2;
 
 /// Arguments of `wattribute profile`.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +37,8 @@ pub struct ProfileArgs {
 pub enum ProfileCommand {
     /// List every profile: those in the binary and those of --profiles.dir
     List(ProfilesArgs),
+    /// Print the JSON Schema of profiles, for editors
+    Schema,
     /// Show which profile fits a device or a recording of one, and everything it reads
     Test(TestArgs),
 }
@@ -61,6 +67,24 @@ pub struct TestArgs {
     /// SNMP community of the target
     #[arg(long = "snmp.community", value_name = "TEXT", default_value = "public")]
     pub community: String,
+    /// Modbus: the meter's number on its line
+    #[arg(long = "modbus.unit", value_name = "NUMBER", default_value_t = 1)]
+    pub unit: u8,
+    /// Modbus: the target is a gateway that passes on frames of a serial line (RTU over TCP)
+    #[arg(long = "modbus.rtu-over-tcp")]
+    pub rtu_over_tcp: bool,
+    /// Modbus on a serial port: bits per second
+    #[arg(long = "serial.baud", value_name = "RATE", default_value_t = 9600)]
+    pub baud: u32,
+    /// Modbus on a serial port: data bits, parity and stop bits
+    #[arg(long = "serial.format", value_name = "FORMAT", default_value = "8N1")]
+    pub format: String,
+    /// JSON over HTTP: who logs in
+    #[arg(long = "http.username", value_name = "NAME")]
+    pub username: Option<String>,
+    /// JSON over HTTP: file that holds the password
+    #[arg(long = "http.password-file", value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// SNMP versions that need no more than a community.
@@ -81,6 +105,10 @@ pub enum Version {
 pub async fn run(args: &ProfileArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         ProfileCommand::List(args) => list(args),
+        ProfileCommand::Schema => {
+            print(&format!("{}\n", profiles::json_schema()))?;
+            Ok(ExitCode::SUCCESS)
+        }
         ProfileCommand::Test(args) => test(args).await,
     }
 }
@@ -137,52 +165,107 @@ async fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
 
 async fn trace(args: &TestArgs, chosen: Option<&Added>, profiles: Profiles) -> Result<Trace, PollError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (protocol, name) =
-        chosen.map_or((snmp::Profile::PROTOCOL, None), |c| (c.protocol, Some(c.name.as_str())));
+    let (protocol, name) = match chosen {
+        Some(chosen) => (chosen.protocol, Some(chosen.name.as_str())),
+        None if args.target.as_ref().is_some_and(|target| target.contains("://")) => {
+            (http::Profile::PROTOCOL, None)
+        }
+        None => (snmp::Profile::PROTOCOL, None),
+    };
     match (protocol, &args.recording, &args.target) {
-        (snmp::Profile::PROTOCOL, Some(file), _) => recording(file, name, &profiles, clock).await,
+        (snmp::Profile::PROTOCOL, Some(file), _) => {
+            snmp::trace_recording(file, name, &profiles.snmp, clock).await
+        }
         (snmp::Profile::PROTOCOL, None, Some(target)) => {
             let shared = Arc::new(snmp::Shared::new(profiles.snmp, clock));
             snmp::trace_agent(agent(args, target, name), shared).await
         }
-        (other, Some(_), _) => {
-            Err(wrong(&format!("recordings are of SNMP devices; this profile is for {other}")))
+        (modbus::Profile::PROTOCOL, None, Some(target)) => {
+            let profile = profiles.modbus.chosen(name.unwrap_or_default())?;
+            modbus::trace(&meter(args, target, profile.name())?, profile, clock).await
         }
-        (other, None, _) => Err(wrong(&format!("profiles for {other} cannot be tested yet"))),
+        (http::Profile::PROTOCOL, None, Some(target)) => {
+            http::trace(device(args, target, name)?, http::Shared::new(profiles.http, clock)).await
+        }
+        (other, ..) => Err(wrong(
+            format!("recordings are of SNMP devices, and this profile is for {other}"),
+            "name the device by --target",
+        )),
     }
 }
 
-fn wrong(cause: &str) -> PollError {
-    PollError::new(crate::model::ErrorKind::NoReading, cause, "use --target")
+fn wrong(cause: String, fix: &str) -> PollError {
+    PollError::new(ErrorKind::NoReading, cause, fix)
 }
 
-async fn recording(
-    file: &Path,
-    name: Option<&str>,
-    profiles: &Profiles,
-    clock: Arc<dyn Clock>,
-) -> Result<Trace, PollError> {
-    snmp::trace_recording(file, name, &profiles.snmp, clock).await
+/// A Modbus meter behind `HOST`, `HOST:PORT` or a serial port.
+fn meter(args: &TestArgs, target: &str, profile: &str) -> Result<modbus::Settings, PollError> {
+    let address = if target.starts_with('/') {
+        let format = args.format.parse().map_err(|_| {
+            let cause = format!("{:?} is not a format of a serial line", args.format);
+            wrong(cause, "write data bits, parity and stop bits, such as 8N1 or 8E1")
+        })?;
+        modbus::Address::Rtu(target.into(), Line { baud: args.baud, format, rts_cts: false })
+    } else if args.rtu_over_tcp {
+        modbus::Address::RtuOverTcp(with_port(target, 502))
+    } else {
+        modbus::Address::Tcp(with_port(target, 502))
+    };
+    Ok(modbus::Settings {
+        address,
+        unit: args.unit,
+        profile: profile.to_owned(),
+        request_timeout: REQUEST,
+        retries: RETRIES,
+        poll_timeout: DEADLINE,
+        pause: Duration::ZERO,
+        invert: false,
+        ratio: 1.0,
+    })
+}
+
+/// A JSON device at a URL.
+fn device(args: &TestArgs, target: &str, profile: Option<&str>) -> Result<http::Settings, PollError> {
+    let password = match &args.password_file {
+        None => None,
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                wrong(format!("{} cannot be read: {error}", file.display()), "check --http.password-file")
+            })?;
+            Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+    };
+    let url = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
+    Ok(http::Settings {
+        url: url.trim_end_matches('/').to_owned(),
+        profile: profile.map(str::to_owned),
+        user: args.username.clone(),
+        password,
+        trust: http::Trust::WebPki,
+        request_timeout: REQUEST,
+    })
+}
+
+/// `HOST:PORT` of what was given with or without a port; an IPv6 address in brackets.
+fn with_port(target: &str, usual: u16) -> String {
+    match target.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => format!("[{address}]:{usual}"),
+        Err(_) if target.ends_with(']') || !target.contains(':') => format!("{target}:{usual}"),
+        Err(_) => target.to_owned(),
+    }
 }
 
 fn agent(args: &TestArgs, target: &str, profile: Option<&str>) -> snmp::Settings {
     let community = SecretString::from(args.community.clone());
-    let has_port =
-        target.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
-    let host = if target.contains(':') && !has_port && !target.starts_with('[') {
-        format!("[{target}]")
-    } else {
-        target.to_owned()
-    };
     snmp::Settings {
-        address: if has_port { host } else { format!("{host}:161") },
+        address: with_port(target, 161),
         auth: match args.version {
             Version::V1 => snmp::Auth::V1(community),
             Version::V2c => snmp::Auth::V2c(community),
         },
         profile: profile.map(str::to_owned),
-        request_timeout: Duration::from_secs(2),
-        retries: 2,
+        request_timeout: REQUEST,
+        retries: RETRIES,
         max_oids: 20,
     }
 }
@@ -214,7 +297,12 @@ fn as_table(trace: &Trace) -> String {
         ]
     };
     let rows: Vec<_> = trace.readings.iter().map(row).collect();
-    out + &table(["CHANNEL", "NAME", "QUANTITY", "VALUE", "UNIT", "QUALITY", "SOURCE", "RAW"], &rows, &[3])
+    let mut notes = String::new();
+    for dropped in &trace.dropped {
+        notes += &format!("no reading: {dropped}\n");
+    }
+    out + &notes
+        + &table(["CHANNEL", "NAME", "QUANTITY", "VALUE", "UNIT", "QUALITY", "SOURCE", "RAW"], &rows, &[3])
 }
 
 fn as_json(trace: &Trace) -> serde_json::Value {
@@ -237,5 +325,6 @@ fn as_json(trace: &Trace) -> serde_json::Value {
             "vendor": who.vendor, "model": who.model, "serial": who.serial, "firmware": who.firmware,
         })),
         "readings": trace.readings.iter().map(reading).collect::<Vec<_>>(),
+        "dropped": trace.dropped,
     })
 }

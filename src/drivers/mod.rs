@@ -41,6 +41,8 @@ pub struct Trace {
     pub identity: Option<Identity>,
     /// What is to say of its channels.
     pub channels: Vec<ChannelInfo>,
+    /// What gave no reading, and why: one line each, as far as the driver can tell.
+    pub dropped: Vec<String>,
 }
 
 /// A live device. One task owns it; it is polled by nobody else.

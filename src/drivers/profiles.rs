@@ -123,9 +123,22 @@ impl<P: Profile> Library<P> {
             None => PollError::new(
                 ErrorKind::NoReading,
                 format!("there is no profile {name:?} for {}", P::PROTOCOL),
-                format!("use one of {}, or write it as docs/profiles.md shows", self.names()),
+                self.advice(name),
             ),
         })
+    }
+
+    /// What to do about a name that is none.
+    #[must_use]
+    pub fn advice(&self, name: &str) -> String {
+        let mut near: Vec<(f64, &str)> =
+            self.all.iter().map(|p| (strsim::jaro_winkler(name, p.name()), p.name())).collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let near: Vec<&str> = near.into_iter().take(3).map(|(_, name)| name).collect();
+        format!(
+            "did you mean {}? `wattribute profile list` shows all; docs/profiles.md shows how to write another",
+            near.join(", ")
+        )
     }
 
     /// All profiles, in order of preference.
@@ -254,6 +267,42 @@ fn take<P: Profile>(
     Ok(Added { protocol: P::PROTOCOL, name: name.unwrap_or_default().to_owned() })
 }
 
+/// The JSON Schema of a profile, whatever its protocol: the one that `protocol` names.
+#[must_use]
+pub fn json_schema() -> String {
+    let of = |protocol: &str, schema: schemars::Schema| {
+        let mut schema = schema;
+        if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+            properties.insert("protocol".to_owned(), serde_json::json!({ "const": protocol }));
+        }
+        let needed = schema.get_mut("required").and_then(serde_json::Value::as_array_mut);
+        if let Some(needed) = needed
+            && !needed.iter().any(|key| key == "protocol")
+        {
+            needed.push("protocol".into());
+        }
+        // Each names what it repeats by itself.
+        let text = serde_json::to_string(&schema).unwrap_or_default();
+        let own = text.replace("#/$defs/", &format!("#/$defs/{protocol}/$defs/"));
+        serde_json::from_str::<serde_json::Value>(&own).unwrap_or_default()
+    };
+    let schema = serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "wattribute profile",
+        "description": "How to read one family of devices.",
+        "type": "object",
+        "required": ["protocol", "name", "about", "channels"],
+        "properties": { "protocol": { "enum": ["http", "modbus", "snmp"] } },
+        "oneOf": [{ "$ref": "#/$defs/http" }, { "$ref": "#/$defs/modbus" }, { "$ref": "#/$defs/snmp" }],
+        "$defs": {
+            "http": of("http", http::schema()),
+            "modbus": of("modbus", modbus::schema()),
+            "snmp": of("snmp", snmp::profile::schema()),
+        },
+    });
+    format!("{schema:#}")
+}
+
 /// Text as what a profile may say; the message is one line without what stands beside the mistake.
 pub(in crate::drivers) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str(text).map_err(|e| e.without_snippet().to_string())
@@ -339,5 +388,26 @@ mod tests {
         assert!(profiles.snmp.chosen("own").is_err());
         profiles.add("c.yaml", &METER.replace("own", "other")).unwrap();
         assert_eq!(profiles.snmp.iter().next().unwrap().name, "other");
+    }
+
+    #[test]
+    fn every_profile_in_the_binary_fits_the_json_schema_and_a_wrong_one_does_not() {
+        let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
+        jsonschema::meta::validate(&schema).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let value = |text: &str| serde_saphyr::from_str::<serde_json::Value>(text).unwrap();
+        for (file, text) in snmp::BUILT_IN.iter().chain(modbus::BUILT_IN).chain(http::BUILT_IN) {
+            let wrong: Vec<String> = validator.iter_errors(&value(text)).map(|e| e.to_string()).collect();
+            assert!(wrong.is_empty(), "{file}: {wrong:?}");
+        }
+        assert!(validator.is_valid(&value(METER)));
+        for wrong in [
+            METER.replace("snmp", "modbus"),
+            METER.replace("channels", "canals"),
+            METER.replace("power", "watts"),
+            METER.replace("protocol: snmp\n", ""),
+        ] {
+            assert!(!validator.is_valid(&value(&wrong)), "{wrong}");
+        }
     }
 }

@@ -213,7 +213,7 @@ async fn mystrom_and_fronius() {
 async fn a_trace_says_where_each_number_stood() {
     let server = Server::folder("shelly-gen2").await;
     let trace = http::trace(settings(&server.url), shared()).await.unwrap();
-    assert_eq!(trace.identity.profile, "shelly-gen2");
+    assert_eq!(trace.identity.unwrap().profile, "shelly-gen2");
     let energy = &trace.readings[5];
     assert_eq!(energy.source, "/rpc/Shelly.GetStatus switch:0/aenergy/total - switch:0/ret_aenergy/total");
     assert_eq!(energy.raw, "1234.567 - 34.567");

@@ -153,7 +153,7 @@ async fn a_trace_shows_registers_and_why_a_value_is_none() {
     let profile = std::sync::Arc::clone(Profiles::built_in().modbus.named("eastron-sdm630").unwrap());
     let clock = std::sync::Arc::new(SystemClock::new());
     let trace = trace(&settings(peer.address.clone(), "eastron-sdm630"), profile, clock).await.unwrap();
-    let power = trace.values.iter().find(|t| t.source == "input 52").unwrap();
+    let power = trace.readings.iter().find(|t| t.source == "input 52").unwrap();
     assert_eq!((power.reading.measure.value(), power.raw.as_str()), (853.25, "4455 5000 = 853.25"));
     assert_eq!(
         trace.dropped,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use wattribute::drivers::Driver;
 use wattribute::drivers::serial::line::{Format, Line};
 use wattribute::drivers::serial::{Asking, Measuring, PowerSign, Protocol, Settings};
 use wattribute::model::{Batch, Quality, Quantity, Watts};

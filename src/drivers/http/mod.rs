@@ -20,8 +20,8 @@ pub use profile::{Profile, schema};
 
 use super::profiles::Library;
 pub use super::web::Trust;
-use super::{Driver, Kind, Traced};
-use crate::model::{Clock, Identity, PollError};
+use super::{Driver, Kind, Trace};
+use crate::model::{Clock, PollError};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "http", about: "JSON meters over HTTP: Shelly, Tasmota and similar" };
@@ -81,15 +81,6 @@ pub fn open(settings: Settings, shared: Shared) -> Result<Box<dyn Driver>, PollE
 /// As [`open`].
 pub fn open_at(settings: Settings, at: IpAddr, shared: Shared) -> Result<Box<dyn Driver>, PollError> {
     Ok(Box::new(poll::Http::new(settings, Some(at), shared)?))
-}
-
-/// What one poll found, for people who write profiles.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trace {
-    /// Who the device says it is, and the profile that read it.
-    pub identity: Identity,
-    /// Each reading with its path and what stood there.
-    pub readings: Vec<Traced>,
 }
 
 /// Reads a device once and says where each number stood.

@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::identify::identify;
 use super::profile::{Auth, Profile};
 use super::read::{self, Memory};
-use super::{Settings, Shared, Trace, Trust};
-use crate::drivers::Driver;
+use super::{Settings, Shared, Trust};
 use crate::drivers::web::{Ask, Body, Client, Limits, Login};
+use crate::drivers::{Driver, Trace};
 use crate::model::{Batch, BoxFuture, ErrorKind, Moment, PollError};
 
 /// The largest answer: many times what these meters have to say.
@@ -126,8 +126,14 @@ impl Http {
     /// As a poll.
     pub(super) async fn trace(mut self) -> Result<Trace, PollError> {
         let (readings, _) = self.read().await?;
-        let identity = self.device.as_ref().map(|d| read::identity(&d.profile, &d.answers));
-        Ok(Trace { identity: identity.unwrap_or_default(), readings })
+        let device = self.device.as_ref();
+        let channels = device.map(|d| read::infos(&d.profile, &d.answers, &d.memory));
+        Ok(Trace {
+            readings,
+            identity: device.map(|d| read::identity(&d.profile, &d.answers)),
+            channels: channels.unwrap_or_default(),
+            dropped: Vec::new(),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::profile::{Profile, Span, Text, Value};
 use super::read::{Found, Mounting, Outcome, Registers, read};
 use super::wire::pdu::{Answer, Request, text_of};
-use crate::drivers::Traced;
+use crate::drivers::{Trace, Traced};
 use crate::model::{
     Accuracy, Batch, ChannelId, ChannelInfo, Clock, ErrorKind, Identity, Moment, PollError, Quantity, Ratio,
     Reading, Watts,
@@ -21,17 +21,6 @@ use crate::model::{
 
 /// How long what a meter does not have is not asked for again, nor who it is.
 const REFRESH_AFTER: Duration = Duration::from_secs(3600);
-
-/// What one poll brought, with what it was made of.
-#[derive(Debug, Default)]
-pub struct Trace {
-    /// Who the device says it is.
-    pub identity: Option<Identity>,
-    /// The readings, with their registers.
-    pub values: Vec<Traced>,
-    /// What gave no reading, and why: one line each.
-    pub dropped: Vec<String>,
-}
 
 /// What is known of a meter.
 pub struct Device {
@@ -97,12 +86,13 @@ impl Device {
         let found = self.values().await?;
         let readings = self.readings(&found).unwrap_or_default();
         self.learn_texts(begun).await;
-        let mut trace = Trace { identity: Some(self.identity()), ..Trace::default() };
+        let identity = Some(self.identity());
+        let mut trace = Trace { identity, channels: self.channels(), ..Trace::default() };
         for (index, (value, found)) in self.profile.values.iter().zip(&found).enumerate() {
             match readings.iter().find(|(of, _)| *of == index) {
                 Some((_, reading)) => {
                     let (source, raw) = (source(found), raw(found));
-                    trace.values.push(Traced { reading: reading.clone(), source, raw });
+                    trace.readings.push(Traced { reading: reading.clone(), source, raw });
                 }
                 None => trace.dropped.push(describe(value, found)),
             }

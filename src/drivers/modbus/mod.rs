@@ -18,7 +18,7 @@ use self::line::Line;
 use self::pace::Terms;
 use self::read::Mounting;
 use super::profiles::Library;
-use super::{Driver, Kind};
+use super::{Driver, Kind, Trace};
 use crate::model::{Batch, BoxFuture, Clock, PollError};
 
 mod device;
@@ -35,7 +35,6 @@ mod read;
 mod transport;
 mod wire;
 
-pub use device::Trace;
 pub use profile::{Profile, schema};
 pub use transport::Address;
 

@@ -36,7 +36,12 @@ pub async fn trace(
             reading,
         }
     });
-    Ok(Trace { readings: readings.collect(), identity: batch.identity, channels: batch.channels })
+    Ok(Trace {
+        readings: readings.collect(),
+        identity: batch.identity,
+        channels: batch.channels,
+        dropped: Vec::new(),
+    })
 }
 
 fn shown(value: &Value) -> String {
