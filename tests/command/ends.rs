@@ -11,7 +11,7 @@ use wattribute::model::ErrorKind;
 use crate::{CSV, PATIENCE, Reader, power, said, script};
 
 /// Waits until a process is gone; a zombie that nobody waits for counts as gone.
-async fn gone(pid: &str) {
+pub async fn gone(pid: &str) {
     let id = Pid::from_raw(pid.parse().unwrap()).unwrap();
     let began = Instant::now();
     let zombie = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
