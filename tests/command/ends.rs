@@ -80,6 +80,22 @@ async fn a_missing_program_and_one_that_may_not_be_started_are_told_apart() {
     reader.driver.close().await;
 }
 
+/// As with `--config.file wattribute.yaml`, whose folder has no name.
+#[tokio::test]
+async fn a_configuration_in_the_working_folder_is_a_place_like_any_other() {
+    let here = std::env::current_dir().unwrap();
+    let mut reader = script("", CSV, vec![power("1", "input")])
+        .with(|s| (s.folder, s.run) = (std::path::PathBuf::new(), vec!["./no-such-reader".into()]));
+    let error = reader.poll().await.unwrap_err();
+    assert!(error.fix.ends_with(&format!("starts from {}", here.display())), "{error}");
+    let mut reader = reader.with(|s| s.run = ["sh", "-c", "pwd >&2; exit 1"].map(str::to_owned).to_vec());
+    let error = reader.poll().await.unwrap_err();
+    assert!(
+        error.cause.ends_with(&format!("exit code 1: {}", here.canonicalize().unwrap().display())),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn a_program_that_hangs_is_told_and_after_three_polls_started_anew() {
     let text = "echo start >> starts; [ $(wc -l < starts) -ge 2 ] && echo 7; sleep 600";
