@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+#[path = "command/binary.rs"]
+mod binary;
 #[path = "command/ends.rs"]
 mod ends;
 #[path = "command/energy.rs"]
@@ -16,6 +18,13 @@ mod energy;
 mod formats;
 #[path = "command/hostile.rs"]
 mod hostile;
+
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/page.rs"]
+mod page;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/process.rs"]
+mod process;
 
 use std::fs;
 use std::path::Path;

@@ -266,6 +266,20 @@ fn what_a_device_sent_between_polls_counts_at_its_own_moment_and_what_is_out_of_
 }
 
 #[test]
+fn what_was_received_while_a_poll_was_handed_over_counts_with_the_next() {
+    let (s, m) = store();
+    let earlier = |second: u64, watts: f64| Earlier { at: at(second), readings: vec![power("input", watts)] };
+    let apply = |earlier: Vec<Earlier>, now| s.apply(m, &Batch { earlier, ..Batch::default() }, at(now));
+    apply(vec![earlier(10, 100.0)], 13);
+    // 12 s lies before the last poll, but after all that is known.
+    apply(vec![earlier(12, 300.0), earlier(14, 100.0)], 20);
+    s.each(|m| {
+        assert_eq!(m.channels()[0].integrated(), Some(Microjoules(800_000_000)));
+        assert_eq!((m.last_good(), m.is_up(at(20))), (Some(at(20)), true));
+    });
+}
+
+#[test]
 fn a_devices_own_window_is_shown_while_fresh_and_goes_with_the_poll_that_lacks_it() {
     let (s, m) = store();
     let channel = id(ChannelId::new, "input");

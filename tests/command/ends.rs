@@ -11,7 +11,7 @@ use wattribute::model::ErrorKind;
 use crate::{CSV, PATIENCE, Reader, power, said, script};
 
 /// Waits until a process is gone; a zombie that nobody waits for counts as gone.
-async fn gone(pid: &str) {
+pub async fn gone(pid: &str) {
     let id = Pid::from_raw(pid.parse().unwrap()).unwrap();
     let began = Instant::now();
     let zombie = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
@@ -78,6 +78,22 @@ async fn a_missing_program_and_one_that_may_not_be_started_are_told_apart() {
     fs::set_permissions(folder.join("reader"), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(reader.lines(1).await, ["input power 12"]);
     reader.driver.close().await;
+}
+
+/// As with `--config.file wattribute.yaml`, whose folder has no name.
+#[tokio::test]
+async fn a_configuration_in_the_working_folder_is_a_place_like_any_other() {
+    let here = std::env::current_dir().unwrap();
+    let mut reader = script("", CSV, vec![power("1", "input")])
+        .with(|s| (s.folder, s.run) = (std::path::PathBuf::new(), vec!["./no-such-reader".into()]));
+    let error = reader.poll().await.unwrap_err();
+    assert!(error.fix.ends_with(&format!("starts from {}", here.display())), "{error}");
+    let mut reader = reader.with(|s| s.run = ["sh", "-c", "pwd >&2; exit 1"].map(str::to_owned).to_vec());
+    let error = reader.poll().await.unwrap_err();
+    assert!(
+        error.cause.ends_with(&format!("exit code 1: {}", here.canonicalize().unwrap().display())),
+        "{error}"
+    );
 }
 
 #[tokio::test]

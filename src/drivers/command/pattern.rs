@@ -363,4 +363,37 @@ mod tests {
         assert!((counter.quantum.get() - 3.6e5).abs() < 1e-6);
         assert_eq!(counter.modulus.unwrap().get(), 3.6e11);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_of_any_program_is_more_than_lines_and_readings(
+            chunks in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..200), 0..8),
+            text in r#"[-+0-9.eE,;= "{}\[\]:a\x00-\x1fé]{0,80}"#,
+        ) {
+            let regex = Format::Regex(r"(?<a>[0-9.]*)[,;](?<b>.*)".into());
+            let names = ["1", "a", "/a", "2"];
+            for format in [CSV, Format::Csv { separator: ' ' }, Format::KeyValue, Format::Json, regex] {
+                let rules: Vec<_> = names
+                    .iter()
+                    .flat_map(|name| Quantity::ALL.map(|quantity| rule(name, "x/{1}{a}", quantity)))
+                    .chain(names.iter().map(|name| power(name, "y")))
+                    .collect();
+                let pattern = Pattern::new(&format, &[], &rules).unwrap();
+                let most = rules.len() * MAX_RECORDS;
+                let mut lines = super::super::lines::Lines::default();
+                let mut tell = |line: super::super::lines::Line<'_>| {
+                    if let super::super::lines::Line::Text(text) = line {
+                        assert!(pattern.read(text).len() <= most);
+                    }
+                };
+                for chunk in &chunks {
+                    lines.push(chunk, &mut tell);
+                }
+                lines.finish(&mut tell);
+                for reading in pattern.read(&text) {
+                    assert!(reading.measure.value().is_finite());
+                }
+            }
+        }
+    }
 }

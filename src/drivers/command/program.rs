@@ -150,7 +150,7 @@ fn command(settings: &Settings) -> Result<Command, PollError> {
     let (file, arguments) = settings.run.split_first().ok_or_else(|| {
         PollError::new(ErrorKind::Unreachable, "no program is named", "name it under `run`")
     })?;
-    let folder = std::path::absolute(&settings.folder).unwrap_or_else(|_| PathBuf::from("/"));
+    let folder = folder(settings);
     let mut command = if file.contains('/') { Command::new(folder.join(file)) } else { Command::new(file) };
     command
         .args(arguments)
@@ -173,9 +173,18 @@ fn command(settings: &Settings) -> Result<Command, PollError> {
     Ok(command)
 }
 
+/// Where it runs, as a whole path.
+fn folder(settings: &Settings) -> PathBuf {
+    // A configuration in the folder that we were started in names no folder.
+    let named = &settings.folder;
+    let folder = if named.as_os_str().is_empty() { Path::new(".") } else { named };
+    std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from("/"))
+}
+
 fn cannot_start(settings: &Settings, error: &std::io::Error) -> PollError {
     let file = settings.run.first().map(String::as_str).unwrap_or_default();
-    let (file, folder) = (shown(file), settings.folder.display());
+    let (file, folder) = (shown(file), folder(settings));
+    let folder = folder.display();
     let (cause, fix) = match error.kind() {
         Io::NotFound if file.contains('/') => (
             format!("there is no program {file}, or not the interpreter that its first line names"),
