@@ -195,8 +195,10 @@ impl Line {
     /// Reads what lies there, without waiting. A late answer among it ends what it answers.
     async fn drain(&mut self) -> Result<(), Fault> {
         let mut drained = 0;
-        // The runtime learns of what has arrived only while it waits.
-        let look = if self.owed.is_empty() { Duration::ZERO } else { LOOK };
+        // The runtime learns of what has arrived only while it waits. On a serial line, where an answer that comes twice looks
+        // like the next one, the silence before a question is spent listening.
+        let numbers = self.address.has_numbers();
+        let look = if numbers { Duration::ZERO } else { self.address.silence().max(LOOK) };
         while let Some(count) = self.receive(look).await? {
             drained += count;
             if drained > MAX_DRAINED {
@@ -453,3 +455,7 @@ async fn read_within(
 /// What a stream must be.
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;
