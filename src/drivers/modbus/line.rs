@@ -14,12 +14,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{sleep, timeout};
 
+use self::probing::Probed;
 use super::owed::{Owed, Question};
 use super::pace::{Pace, Terms};
 use super::transport::{Address, Stream};
 use super::wire::pdu::{Answer, Request};
 use super::wire::{Frame, rtu, tcp};
 use crate::model::{Clock, Moment, PollError};
+
+mod probing;
 
 /// Bytes that are thrown away before a question; whoever sends more without being asked never ends.
 const MAX_DRAINED: usize = 64 * 1024;
@@ -29,8 +32,6 @@ const QUIET: Duration = Duration::from_millis(100);
 const QUIET_NETWORK: Duration = Duration::from_millis(500);
 /// How long to look for what has already arrived.
 const LOOK: Duration = Duration::from_millis(2);
-/// So many registers are asked for, at most, to tell an answer from all others.
-const MAX_PROBE: u16 = 8;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -195,8 +196,10 @@ impl Line {
     /// Reads what lies there, without waiting. A late answer among it ends what it answers.
     async fn drain(&mut self) -> Result<(), Fault> {
         let mut drained = 0;
-        // The runtime learns of what has arrived only while it waits.
-        let look = if self.owed.is_empty() { Duration::ZERO } else { LOOK };
+        // The runtime learns of what has arrived only while it waits. On a serial line, where an answer that comes twice looks
+        // like the next one, the silence before a question is spent listening.
+        let numbers = self.address.has_numbers();
+        let look = if numbers { Duration::ZERO } else { self.address.silence().max(LOOK) };
         while let Some(count) = self.receive(look).await? {
             drained += count;
             if drained > MAX_DRAINED {
@@ -210,70 +213,6 @@ impl Line {
         }
         self.inbox.clear();
         Ok(())
-    }
-
-    /// Makes sure that nothing owed by `unit` can be taken for an answer to `request`: whether that worked.
-    async fn clear_line(
-        &mut self,
-        unit: u8,
-        request: &Request,
-        start: Moment,
-        patience: Duration,
-        terms: &Terms,
-    ) -> Result<bool, Fault> {
-        match self.probe(unit, request, &[], start, patience, terms).await? {
-            Probed::Clear => Ok(!self.owed.could_be_confused(unit, request)),
-            Probed::Silent | Probed::Answer(_) => Ok(false),
-        }
-    }
-
-    /// Asks what can be told from all that is owed. `mine` are the questions whose answer counts all the same.
-    async fn probe(
-        &mut self,
-        unit: u8,
-        request: &Request,
-        mine: &[Option<u16>],
-        start: Moment,
-        wait: Duration,
-        terms: &Terms,
-    ) -> Result<Probed, Fault> {
-        self.number = self.number.wrapping_add(1);
-        let pace = self.paces.get(&unit).copied().unwrap_or_default();
-        let echo = Request::Echo(self.number);
-        let few = few_registers(request);
-        // An adapter that hears itself gives our bytes back even where there is no unit.
-        let probe = if self.inbox.hears_itself() {
-            let Some(probe) = self.owed.distinct(unit, few) else { return Ok(Probed::Silent) };
-            probe
-        } else if pace.echoes() {
-            echo
-        } else {
-            self.owed.distinct(unit, few).unwrap_or(echo)
-        };
-        self.put(unit, probe, terms).await?;
-        let begun = self.clock.now();
-        loop {
-            let left = wait.saturating_sub(self.clock.now().since(begun));
-            let Some((question, answer)) = self.next_answer(left).await? else {
-                if matches!(probe, Request::Echo(_)) == pace.echoes() {
-                    self.paces.entry(unit).or_default().saw_echo(!pace.echoes());
-                }
-                return Ok(Probed::Silent);
-            };
-            if question.unit != unit {
-                continue;
-            }
-            // An exception may be that of the probe just as well; the question is put again.
-            if matches!((&probe, &answer), (Request::Read { .. }, Answer::Exception(_))) {
-                return Ok(Probed::Clear);
-            }
-            if !mine.is_empty() && question.request == *request && question.sent >= start {
-                return Ok(Probed::Answer(answer));
-            }
-            if question.request == probe {
-                return Ok(Probed::Clear);
-            }
-        }
     }
 
     /// Sends a question, after the silence that must stand before it.
@@ -409,31 +348,6 @@ impl Line {
     }
 }
 
-/// What came of a probe.
-enum Probed {
-    /// The answer to the question before it, late.
-    Answer(Answer),
-    /// Nothing that was asked before it will be answered any more.
-    Clear,
-    /// Nobody answered.
-    Silent,
-}
-
-/// Questions for a few registers, each of another length, from where `request` begins.
-fn few_registers(request: &Request) -> impl Iterator<Item = Request> + use<> {
-    let place = match request {
-        Request::Read { table, start, count } => Some((*table, *start, *count)),
-        Request::Echo(_) | Request::Identify { .. } => None,
-    };
-    place.into_iter().flat_map(|(table, start, own)| {
-        (1..=MAX_PROBE).filter(move |count| *count != own).map(move |count| Request::Read {
-            table,
-            start,
-            count,
-        })
-    })
-}
-
 /// Reads what is there; without any, waits for `wait`. A wait of zero only looks.
 async fn read_within(
     stream: &mut dyn Stream,
@@ -453,3 +367,6 @@ async fn read_within(
 /// What a stream must be.
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+#[cfg(test)]
+mod tests;

@@ -41,12 +41,6 @@ impl Owed {
         self.0.push(question);
     }
 
-    /// Whether all was answered.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Lets go of what is too old to be answered.
     pub fn forget(&mut self, now: Moment) {
         self.0.retain(|question| now.since(question.sent) < FORGOTTEN_AFTER);

@@ -220,6 +220,46 @@ fn value(
     if !raw.add.is_empty() && of > 1 {
         return Err("`add` is for single channels".into());
     }
+    let scale = scale(raw, quantity)?;
+    only_where_it_means_something(raw, quantity)?;
+    let wraps_at = wraps_at(raw)?;
+    let (least, most) = believable(quantity);
+    let [low, high] = raw.valid.unwrap_or([least, most]);
+    if !(low.is_finite() && high.is_finite()) || low >= high {
+        return Err(format!("valid [{low}, {high}] holds nothing"));
+    }
+    Ok(Value {
+        channel: channel.clone(),
+        quantity,
+        spans,
+        reversed,
+        kind,
+        order,
+        scale,
+        missing: raw.missing.clone(),
+        valid: (low.max(least), high.min(most)),
+        quality: match raw.quality {
+            RawQuality::Measured => Quality::Measured,
+            RawQuality::Estimated => Quality::Estimated,
+        },
+        magnitude: raw.magnitude,
+        wraps_at,
+        step: raw.step.unwrap_or(0.0),
+    })
+}
+
+fn wraps_at(raw: &RawValue) -> Result<Option<f64>, String> {
+    match (raw.wraps_at, raw.wraps_at_bits) {
+        (Some(_), Some(_)) => Err("give `wraps_at` or `wraps_at_bits`, not both".into()),
+        (Some(number), None) if number.is_finite() && number > 0.0 => Ok(Some(number)),
+        (Some(number), None) => Err(format!("wraps_at {number} must be above 0")),
+        (None, Some(bits @ 1..=64)) => Ok(Some((0..bits).fold(1.0, |power, _| power * 2.0))),
+        (None, Some(_)) => Err("wraps_at_bits must be 1 to 64".into()),
+        (None, None) => Ok(None),
+    }
+}
+
+fn scale(raw: &RawValue, quantity: Quantity) -> Result<Scale, String> {
     let scale = match (raw.scale, quantity) {
         (Some(scale), _) => scale,
         (None, Quantity::Energy) => return Err("energy needs `scale`, the joules of one step".into()),
@@ -230,6 +270,11 @@ fn value(
     if !(scale.is_finite() && scale > 0.0 && offset.is_finite()) {
         return Err(format!("scale {scale} must be above 0, and offset {offset} a number"));
     }
+    Ok(Scale::new(scale, offset))
+}
+
+/// Keys that are for some quantities only.
+fn only_where_it_means_something(raw: &RawValue, quantity: Quantity) -> Result<(), String> {
     let energy = quantity == Quantity::Energy;
     if !energy
         && (raw.wraps_at.is_some()
@@ -246,39 +291,5 @@ fn value(
     if raw.accuracy.is_some() && quantity != Quantity::Power {
         return Err("`accuracy` is for power only".into());
     }
-    let wraps_at = wraps_at(raw)?;
-    let (least, most) = believable(quantity);
-    let [low, high] = raw.valid.unwrap_or([least, most]);
-    if !(low.is_finite() && high.is_finite()) || low >= high {
-        return Err(format!("valid [{low}, {high}] holds nothing"));
-    }
-    Ok(Value {
-        channel: channel.clone(),
-        quantity,
-        spans,
-        reversed,
-        kind,
-        order,
-        scale: Scale::new(scale, offset),
-        missing: raw.missing.clone(),
-        valid: (low.max(least), high.min(most)),
-        quality: match raw.quality {
-            RawQuality::Measured => Quality::Measured,
-            RawQuality::Estimated => Quality::Estimated,
-        },
-        magnitude: raw.magnitude,
-        wraps_at,
-        step,
-    })
-}
-
-fn wraps_at(raw: &RawValue) -> Result<Option<f64>, String> {
-    match (raw.wraps_at, raw.wraps_at_bits) {
-        (Some(_), Some(_)) => Err("give `wraps_at` or `wraps_at_bits`, not both".into()),
-        (Some(number), None) if number.is_finite() && number > 0.0 => Ok(Some(number)),
-        (Some(number), None) => Err(format!("wraps_at {number} must be above 0")),
-        (None, Some(bits @ 1..=64)) => Ok(Some((0..bits).fold(1.0, |power, _| power * 2.0))),
-        (None, Some(_)) => Err("wraps_at_bits must be 1 to 64".into()),
-        (None, None) => Ok(None),
-    }
+    Ok(())
 }
