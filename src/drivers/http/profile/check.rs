@@ -266,7 +266,7 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
         };
         positive("scale", scale)?;
         raw.step.map_or(Ok(()), |step| positive("step", step))?;
-        if raw.valid.is_some_and(|(least, most)| !(least <= most)) {
+        if raw.valid.is_some_and(|(least, most)| least.is_nan() || most.is_nan() || least > most) {
             return Err("`valid` is the least and the most number".into());
         }
         if raw.accuracy.is_some() && quantity != Quantity::Power {
