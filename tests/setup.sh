@@ -40,7 +40,7 @@ install_packages() {
   rm -f "$log"
   # Nor shall they start with the machine's next boot, unless their owner wants it.
   command -v systemctl >/dev/null || return 0
-  for package in prometheus prometheus-node-exporter prometheus-snmp-exporter nginx lighttpd snmpd libvirt-daemon-system; do
+  for package in prometheus prometheus-node-exporter prometheus-snmp-exporter prometheus-ipmi-exporter nginx lighttpd snmpd libvirt-daemon-system; do
     [[ " $* " == *" $package "* ]] || continue
     for unit in $(dpkg -L "$package" "$package-common" 2>/dev/null | sed -nE 's|.*/systemd/system/([^/@]+\.(service\|socket))$|\1|p'); do
       as_root systemctl disable -q "$unit" 2>/dev/null || true
