@@ -40,6 +40,7 @@ seeds() { # the target's own, and files that the repository has anyway
   echo "fuzz/corpus/$1"
   case $1 in
     profile) echo profiles/snmp ;;
+    http) echo profiles/http ;;
     config) printf '%s\n' tests/cli tests/config_errors ;;
   esac
 }
