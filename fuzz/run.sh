@@ -41,6 +41,7 @@ seeds() { # the target's own, and files that the repository has anyway
   echo "fuzz/corpus/$1"
   case $1 in
     profile) echo profiles/snmp ;;
+    http) echo profiles/http ;;
     modbus_profile) echo profiles/modbus ;;
     config) printf '%s\n' tests/cli tests/config_errors ;;
   esac

@@ -9,6 +9,12 @@
 mod daemon;
 #[path = "http/faults.rs"]
 mod faults;
+#[path = "exporter/page.rs"]
+#[allow(dead_code, reason = "it has more than is needed here")]
+mod page;
+#[path = "exporter/process.rs"]
+#[allow(dead_code, reason = "it has more than is needed here")]
+mod process;
 #[path = "http/profiles.rs"]
 mod profiles;
 #[path = "http/server.rs"]
@@ -116,4 +122,29 @@ async fn nginx_lets_in_by_basic_over_https_that_is_trusted() {
     let error = open(nobody).poll().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Auth);
     assert!(error.fix.contains("netio") && error.fix.contains("shelly-gen2"), "{error}");
+}
+
+/// The whole program: a meter, and the same device as a target of `/probe`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exporter_shows_a_json_meter_and_probes_it() {
+    let plug = server::Server::folder("shelly-gen2").await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("wattribute.yaml");
+    let text = format!(
+        "poll: {{interval: 1s}}\nmeters: [{{name: plug, http: {{url: \"{}\"}}}}]\n\
+         probe: {{targets: [\"127.0.0.1:*\"], modules: [{{name: json, http: {{}}}}]}}\n",
+        plug.url
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut exporter = process::Exporter::start(&config).await;
+    let labels = [("meter", "plug"), ("channel", "switch/0")];
+    let page = exporter
+        .until("the meter's power", |page| page.find("wattribute_meter_power_watts", &labels).is_some())
+        .await;
+    assert_eq!(page.find("wattribute_meter_power_watts", &labels).unwrap().value, "100.5");
+    let energy = [("meter", "plug"), ("channel", "switch/0"), ("origin", "device")];
+    assert_eq!(page.find("wattribute_meter_energy_joules_total", &energy).unwrap().value, "4320000");
+    let target = plug.url.trim_start_matches("http://");
+    let answer = process::get(exporter.address, &format!("/probe?module=json&target={target}"), "").await;
+    assert!(answer.text().contains("channel=\"switch/0\"} 100.5"), "{}", answer.text());
 }

@@ -6,6 +6,9 @@
 
 #[path = "prometheus/faults.rs"]
 mod faults;
+#[path = "ipmi/peers.rs"]
+#[allow(dead_code, reason = "only the BMC is needed")]
+mod ipmi_peers;
 #[path = "prometheus/peers.rs"]
 mod peers;
 #[path = "prometheus/recipes.rs"]

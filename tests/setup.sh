@@ -24,7 +24,7 @@ done <tests/packages.txt
 
 as_root() { if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi; }
 
-# Installs packages without starting their services (Prometheus, nginx, snmpd, libvirtd): we start our own, on our own
+# Installs packages without starting their services (Prometheus and exporters, nginx, lighttpd, snmpd, libvirtd): we start our own, on our own
 # ports. A machine with a policy of its own keeps it.
 install_packages() {
   local policy=/usr/sbin/policy-rc.d log unit
@@ -40,7 +40,7 @@ install_packages() {
   rm -f "$log"
   # Nor shall they start with the machine's next boot, unless their owner wants it.
   command -v systemctl >/dev/null || return 0
-  for package in prometheus nginx snmpd libvirt-daemon-system; do
+  for package in prometheus prometheus-node-exporter prometheus-snmp-exporter prometheus-ipmi-exporter nginx lighttpd snmpd libvirt-daemon-system; do
     [[ " $* " == *" $package "* ]] || continue
     for unit in $(dpkg -L "$package" "$package-common" 2>/dev/null | sed -nE 's|.*/systemd/system/([^/@]+\.(service\|socket))$|\1|p'); do
       as_root systemctl disable -q "$unit" 2>/dev/null || true

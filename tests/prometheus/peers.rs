@@ -59,6 +59,20 @@ impl Peer {
         })
     }
 
+    /// An IPMI exporter that logs in as the simulated BMC's user.
+    pub fn ipmi_exporter() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let module = "modules: {default: {user: admin, pass: password, driver: LAN_2_0, privilege: user, timeout: 10000, \
+                      collectors: [dcmi, ipmi]}}\n";
+        fs::write(dir.path().join("ipmi.yml"), module).unwrap();
+        Self::start("prometheus-ipmi-exporter", dir, |port, dir| {
+            vec![
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                format!("--config.file={}/ipmi.yml", dir.display()),
+            ]
+        })
+    }
+
     fn start(name: &str, dir: TempDir, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Self {
         // Another test may take the free port first: then the program ends, and another port is tried.
         for _ in 0..5 {

@@ -8,6 +8,7 @@ use wattribute::app::plan::DriverPlan;
 use wattribute::config;
 use wattribute::model::{Batch, PollError};
 
+use super::ipmi_peers::Bmc;
 use super::peers::Peer;
 use super::snmp_peers::snmpd;
 use super::web::{Server, reply};
@@ -69,6 +70,19 @@ async fn a_pdu_by_snmp_exporter() {
     assert_eq!(
         lines(&batch.unwrap()),
         ["input/1 energy 4444200000", "input/1 power 570", "input/2 energy 144000000", "input/2 power 310"]
+    );
+}
+
+/// The BMC's DCMI says 245 W, its sensor 244 W, and 24 degrees.
+#[tokio::test]
+async fn a_bmc_by_ipmi_exporter() {
+    let bmc = Bmc::start();
+    let exporter = Peer::ipmi_exporter();
+    let page = format!("http://{}/ipmi?target={}", exporter.address, bmc.address);
+    let batch = until(&mut open(recipe("bmc-1", page)), Result::is_ok).await.unwrap();
+    assert_eq!(
+        lines(&batch),
+        ["input power 245", "sensor/Inlet-Temp temperature 24", "sensor/Sys-Power power 244"]
     );
 }
 

@@ -12,7 +12,7 @@ use super::profile::{Auth, Profile};
 use super::read::{self, Memory};
 use super::{Settings, Shared, Trust};
 use crate::drivers::web::{Ask, Body, Client, Limits, Login};
-use crate::drivers::{Driver, Trace};
+use crate::drivers::{Driver, Trace, Traced};
 use crate::model::{Batch, BoxFuture, ErrorKind, Moment, PollError};
 
 /// The largest answer: many times what these meters have to say.
@@ -36,6 +36,8 @@ struct Device {
     memory: Memory,
     /// When what holds no values was asked last.
     learned: Option<Moment>,
+    /// Whether a batch has told of it: the poll that asked may have been given up.
+    told: bool,
 }
 
 impl Http {
@@ -63,17 +65,23 @@ impl Http {
     fn take(&mut self, profile: Arc<Profile>) -> Result<&mut Device, PollError> {
         self.client.log_in_by(login(&self.settings, &profile)?);
         let answers = vec![None; profile.requests.len()];
-        Ok(self.device.insert(Device { profile, answers, memory: Memory::default(), learned: None }))
+        Ok(self.device.insert(Device {
+            profile,
+            answers,
+            memory: Memory::default(),
+            learned: None,
+            told: false,
+        }))
     }
 
     /// Asks for everything that is due. What only describes comes last: a poll that ends there is not the worse for it the next time.
-    async fn ask(&mut self) -> Result<bool, PollError> {
+    async fn ask(&mut self) -> Result<(), PollError> {
         if self.device.is_none() {
             let profile = identify(&mut self.client, &self.shared.profiles).await?;
             self.take(profile)?;
         }
         let now = self.shared.clock.now();
-        let Some(device) = &mut self.device else { return Ok(false) };
+        let Some(device) = &mut self.device else { return Ok(()) };
         device.answers.iter_mut().zip(&device.profile.requests).for_each(|(answer, request)| {
             if request.polled {
                 *answer = None;
@@ -89,35 +97,33 @@ impl Http {
         }
         refused(&device.profile, &device.answers)?;
         if device.learned.is_some_and(|at| now.since(at) < RENEWAL) {
-            return Ok(false);
+            return Ok(());
         }
-        device.learned = Some(now);
+        (device.learned, device.told) = (Some(now), false);
         for (request, answer) in device.profile.requests.iter().zip(&mut device.answers) {
             if !request.polled {
                 let ask = ask(&request.path, request.body.as_deref());
                 *answer = self.client.get(&ask).await.ok().and_then(|body| parse(&body)).or(answer.take());
             }
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// One poll; readings with where they stood, and whether the device was learned anew.
-    async fn read(&mut self) -> Result<(Vec<crate::drivers::Traced>, bool), PollError> {
-        let learned = self.ask().await?;
+    /// One poll; readings with where they stood.
+    async fn read(&mut self) -> Result<Vec<Traced>, PollError> {
+        self.ask().await?;
         let Some(device) = &mut self.device else { return Err(nothing("")) };
         let readings = read::readings(&device.profile, &device.answers, &mut device.memory);
-        if readings.is_empty() {
-            let name = device.profile.name.clone();
-            // Perhaps it is another device now: it is asked again what it is.
-            device.memory = Memory::default();
-            device.learned = None;
-            if self.settings.profile.is_none() {
-                self.device = None;
-                self.client.log_in_by(Login::Open);
-            }
-            return Err(nothing(&name));
+        if !readings.is_empty() {
+            return Ok(readings);
         }
-        Ok((readings, learned))
+        let error = nothing(&device.profile.name);
+        if self.settings.profile.is_none() {
+            // Perhaps it is another device now: it is asked again what it is.
+            self.device = None;
+            self.client.log_in_by(Login::Open);
+        }
+        Err(error)
     }
 
     /// One poll for people who write profiles.
@@ -125,7 +131,7 @@ impl Http {
     /// # Errors
     /// As a poll.
     pub(super) async fn trace(mut self) -> Result<Trace, PollError> {
-        let (readings, _) = self.read().await?;
+        let readings = self.read().await?;
         let device = self.device.as_ref();
         let channels = device.map(|d| read::infos(&d.profile, &d.answers, &d.memory));
         Ok(Trace {
@@ -140,14 +146,15 @@ impl Http {
 impl Driver for Http {
     fn poll(&mut self) -> BoxFuture<'_, Result<Batch, PollError>> {
         Box::pin(async {
-            let (readings, learned) = self.read().await?;
+            let readings = self.read().await?;
             let mut batch = Batch {
                 readings: readings.into_iter().map(|traced| traced.reading).collect(),
                 ..Batch::default()
             };
-            if let (true, Some(device)) = (learned, &self.device) {
+            if let Some(device) = self.device.as_mut().filter(|device| !device.told) {
                 batch.identity = Some(read::identity(&device.profile, &device.answers));
                 batch.channels = read::infos(&device.profile, &device.answers, &device.memory);
+                device.told = true;
             }
             Ok(batch)
         })

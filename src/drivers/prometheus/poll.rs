@@ -16,7 +16,7 @@ use super::{Access, Pick, Settings, Source};
 use crate::drivers::Driver;
 use crate::drivers::web::{Ask, Body, Client, Limits, Login};
 use crate::model::{
-    Batch, BoxFuture, ChannelId, Clock, Earlier, ErrorKind, Identity, Moment, PollError, Quantity, Reading,
+    Batch, BoxFuture, ChannelId, Clock, Earlier, ErrorKind, Moment, PollError, Quantity, Reading,
 };
 
 /// The largest page: a million lines.
@@ -177,9 +177,6 @@ impl Prometheus {
             } else {
                 batch.earlier.push(Earlier { at, readings });
             }
-        }
-        if self.ended.is_none() {
-            batch.identity = Some(Identity::default());
         }
         Ok(batch)
     }

@@ -266,7 +266,7 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
         };
         positive("scale", scale)?;
         raw.step.map_or(Ok(()), |step| positive("step", step))?;
-        if raw.valid.is_some_and(|(least, most)| !(least <= most)) {
+        if raw.valid.is_some_and(|(least, most)| least.is_nan() || most.is_nan() || least > most) {
             return Err("`valid` is the least and the most number".into());
         }
         if raw.accuracy.is_some() && quantity != Quantity::Power {
@@ -290,4 +290,79 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
         })
     };
     keep(row(), place, wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+protocol: http
+name: own
+about: a meter
+accuracy: 1 %
+match: [{path: /status, where: [{path: model, is: [X4, 5]}]}]
+requests: [{name: status, path: /status}, {name: config, path: /config, method: POST, body: {id: 1}}]
+identity: {model: [{path: model}]}
+channels:
+  - channel: outlet/{n}
+    each: outlets/*
+    vars: {n: {part: 0, plus: 1}}
+    name: {request: config, path: "names/{n}"}
+    values:
+      - {quantity: power, path: w, accuracy: 0.005}
+      - {quantity: energy, path: wh, scale: 3600}
+"#;
+
+    fn parse(text: &str) -> Result<Profile, String> {
+        Profile::parse(text)
+    }
+
+    #[test]
+    fn what_describes_is_not_polled() {
+        let profile = parse(GOOD).unwrap();
+        assert_eq!(profile.requests.iter().map(|r| r.polled).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(profile.requests[1].body.as_deref(), Some("{\"id\":1}"));
+        assert_eq!(profile.accuracy.map(Ratio::get), Some(0.01));
+    }
+
+    #[test]
+    fn every_mistake_names_its_place() {
+        for (good, bad, want) in [
+            ("name: own", "name: Own", "name \"Own\": use lower-case letters"),
+            ("accuracy: 1 %", "accuracy: 200 %", "accuracy: write a percentage"),
+            ("is: [X4, 5]", "is: []", "match /status, where 1: `is` and `not` take a list"),
+            ("is: [X4, 5]", "matches: '('", "match /status, where 1: \"(\" is not a regular expression"),
+            ("is: [X4, 5]", "is: [1], not: [2]", "match /status, where 1: give one of"),
+            (
+                "path: /config,",
+                "path: //evil.example,",
+                "requests entry 2 (//evil.example): write the path from",
+            ),
+            ("name: config, path", "name: status, path", "each of several requests needs a name of its own"),
+            (", body: {id: 1}", "", "requests entry 2 (/config): `body` goes with"),
+            ("{path: model}", "{path: 'a/*'}", "identity.model: \"a/*\": neither `*` nor braces"),
+            ("each: outlets/*", "each: outlets", "vars.n: `part: 0` needs 1 `*` in `each`"),
+            ("vars: {n:", "vars: {m:", "(outlet/{n}): {n} is not in `vars`"),
+            ("plus: 1}", "path: x}", "vars.n: give either `part` or `path`"),
+            ("plus: 1}", "pattern: abc}", "vars.n: `pattern` needs a group"),
+            ("plus: 1}", "map: {}}", "vars.n: `map` is empty"),
+            ("request: config, path", "request: conf, path", "name: request \"conf\" is not in `requests`"),
+            ("quantity: power", "quantity: watts", "value 1 (watts): is not a quantity"),
+            (", scale: 3600", "", "value 2 (energy): energy needs `scale`"),
+            ("scale: 3600", "scale: -1", "value 2 (energy): scale -1 must be above 0"),
+            ("scale: 3600", "scale: 1, accuracy: 1 %", "`accuracy` is for power only"),
+            ("scale: 3600", "scale: 1, valid: [2, 1]", "`valid` is the least and the most"),
+            (
+                "quantity: energy, path: wh",
+                "quantity: energy, path: a//b",
+                "\"a//b\" has two slashes in a row",
+            ),
+        ] {
+            let said = parse(&GOOD.replacen(good, bad, 1)).unwrap_err();
+            assert!(said.contains(want), "{bad}: {said}");
+            assert!(!said.contains('\n'), "{said}");
+        }
+        assert!(parse(&GOOD.replace("about:", "abuot:")).unwrap_err().contains("abuot"));
+    }
 }
