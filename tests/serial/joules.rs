@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattribute::drivers::Driver;
 use wattribute::drivers::serial::{self, Measuring, Protocol};
 use wattribute::model::{ChannelId, Clock, DatacenterId, MeterId, Quantity, SystemClock};
 use wattribute::store::{MeterSettings, Store};
