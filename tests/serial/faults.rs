@@ -202,7 +202,7 @@ async fn a_port_that_may_not_be_opened_names_the_group() {
     let peer = rig::on_a_pty("dsmr", &[]);
     let Address::Device(link) = &peer.address else { panic!("a path") };
     let tty = std::fs::canonicalize(link).unwrap();
-    std::fs::set_permissions(&tty, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&tty, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&tty).is_ok() {
         println!("this user may open everything: what a refusal says is not tested");
         return;

@@ -187,16 +187,15 @@ async fn an_eaton_ups_says_what_it_measures() {
     assert_eq!(value(&lines(&meter.poll().await.unwrap()), "output power"), 640.0);
 }
 
-/// `CODE` of libsml, where we file it, its factor, and whether the sign divides import from export.
-const SML: [(&str, &str, f64); 8] = [
+/// `CODE` of libsml, where we file it, and its factor to the base unit.
+const SML: [(&str, &str, f64); 7] = [
     ("1-0:1.8.0", "input energy", 3600.0),
     ("1-0:2.8.0", "export energy", 3600.0),
+    ("1-0:15.7.0", "input power", 1.0),
     ("1-0:16.7.0", "input power", 1.0),
-    ("1-0:1.7.0", "input power", 1.0),
-    ("1-0:21.7.0", "phase/L1 power", 1.0),
-    ("1-0:41.7.0", "phase/L2 power", 1.0),
-    ("1-0:61.7.0", "phase/L3 power", 1.0),
-    ("1-0:32.7.0", "phase/L1 voltage", 1.0),
+    ("1-0:36.7.0", "phase/L1 power", 1.0),
+    ("1-0:56.7.0", "phase/L2 power", 1.0),
+    ("1-0:76.7.0", "phase/L3 power", 1.0),
 ];
 
 #[tokio::test]

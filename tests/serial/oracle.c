@@ -1,10 +1,9 @@
 /* What libsml reads of a file of SML bytes: `CODE SCALED-VALUE UNIT` for every number of every list. */
-#include <fcntl.h>
 #include <math.h>
 #include <sml/sml_file.h>
-#include <sml/sml_transport.h>
 #include <sml/sml_value.h>
 #include <stdio.h>
+#include <string.h>
 
 static void take(unsigned char *bytes, size_t length) {
 	sml_file *file = sml_file_parse(bytes + 8, length - 16);
@@ -27,10 +26,21 @@ static void take(unsigned char *bytes, size_t length) {
 }
 
 int main(int argc, char **argv) {
-	int fd = open(argv[argc - 1], O_RDONLY);
-	unsigned char bytes[16384];
-	size_t length;
-	while ((length = sml_transport_read(fd, bytes, sizeof bytes)) > 0)
-		take(bytes, length);
+	static unsigned char bytes[1 << 16];
+	FILE *file = fopen(argv[argc - 1], "rb");
+	size_t length = fread(bytes, 1, sizeof bytes, file), start = 0;
+	/* Its own transport never returns at the end of a file. */
+	while (start + 16 <= length) {
+		if (memcmp(bytes + start, "\x1b\x1b\x1b\x1b\1\1\1\1", 8)) {
+			start++;
+			continue;
+		}
+		size_t end = start + 8;
+		while (end + 8 <= length && memcmp(bytes + end, "\x1b\x1b\x1b\x1b", 4))
+			end += 4;
+		if (end + 8 <= length && bytes[end + 4] == 0x1a)
+			take(bytes + start, end + 8 - start);
+		start += 8;
+	}
 	return 0;
 }

@@ -8,7 +8,9 @@ use crate::config::field::Field;
 use crate::config::leaf::{Label, Power, Span};
 use crate::config::problem::Mark;
 use crate::config::schema;
-use crate::config::schema::serial::{FlowControl, Format, Level, Measured, Port, Protocol};
+use crate::config::schema::serial::{
+    BaudChange, FlowControl, Format, Level, Measured, ParityBy, Port, Protocol,
+};
 use crate::config::types::Serial;
 use crate::config::types::serial as types;
 use crate::model::Quantity;
@@ -88,7 +90,7 @@ impl Check<'_> {
             format: raw.format.get().map_or(format, |Format(format)| *format),
             rts_cts: raw.flow_control.get().copied().unwrap_or(default_flow) == FlowControl::RtsCts,
             rts: raw.rts.get().map(|level| *level == Level::High),
-            software_parity: raw.software_parity.get().copied().unwrap_or(false),
+            software_parity: raw.parity_by.get() == Some(&ParityBy::Software),
             protocol: spoken,
         })
     }
@@ -99,7 +101,7 @@ impl Check<'_> {
             (Protocol::Lmg450, "lmg450", "quantities", raw.quantities.is_absent()),
             (Protocol::Lmg450, "lmg450", "cycle", raw.cycle.is_absent()),
             (Protocol::Iec62056, "iec62056", "address", raw.address.is_absent()),
-            (Protocol::Iec62056, "iec62056", "keep_baud", raw.keep_baud.is_absent()),
+            (Protocol::Iec62056, "iec62056", "baud_change", raw.baud_change.is_absent()),
             (Protocol::Sml, "sml", "power_sign", raw.power_sign.is_absent()),
             (Protocol::Megatec, "megatec", "rated_power", raw.rated_power.is_absent()),
         ];
@@ -126,7 +128,7 @@ impl Check<'_> {
             },
             Protocol::Iec62056 => types::Protocol::Iec62056 {
                 address: self.address_of_meter(raw)?,
-                keep_baud: raw.keep_baud.get().copied().unwrap_or(over_tcp),
+                keep_baud: raw.baud_change.get().map_or(over_tcp, |change| *change == BaudChange::Keep),
             },
             Protocol::Iec62056Push => types::Protocol::Iec62056Push,
             Protocol::Dsmr => types::Protocol::Dsmr,

@@ -32,8 +32,8 @@ pub(in crate::config) struct Serial {
     pub(in crate::config) flow_control: Field<FlowControl>,
     /// Sets the wire RTS after opening, since some optical heads and cables take their power from it.
     pub(in crate::config) rts: Field<Level>,
-    /// Makes parity by software, for ports and device servers that pass eight bits only. Default false.
-    pub(in crate::config) software_parity: Field<bool>,
+    /// Who makes and takes off parity: the `port` (default), or `software`, for ports and device servers that pass eight bits only.
+    pub(in crate::config) parity_by: Field<ParityBy>,
     /// `lmg450`: the meter's channels, 1 to 8; 0 is the only one of an LMG95. Default 1 to 4.
     #[garde(custom(some))]
     pub(in crate::config) channels: List<u32>,
@@ -45,8 +45,9 @@ pub(in crate::config) struct Serial {
     pub(in crate::config) cycle: Field<Span>,
     /// `iec62056`: the meter's number, where several share a line.
     pub(in crate::config) address: Field<Label>,
-    /// `iec62056`: stay at the first rate. Default false; true for a device server, which cannot change it.
-    pub(in crate::config) keep_baud: Field<bool>,
+    /// `iec62056`: `follow` the meter to a faster rate, or `keep` the first one. Default `follow`; `keep` for a device server, which
+    /// cannot change it.
+    pub(in crate::config) baud_change: Field<BaudChange>,
     /// `sml`: how the sign of power is read. Default `auto`: right for the DZG meters that are known to send it wrong.
     pub(in crate::config) power_sign: Field<types::PowerSign>,
     /// `megatec`: the real power that 100 % of load stand for, such as `900 W`; without it there is no power.
@@ -95,6 +96,26 @@ pub(in crate::config) enum Level {
     High,
     /// Negative voltage.
     Low,
+}
+
+/// Who makes and takes off parity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ParityBy {
+    /// The port.
+    Port,
+    /// This program.
+    Software,
+}
+
+/// Whether the rate changes after the greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum BaudChange {
+    /// As the meter proposes.
+    Follow,
+    /// It stays as it is.
+    Keep,
 }
 
 /// What an LMG450 measures.

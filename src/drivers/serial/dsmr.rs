@@ -45,12 +45,12 @@ impl Framer {
         let bang = find_bang(heard)?;
         let checksum = heard.get(bang + 1..)?.trim_ascii();
         let body = heard.get(..bang)?;
-        let starts = body.windows(4).enumerate().filter(|(_, window)| is_start(window)).map(|(at, _)| at);
+        let mut starts = body.windows(4).enumerate().filter(|(_, window)| is_start(window)).map(|(at, _)| at);
         let from = if checksum.is_empty() {
             if self.signs {
                 return None;
             }
-            starts.last()?
+            starts.next_back()?
         } else {
             let wanted = parse_checksum(checksum)?;
             let good = |at: &usize| heard.get(*at..=bang).is_some_and(|signed| crc16(signed) == wanted);
@@ -144,7 +144,7 @@ mod tests {
         let good = signed(BODY);
         let garbled = good.replace("01.193", "91.193");
         let later = signed(&BODY.replace("01.193", "02.000"));
-        let torn = &good[..good.len() / 2];
+        let torn = good.get(..good.len() / 2).unwrap();
         for before in [garbled.as_str(), torn, "!\r\n", "/ISK5\r\n!0000\r\n", "\r\n!XYZ!\r\n", "\u{0}\u{7f}!"]
         {
             let mut framer = Framer::new().unwrap();

@@ -55,6 +55,8 @@ enum Meaning {
     Drawn(Spot),
     Given(Spot),
     Net(Spot),
+    /// Drawn and given back together, both counted upwards: what is drawn, for a meter that counts nothing back.
+    Both(Spot),
     Plain(Spot, Quantity, Unit),
     /// Energy drawn; 0 is the total, others are tariffs.
     Import(u8),
@@ -64,7 +66,7 @@ enum Meaning {
 
 /// What a code means to us; most codes mean nothing.
 fn meaning(code: Code) -> Option<Meaning> {
-    use Meaning::{Drawn, Export, Given, Import, Net, Plain};
+    use Meaning::{Both, Drawn, Export, Given, Import, Net, Plain};
     // Groups of 20 are the phases: 21 is to L1 what 1 is to the total.
     let (of, spot) = match code.c {
         c @ 1..=20 => (c, Spot::Total),
@@ -76,6 +78,7 @@ fn meaning(code: Code) -> Option<Meaning> {
     match (of, code.d, code.e) {
         (1, 7, 0) => Some(Drawn(spot)),
         (2, 7, 0) => Some(Given(spot)),
+        (15, 7, 0) => Some(Both(spot)),
         (16, 7, 0) => Some(Net(spot)),
         (9, 7, 0) => Some(Plain(spot, Quantity::ApparentPower, Unit::VoltAmpere)),
         (11, 7, 0) => Some(Plain(spot, Quantity::Current, Unit::Ampere)),
@@ -199,7 +202,9 @@ impl Fold {
             }
             .clone()
         };
-        let mut net = Vec::new();
+        let (mut net, mut both) = (Vec::new(), Vec::new());
+        let gives_back =
+            meant.iter().any(|(meaning, _)| matches!(meaning, Meaning::Export(_) | Meaning::Given(_)));
         for (meaning, item) in meant {
             match *meaning {
                 Meaning::Drawn(spot) if item.unit == Unit::Watt => {
@@ -209,6 +214,9 @@ impl Fold {
                     into.measured(&place(&self.given, spot), Quantity::Power, item.value);
                 }
                 Meaning::Net(spot) if item.unit == Unit::Watt => net.push((spot, item.value)),
+                Meaning::Both(spot) if item.unit == Unit::Watt && !gives_back => {
+                    both.push((spot, item.value));
+                }
                 Meaning::Plain(spot, quantity, unit) if item.unit == unit => {
                     // Meters that see power given back say so by the sign of the current too.
                     into.measured(&place(&self.drawn, spot), quantity, item.value.abs());
@@ -216,6 +224,7 @@ impl Fold {
                 Meaning::Drawn(_)
                 | Meaning::Given(_)
                 | Meaning::Net(_)
+                | Meaning::Both(_)
                 | Meaning::Plain(..)
                 | Meaning::Import(_)
                 | Meaning::Export(_) => {}
@@ -224,6 +233,9 @@ impl Fold {
         // Where both directions are told apart, they came first, and the difference adds nothing.
         for (spot, watts) in net {
             self.signed.add(into, &place(&self.drawn, spot), &place(&self.given, spot), watts);
+        }
+        for (spot, watts) in both {
+            into.measured(&place(&self.drawn, spot), Quantity::Power, watts);
         }
     }
 }
@@ -289,6 +301,14 @@ mod tests {
         ];
         let want = ["input power 0", "export power 40", "input energy 61200", "export energy 3600"];
         assert_eq!(lines(&mut Fold::new().unwrap(), &items), want);
+    }
+
+    #[test]
+    fn power_without_direction_is_drawn_unless_the_meter_counts_both_ways() {
+        let power = item([1, 0, 15, 7, 0], Unit::Watt, 163.5);
+        assert_eq!(lines(&mut Fold::new().unwrap(), &[power]), ["input power 163.5"]);
+        let both = [power, item([1, 0, 2, 8, 0], Unit::WattHour, 1.0)];
+        assert_eq!(lines(&mut Fold::new().unwrap(), &both), ["export energy 3600"]);
     }
 
     #[test]

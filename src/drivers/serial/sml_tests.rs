@@ -88,7 +88,7 @@ fn a_torn_or_garbled_frame_leaves_nothing_and_spoils_not_the_next() {
     let mut lost = good.clone();
     lost.remove(50);
     for before in
-        [&good[..40], &good[3..], &garbled, &lost, &START[..], &[0x1b; 7], &[0; 100], &good[..good.len() - 1]]
+        [&good[..40], &good[3..], &garbled, &lost, START, &[0x1b; 7], &[0; 100], &good[..good.len() - 1]]
     {
         let mut bytes = before.to_vec();
         bytes.extend(&good);
