@@ -325,18 +325,18 @@ async fn a_walk_that_never_ends_is_ended() {
         if request.pdu == GET {
             return well(request, tree);
         }
-        let column = &request.oids[0];
-        let rows: Vec<_> = (1..=25)
-            .map(|step| {
-                let mut next = column.clone();
-                if next.len() == POWER.len() {
-                    *next.last_mut().unwrap() += step;
-                } else {
-                    next.push(step);
-                }
-                (next, Val::Int(1))
-            })
-            .collect();
+        let forward = |column: &Vec<u32>, step: u32| {
+            let mut next = column.clone();
+            if next.len() == POWER.len() {
+                *next.last_mut().unwrap() += step;
+            } else {
+                next.push(step);
+            }
+            (next, Val::Int(1))
+        };
+        let steps = 1..=u32::try_from(request.max_repetitions).unwrap();
+        let rows: Vec<_> =
+            steps.flat_map(|step| request.oids.iter().map(move |oid| forward(oid, step))).collect();
         Act::Send(vec![reply(request.id, 0, 0, &rows)])
     });
     let error = fresh.poll().await.unwrap_err();
@@ -557,7 +557,7 @@ async fn a_vanished_row_leaves_no_sample_and_a_new_one_is_found() {
             break;
         }
     }
-    assert!(found.is_some_and(|polls| polls > 3), "{found:?}");
+    assert!(found.is_some_and(|polls| polls > 1), "{found:?}");
 }
 
 /// Thousands of polls through every fault, in a process of its own, since memory is a process's.

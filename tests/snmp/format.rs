@@ -12,7 +12,11 @@ const HEAD: &str = "protocol: snmp\nname: own\nabout: a meter\nmatch: { sys_obje
 
 /// Profiles of an operator, then a device: what the first reads of the second.
 async fn traced(own: &[&str], device: &str) -> Result<Trace, PollError> {
-    let maker = |text: &str| text.replace(" 9.", " 1.3.6.1.4.1.99999.").replace("[9.", "[1.3.6.1.4.1.99999.");
+    let maker = |text: &str| {
+        text.replace(" 9.", " 1.3.6.1.4.1.99999.")
+            .replace("[9.", "[1.3.6.1.4.1.99999.")
+            .replace("'9.", "'1.3.6.1.4.1.99999.")
+    };
     let mut profiles = Profiles::built_in();
     for (number, text) in own.iter().enumerate() {
         profiles.add(&format!("own-{number}.yaml"), &maker(text)).unwrap_or_else(|e| panic!("{e}\n{text}"));
@@ -245,7 +249,7 @@ async fn the_first_candidate_that_gives_a_value_reads_the_device() {
 
 #[tokio::test]
 async fn one_profile_reads_models_whose_tables_stand_below_their_own_number() {
-    let profile = "protocol: snmp\nname: own\nabout: a meter\nmatch: { sys_object_ids: [9.1] }\nidentity: { model: [9.1.{id}.2.0], serial: [9.1.{id}.3], firmware: [9.1.{id}.5.0] }\nchannels: [{ channel: input, values: [{ quantity: power, scalar: 9.1.{id}.4.0 }] }]\n";
+    let profile = "protocol: snmp\nname: own\nabout: a meter\nmatch: { sys_object_ids: [9.1] }\nidentity: { model: [ '9.1.{id}.2.0' ], serial: [ '9.1.{id}.3' ], firmware: [ '9.1.{id}.5.0' ] }\nchannels: [{ channel: input, values: [{ quantity: power, scalar: '9.1.{id}.4.0' }] }]\n";
     // The recording's sysObjectID ends with 7. The serial number is a column, the firmware a number.
     let trace =
         traced(&[profile], "9.1.7.2.0|4|M 9.1.7.3.210|4|S 9.1.7.4.0|2|33 9.1.7.5.0|2|12").await.unwrap();
