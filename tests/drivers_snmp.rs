@@ -16,6 +16,8 @@ mod devices;
 mod faults;
 #[path = "snmp/format.rs"]
 mod format;
+#[path = "snmp/librenms.rs"]
+mod librenms;
 #[path = "snmp/net_snmp.rs"]
 mod net_snmp;
 #[path = "snmp/own.rs"]

@@ -16,6 +16,8 @@
 mod exporter;
 #[path = "../benches/load/ipmi.rs"]
 mod ipmi;
+#[path = "../benches/load/snmp.rs"]
+mod snmp;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -134,4 +136,59 @@ fn a_wrong_password_is_refused_and_holds_no_place() {
     let said = output(command.args(["-L", "USER", "mc", "info"]));
     assert!(said.contains("Unable to establish"), "{said}");
     assert_eq!(bmc.counts.opened.get(), 0);
+}
+
+fn pdus(kind: snmp::Kind, loss: f64, delay: Duration) -> snmp::Load {
+    snmp::Load {
+        kind,
+        count: 100,
+        loss,
+        delay,
+        interval: Duration::from_secs(2),
+        measure: Duration::from_secs(8),
+        scrape: Duration::from_secs(1),
+    }
+}
+
+#[test]
+fn no_watt_is_wrong_where_requests_get_lost_and_answers_are_late() {
+    let outcome = snmp::run(&pdus(snmp::Kind::Pdu, 0.2, Duration::from_millis(50)));
+    assert_eq!(outcome.wrong, 0, "{outcome:?}");
+    assert!(outcome.checked > u64::from(outcome.meters), "{outcome:?}");
+    assert!((10.0..30.0).contains(&outcome.requests_lost_percent), "{outcome:?}");
+    assert!(outcome.results.keys().all(|result| result == "ok" || result == "timeout"), "{outcome:?}");
+}
+
+#[test]
+fn nothing_is_lost_where_nothing_gets_lost() {
+    let outcome = snmp::run(&pdus(snmp::Kind::Two, 0.0, Duration::ZERO));
+    assert_eq!((outcome.wrong, outcome.up), (0, 100), "{outcome:?}");
+    assert!(outcome.results.keys().eq(["ok"]), "{outcome:?}");
+}
+
+#[test]
+fn net_snmp_walks_a_simulated_pdu_of_the_load() {
+    let agents = snmp::start(&pdus(snmp::Kind::Pdu, 0.0, Duration::ZERO), Arc::new(SystemClock::new()));
+    let address = agents.addresses[0].to_string();
+    let walk = |program: &str| {
+        output(Command::new(program).args(["-v2c", "-c", "load", "-On", &address, "1.3.6.1"]))
+    };
+    for program in ["snmpwalk", "snmpbulkwalk"] {
+        let text = walk(program);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with(".1.3.6.1.4.1.1718.4.") && line.contains(" = INTEGER: "))
+            .collect();
+        assert_eq!(lines.len(), 118, "{text}");
+        assert!(text.contains("End of MIB") || text.contains("No more variables"), "{text}");
+    }
+    let watts = output(Command::new("snmpget").args([
+        "-v2c",
+        "-c",
+        "load",
+        "-Oqv",
+        &address,
+        "1.3.6.1.4.1.1718.4.1.3.3.1.3.1.1",
+    ]));
+    assert!(is_shown(watts.trim()), "{watts}");
 }

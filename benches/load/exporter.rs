@@ -127,8 +127,16 @@ pub struct Exporter {
 impl Exporter {
     /// Starts one with `config`, and waits for nothing: its start is what is measured.
     pub fn start(config: &Path, dir: &Path) -> Self {
+        Self::start_with(config, &[], dir)
+    }
+
+    /// The same, with further arguments.
+    pub fn start_with(config: &Path, arguments: &[&str], dir: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wattribute"));
-        command.args(["serve", "--web.listen-address", "127.0.0.1:0", "--config.file"]).arg(config);
+        command
+            .args(["serve", "--web.listen-address", "127.0.0.1:0", "--config.file"])
+            .arg(config)
+            .args(arguments);
         Self { program: Program::start(command, dir), address: None }
     }
 

@@ -1,5 +1,5 @@
 //! The exporter under load: simulated devices in this process, the real exporter in its own. Run: `make load-ipmi`,
-//! `make load-redfish`, `make compare-ipmi`; what it gave: `docs/performance.md`.
+//! `make load-redfish`, `make load-snmp`, `make compare-ipmi`, `make compare-snmp`; what it gave: `docs/performance.md`.
 
 #![allow(
     missing_docs,
@@ -16,6 +16,7 @@ mod compare;
 mod exporter;
 mod ipmi;
 mod redfish;
+mod snmp;
 
 use std::time::Duration;
 
@@ -33,12 +34,12 @@ struct Arguments {
     /// What to load with
     #[arg(value_enum, default_value_t = What::Ipmi)]
     what: What,
-    /// Devices; 10,000 over IPMI, 500 over Redfish, 1,000 to compare
+    /// Devices; 10,000 over IPMI, 500 over Redfish, 2,000 and 10,000 over SNMP, 1,000 and 200 to compare
     #[arg(long)]
     count: Option<u32>,
-    /// From one poll of a device to the next, ms
-    #[arg(long, default_value_t = 1000)]
-    interval: u64,
+    /// From one poll of a device to the next, ms; 1 s, and 5 s where SNMP gets lost
+    #[arg(long)]
+    interval: Option<u64>,
     /// How long each load is measured, s
     #[arg(long, default_value_t = 30)]
     seconds: u64,
@@ -65,6 +66,10 @@ enum What {
     Ipmi,
     /// BMCs over Redfish
     Redfish,
+    /// PDUs over SNMP that lose and delay, and many meters of two values
+    Snmp,
+    /// PDUs over SNMP, with Debian's prometheus-snmp-exporter and with this one
+    CompareSnmp,
     /// BMCs over IPMI, with Debian's prometheus-ipmi-exporter and with this one
     Compare,
 }
@@ -84,7 +89,36 @@ fn main() {
             let count = usize::try_from(load.count).unwrap();
             show(&redfish::run(count, load.interval, load.measure, load.scrape), arguments.json);
         }
+        What::Snmp => {
+            let lossy = snmp::Load {
+                loss: 0.2,
+                delay: Duration::from_millis(300),
+                interval: interval(&arguments, 5000),
+                ..of_snmp(&arguments, snmp::Kind::Pdu, 2_000)
+            };
+            show(&snmp::run(&lossy), arguments.json);
+            show(&snmp::run(&of_snmp(&arguments, snmp::Kind::Two, 10_000)), arguments.json);
+        }
+        What::CompareSnmp => {
+            show(&snmp::compare(&of_snmp(&arguments, snmp::Kind::Pdu, 200)), arguments.json);
+        }
         What::Compare => show(&compare::run(&load(&arguments, 1_000, 3, 0)), arguments.json),
+    }
+}
+
+fn interval(arguments: &Arguments, usual: u64) -> Duration {
+    Duration::from_millis(arguments.interval.unwrap_or(usual))
+}
+
+fn of_snmp(arguments: &Arguments, kind: snmp::Kind, count: u32) -> snmp::Load {
+    snmp::Load {
+        kind,
+        count: arguments.count.unwrap_or(count),
+        loss: 0.0,
+        delay: Duration::ZERO,
+        interval: interval(arguments, 1000),
+        measure: Duration::from_secs(arguments.seconds),
+        scrape: Duration::from_secs(arguments.scrape),
     }
 }
 
@@ -98,7 +132,7 @@ fn load(arguments: &Arguments, count: u32, suite: u8, silent: u32) -> Load {
         count: arguments.count.unwrap_or(count),
         silent: f64::from(silent) / 100.0,
         suite,
-        interval: Duration::from_millis(arguments.interval),
+        interval: interval(arguments, 1000),
         measure: Duration::from_secs(arguments.seconds),
         scrape: Duration::from_secs(arguments.scrape),
         verify: Duration::from_secs(5),

@@ -30,6 +30,12 @@ SERIES = [
     ('wattribute_tenant_info{project_id="p1",project_name="physics"}', "gauge", 1),
     ('wattribute_facility_power_watts{datacenter="dc1",point="utility"}', "gauge", 700),
     ('wattribute_facility_energy_joules_total{datacenter="dc1",point="utility"}', "counter", 700),
+    ('wattribute_facility_power_watts{datacenter="dc1",point="ups_in"}', "gauge", 620),
+    ('wattribute_facility_energy_joules_total{datacenter="dc1",point="ups_in"}', "counter", 620),
+    ('wattribute_facility_power_watts{datacenter="dc1",point="ups_out"}', "gauge", 580),
+    ('wattribute_facility_energy_joules_total{datacenter="dc1",point="ups_out"}', "counter", 580),
+    ('wattribute_facility_power_watts{datacenter="dc1",point="cooling"}', "gauge", 60),
+    ('wattribute_facility_energy_joules_total{datacenter="dc1",point="cooling"}', "counter", 60),
     ('wattribute_emission_factor_grams_per_kilowatt_hour{datacenter="dc1",basis="location",source="file",tier="national"}', "gauge", 380),
     ('wattribute_hypervisor_up{datacenter="dc1",host="h1"}', "gauge", 1),
 ]

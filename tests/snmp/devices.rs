@@ -21,7 +21,8 @@ pub fn said(trace: &Trace) -> Vec<String> {
         let quantity = reading.measure.quantity().name();
         format!("{} {quantity} {}{estimated}", reading.channel, reading.measure.value())
     });
-    let named = trace.channels.iter().filter(|info| !info.name.is_empty());
+    let shown = |channel| trace.readings.iter().any(|traced| traced.reading.channel == *channel);
+    let named = trace.channels.iter().filter(|info| !info.name.is_empty() && shown(&info.channel));
     let names = named.map(|info| format!("name {} {}", info.channel, info.name));
     let mut said: Vec<String> = readings.chain(names).collect();
     said.sort();

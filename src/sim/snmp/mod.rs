@@ -1,9 +1,11 @@
 //! Simulated SNMP agents: a rack PDU of APC's rPDU2 family (v2c), one of Eaton's ePDU family (v3), and a utility meter.
 //!
-//! What they show is in `apc.rs` and `eaton.rs`; the protocol is async-snmp's agent.
+//! What they show is in `apc.rs` and `eaton.rs`; the protocol is async-snmp's agent. For load there is `fleet`, which knows only v2c.
 
 mod apc;
+mod ber;
 mod eaton;
+pub mod fleet;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
