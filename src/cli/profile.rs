@@ -183,7 +183,7 @@ fn agent(args: &TestArgs, target: &str, profile: Option<&str>) -> snmp::Settings
         profile: profile.map(str::to_owned),
         request_timeout: Duration::from_secs(2),
         retries: 2,
-        max_oids: 20,
+        max_oids: 48,
     }
 }
 

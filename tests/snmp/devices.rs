@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wattribute::drivers::profiles::Profile as _;
 use wattribute::drivers::{Profiles, Trace, snmp};
-use wattribute::model::{Quality, SystemClock};
+use wattribute::model::{ChannelId, Quality, SystemClock};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snmp/devices")
@@ -21,7 +21,7 @@ pub fn said(trace: &Trace) -> Vec<String> {
         let quantity = reading.measure.quantity().name();
         format!("{} {quantity} {}{estimated}", reading.channel, reading.measure.value())
     });
-    let shown = |channel| trace.readings.iter().any(|traced| traced.reading.channel == *channel);
+    let shown = |channel: &ChannelId| trace.readings.iter().any(|traced| traced.reading.channel == *channel);
     let named = trace.channels.iter().filter(|info| !info.name.is_empty() && shown(&info.channel));
     let names = named.map(|info| format!("name {} {}", info.channel, info.name));
     let mut said: Vec<String> = readings.chain(names).collect();

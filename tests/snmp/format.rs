@@ -179,6 +179,24 @@ async fn what_is_no_measurement_leaves_no_sample() {
 }
 
 #[tokio::test]
+async fn power_that_flows_the_other_way_is_another_channels() {
+    let channels = "- { channel: \"phase/L{n}\", vars: { n: { part: 0 } }, values: [{ quantity: power, column: 9.4, missing: [-1], reverse: \"export/L{n}\" }] }\n- { channel: input, sum: true, values: [{ quantity: power, column: 9.4, missing: [-1], reverse: export }] }";
+    // 4365 W out by L1, 500 W in by L2: neither hides the other in the sums.
+    assert_eq!(
+        reads(channels, "9.4.1|2|-4365 9.4.2|2|500").await,
+        [
+            "export power 4365",
+            "export/L1 power 4365",
+            "export/L2 power 0",
+            "input power 500",
+            "phase/L1 power 0",
+            "phase/L2 power 500"
+        ]
+    );
+    assert_eq!(reads(channels, "9.4.1|2|-1 9.4.2|2|-2").await, ["export/L2 power 2", "phase/L2 power 0"]);
+}
+
+#[tokio::test]
 async fn an_energy_counter_in_a_text_steps_by_its_last_digit() {
     let channels =
         "- { channel: input, values: [{ quantity: energy, scalar: 9.4.0, scale: 3600000, suffix: kWh }] }";
