@@ -4,7 +4,9 @@
 //! What a target does stands beside what it tests, in `fuzzing` of each module.
 
 pub use crate::config::fuzzing::config;
+pub use crate::drivers::http::fuzzing::http;
 pub use crate::drivers::ipmi::fuzzing::{fru, rakp, rmcp, sdr, sensor};
+pub use crate::drivers::prometheus::fuzzing::page;
 pub use crate::drivers::redfish::fuzzing::redfish;
 pub use crate::drivers::snmp::profile::fuzzing::profile;
 pub use crate::workloads::libvirt::fuzzing::libvirt;
@@ -13,10 +15,12 @@ pub use crate::workloads::libvirt::fuzzing::libvirt;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target: a binary of `fuzz/`, a folder of seeds.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("config", config),
     ("fru", fru),
+    ("http", http),
     ("libvirt", libvirt),
+    ("page", page),
     ("profile", profile),
     ("rakp", rakp),
     ("redfish", redfish),

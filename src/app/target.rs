@@ -59,6 +59,7 @@ pub struct Shared {
     ipmi: Arc<ipmi::Shared>,
     redfish: OpenSessions,
     snmp: Arc<snmp::Shared>,
+    http: http::Shared,
     clock: Arc<dyn Clock>,
 }
 
@@ -80,11 +81,17 @@ impl Shared {
         self.redfish.clone()
     }
 
+    /// What JSON meters share.
+    pub(super) fn http(&self) -> http::Shared {
+        self.http.clone()
+    }
+
     fn with(profiles: Profiles, clock: &Arc<dyn Clock>, count: impl Fn(&Kind) -> OpenSessions) -> Self {
         Self {
             ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock)).count_in(count(&ipmi::KIND))),
             redfish: count(&redfish::KIND),
             snmp: Arc::new(snmp::Shared::new(profiles.snmp, Arc::clone(clock))),
+            http: http::Shared::new(profiles.http, Arc::clone(clock)),
             clock: Arc::clone(clock),
         }
     }
@@ -105,11 +112,11 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
         }
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
         DriverPlan::Modbus(settings) => modbus::open(settings.clone()),
-        DriverPlan::Serial(settings) => serial::open(settings.clone()),
-        DriverPlan::Command(settings) => command::open(settings.clone()),
-        DriverPlan::Sysfs(settings) => sysfs::open(settings.clone()),
-        DriverPlan::Http(settings) => http::open(settings.clone()),
-        DriverPlan::Prometheus(settings) => prometheus::open(settings.clone()),
+        DriverPlan::Serial(settings) => serial::open(settings.clone(), Arc::clone(&shared.clock)),
+        DriverPlan::Command(settings) => command::open(settings.clone(), Arc::clone(&shared.clock)),
+        DriverPlan::Sysfs(settings) => sysfs::open(settings.clone(), Arc::clone(&shared.clock)),
+        DriverPlan::Http(settings) => http::open(settings.clone(), shared.http.clone()),
+        DriverPlan::Prometheus(settings) => prometheus::open(settings.clone(), Arc::clone(&shared.clock)),
     }
 }
 

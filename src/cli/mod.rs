@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{self, Config, Errors};
 use crate::drivers::Profiles;
 
+mod builtin;
 pub mod check;
 pub mod demo;
 pub mod profile;
@@ -105,11 +106,14 @@ pub fn begin_log(args: &LogArgs) {
     }
 }
 
+/// Where the configuration stands unless somebody says otherwise.
+pub const CONFIG_FILE: &str = "/etc/wattribute/wattribute.yaml";
+
 /// Where the configuration stands.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// Configuration file
-    #[arg(long = "config.file", value_name = "FILE", default_value = "/etc/wattribute/wattribute.yaml")]
+    #[arg(long = "config.file", value_name = "FILE", default_value = CONFIG_FILE)]
     pub file: PathBuf,
 }
 

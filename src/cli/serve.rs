@@ -1,6 +1,7 @@
 //! `wattribute serve`: the exporter.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArgs, LogArgs, ProfilesArgs, begin_log, load};
+use super::{CONFIG_FILE, LogArgs, ProfilesArgs, begin_log, builtin, load};
 use crate::app::{self, Plan};
 use crate::exposition::VERSION;
 use crate::http::MetricsPath;
@@ -19,9 +20,9 @@ use crate::model::SystemClock;
 /// Arguments of `wattribute serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Where the configuration stands
-    #[command(flatten)]
-    pub config: ConfigArgs,
+    /// Configuration file; without it /etc/wattribute/wattribute.yaml, and where that is missing, this machine's own sensors
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
     /// Where further profiles stand
     #[command(flatten)]
     pub profiles: ProfilesArgs,
@@ -45,13 +46,21 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // A device's state is small and lives long among what does not: huge pages are never full of it. Not every kernel has
     // them to be switched off.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let config = match load(&args.config.file) {
-        Ok(config) => config,
-        Err(errors) => {
-            eprintln!("{errors}");
-            return Ok(ExitCode::FAILURE);
+    let file = args.config_file.as_deref().unwrap_or(Path::new(CONFIG_FILE));
+    // A file that is named must be there; one that cannot be looked for is not known to be missing.
+    let built_in = args.config_file.is_none() && file.try_exists().is_ok_and(|exists| !exists);
+    let config = if built_in {
+        builtin::this_machine(file).context("the name of this machine (hostname)")?
+    } else {
+        match load(file) {
+            Ok(config) => config,
+            Err(errors) => {
+                eprintln!("{errors}");
+                return Ok(ExitCode::FAILURE);
+            }
         }
     };
+    let source = if built_in { "built-in".to_owned() } else { file.display().to_string() };
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -60,10 +69,13 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     drop(config);
     let workers = app::workers(&plan);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
-    runtime.block_on(serve(args, plan))
+    let outcome = runtime.block_on(serve(args, plan, &source));
+    // A thread that waits for a sensor behind a dead bus must not hold the end up.
+    runtime.shutdown_background();
+    outcome
 }
 
-async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<ExitCode> {
+async fn serve(args: &ServeArgs, plan: Plan, source: &str) -> anyhow::Result<ExitCode> {
     let metrics_path = MetricsPath::new(&args.metrics_path)
         .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
     let profiles = args.profiles.load();
@@ -88,7 +100,7 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<ExitCode> {
     });
     tracing::info!(
         version = VERSION,
-        config = %args.config.file.display(),
+        config = source,
         meters = plan.meters.len(),
         hosts = plan.inventory.hosts.len(),
         hypervisors = plan.sources.len(),

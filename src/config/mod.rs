@@ -27,11 +27,13 @@ mod tests;
 mod types;
 
 pub use problem::{Errors, Place, Position, Problem};
+pub use types::serial;
 pub use types::{
-    AuthProtocol, Basis, ChannelRef, CipherSuite, Command, Component, Config, Datacenter, Device,
-    EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings,
-    KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, Module, Origin, Overcommit, Point, Poll,
-    Price, PrivacyProtocol, Privilege, Probe, Prometheus, Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs,
+    AuthProtocol, Basis, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
+    Datacenter, Device, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk,
+    IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, Module, Origin, Overcommit,
+    Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Prometheus, PrometheusAccess, PrometheusPick,
+    PrometheusQuality, PrometheusSeries, PrometheusSource, Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs,
     Telemetry, Tenant, Trust, UserLookup,
 };
 

@@ -100,11 +100,28 @@ impl<'a> Reader<'a> {
         entries: &'a [(Key, Node)],
         fields: &'static [&'static str],
     ) -> Vec<(&'a Key, &'a Node)> {
+        let known = |key: &Key| {
+            let known = fields.contains(&key.name.as_str());
+            if !known {
+                self.unknown_key(key, fields);
+            }
+            known
+        };
+        self.entries(entries, known)
+    }
+
+    /// The entries whose key `counts`; one that stands twice is reported.
+    fn entries<'e>(
+        &self,
+        entries: &'e [(Key, Node)],
+        counts: impl Fn(&Key) -> bool,
+    ) -> Vec<(&'e Key, &'e Node)> {
         let mut known: Vec<(&Key, &Node)> = Vec::with_capacity(entries.len());
         for (key, node) in entries {
-            if !fields.contains(&key.name.as_str()) {
-                self.unknown_key(key, fields);
-            } else if let Some((first, _)) = known.iter().find(|(other, _)| other.name == key.name) {
+            if !counts(key) {
+                continue;
+            }
+            if let Some((first, _)) = known.iter().find(|(other, _)| other.name == key.name) {
                 let what = format!("`{}` stands twice, first on {}", key.name, first.at.line());
                 self.problems.borrow_mut().error(key.at, what, "remove one of the two");
             } else {
@@ -171,6 +188,19 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         }
     }
 
+    /// A map with keys of the operator's own, such as labels.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::Map(entries) => {
+                let entries = self.entries(entries, |_| true).into_iter();
+                visitor.visit_map(Entries { parent: self, entries, value: None })
+            }
+            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) | Value::List(_) => {
+                self.wrong("write keys with values under it")
+            }
+        }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -202,7 +232,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u64 u128 f32 char bytes byte_buf option unit unit_struct tuple tuple_struct map
+        bool i8 i16 i32 i64 i128 u8 u64 u128 f32 char bytes byte_buf option unit unit_struct tuple tuple_struct
         identifier ignored_any
     }
 }

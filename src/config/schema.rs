@@ -14,15 +14,17 @@ use super::leaf::{
 mod command;
 mod http;
 mod modbus;
-mod prometheus;
-mod serial;
+pub(super) mod prometheus;
+pub(super) mod serial;
 mod sysfs;
 
 use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
     Telemetry, UserLookup,
 };
-pub(super) use command::Command;
+pub(super) use command::{
+    Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
+};
 pub(super) use http::Http;
 pub(super) use modbus::Modbus;
 pub(super) use prometheus::Prometheus;

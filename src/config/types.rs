@@ -14,13 +14,15 @@ mod command;
 mod http;
 mod modbus;
 mod prometheus;
-mod serial;
+pub mod serial;
 mod sysfs;
 
-pub use command::Command;
+pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::Modbus;
-pub use prometheus::Prometheus;
+pub use prometheus::{
+    Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
+};
 pub use serial::Serial;
 pub use sysfs::Sysfs;
 

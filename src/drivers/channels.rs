@@ -42,6 +42,22 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// A template without holes.
+    #[must_use]
+    pub fn fixed(text: String) -> Self {
+        Self(vec![Piece::Text(text)])
+    }
+
+    /// The text, where it is nothing but text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Piece::Text(text)] => Some(text),
+            [] => Some(""),
+            [Piece::Hole(_)] | [_, _, ..] => None,
+        }
+    }
+
     /// The names of the holes.
     pub fn holes(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {

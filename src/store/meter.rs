@@ -50,6 +50,8 @@ pub struct Meter {
     /// Scratch of one poll, kept for its allocation.
     touched: Vec<usize>,
     last_good: Option<Moment>,
+    /// When the newest reading was taken: not after the last good poll, which may have brought only earlier ones.
+    last_taken: Option<Moment>,
     last_error: Option<(Moment, PollError)>,
 }
 
@@ -71,6 +73,7 @@ impl Meter {
             tracks: Vec::new(),
             touched: Vec::new(),
             last_good: None,
+            last_taken: None,
             last_error: None,
             settings,
         }
@@ -235,12 +238,15 @@ impl Meter {
         self.take_windows(&batch.windows);
         for earlier in &batch.earlier {
             // Later than what is known already, and not of the future: energy is integrated forwards.
-            if self.last_good.is_none_or(|known| earlier.at > known) && earlier.at < now {
+            if self.last_taken.is_none_or(|known| earlier.at > known) && earlier.at < now {
                 self.take(&earlier.readings, earlier.at);
             }
         }
-        self.take(&batch.readings, now);
+        if !batch.readings.is_empty() {
+            self.take(&batch.readings, now);
+        }
         batch.channels.iter().for_each(|info| self.say(info));
+        self.last_good = Some(now);
         self.last_error = None;
     }
 
@@ -302,7 +308,7 @@ impl Meter {
             }
         }
         self.touched = touched;
-        self.last_good = Some(now);
+        self.last_taken = Some(now);
     }
 
     /// Finds or makes a channel; none once there are too many, unless a feed names it.

@@ -4,6 +4,6 @@ use crate::config;
 use crate::drivers::sysfs::Settings;
 
 /// Settings of the driver, and its address for people.
-pub(super) fn settings(_of: &config::Sysfs, _poll: &config::Poll) -> (Settings, String) {
-    (Settings {}, String::new())
+pub(super) fn settings(of: &config::Sysfs, _poll: &config::Poll) -> (Settings, String) {
+    (Settings { root: of.root.clone() }, of.root.display().to_string())
 }

@@ -8,7 +8,7 @@ use crate::app::Shared;
 use crate::app::plan::{DriverPlan, ModulePlan};
 use crate::app::target;
 use crate::drivers::ipmi::{self, KeepSession};
-use crate::drivers::{Driver, redfish};
+use crate::drivers::{Driver, http, redfish};
 use crate::http::Refusal;
 use crate::model::{ErrorKind, Host, PollError, Target};
 
@@ -18,12 +18,13 @@ const LEARNING_PART: u32 = 4;
 
 impl ModulePlan {
     /// The protocol's own port.
-    pub(super) const fn usual_port(&self) -> u16 {
+    pub(super) fn usual_port(&self) -> u16 {
         match &self.driver {
             DriverPlan::Ipmi(_) | DriverPlan::IpmiInBand(..) => 623,
             DriverPlan::Redfish(_) => 443,
             DriverPlan::Snmp(_) => 161,
             DriverPlan::Modbus(_) => 502,
+            DriverPlan::Http(http) if is_https(&http.url) => 443,
             DriverPlan::Http(_) => 80,
             // The configuration has no such modules.
             DriverPlan::Serial(_)
@@ -104,7 +105,6 @@ pub(super) fn open(
         | DriverPlan::Serial(_)
         | DriverPlan::Command(_)
         | DriverPlan::Sysfs(_)
-        | DriverPlan::Http(_)
         | DriverPlan::Prometheus(_) => Err(PollError::new(
             ErrorKind::Unreachable,
             "this module reads what no target stands for",
@@ -118,6 +118,13 @@ pub(super) fn open(
             (settings.telemetry, settings.stream) = (false, false);
             redfish::open_at(settings, address.ip(), shared.redfish_sessions())
         }
+        DriverPlan::Http(settings) => {
+            let mut settings = settings.clone();
+            let scheme = if is_https(&settings.url) { "https" } else { "http" };
+            settings.url = format!("{scheme}://{host}:{}", address.port());
+            settings.request_timeout = settings.request_timeout.min(limit);
+            http::open_at(settings, address.ip(), shared.http())
+        }
         DriverPlan::Snmp(settings) => {
             let mut settings = settings.clone();
             settings.address = address.to_string();
@@ -125,6 +132,11 @@ pub(super) fn open(
             target::open(&DriverPlan::Snmp(settings), shared)
         }
     }
+}
+
+/// Whether the stand-in for a client's target speaks HTTPS.
+fn is_https(url: &str) -> bool {
+    url.starts_with("https://")
 }
 
 /// How long one try of a request may wait, so that one that is never answered, all its tries together, costs half of the

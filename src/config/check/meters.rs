@@ -9,7 +9,9 @@ use super::datacenters::label;
 use super::{Check, entries};
 use crate::config::field::Field;
 use crate::config::files::Pem;
-use crate::config::leaf::{Endpoint, Fingerprint, HttpsUrl, Label, Name, Privacy, Share, Span};
+use crate::config::leaf::{
+    Endpoint, EnvName, FilePath, Fingerprint, HttpsUrl, Label, Name, Privacy, Share, Span,
+};
 use crate::config::load::{Documents, Part};
 use crate::config::problem::Mark;
 use crate::config::schema::{self, Version};
@@ -220,8 +222,9 @@ impl Check<'_> {
         timeout: Duration,
     ) -> Option<Redfish> {
         let url = self.need(&raw.url, at, "url", "write the address of the BMC, such as https://10.0.0.1");
-        let credentials = self.redfish_credentials(raw, at, folder);
-        let trust = self.trust(raw, folder);
+        let keys = (&raw.password_file, &raw.password_env);
+        let credentials = self.credentials(&raw.username, keys, at, folder);
+        let trust = self.trust(&raw.ca_file, &raw.fingerprint, folder);
         let outer = ("the poll's `timeout`", timeout);
         let request_timeout = self.deadline(&raw.timeout, DEFAULT_REDFISH_TIMEOUT, outer);
         let login = raw.login.get().copied().unwrap_or_default();
@@ -239,14 +242,16 @@ impl Check<'_> {
         })
     }
 
-    fn redfish_credentials(
+    /// User and password, of which neither stands alone; none where there are none, or one is wrong.
+    pub(super) fn credentials(
         &mut self,
-        raw: &schema::Redfish,
+        username: &Field<Label>,
+        (file, variable): (&Field<FilePath>, &Field<EnvName>),
         at: Mark,
         folder: &Path,
     ) -> Option<(String, Secret)> {
-        let no_password = raw.password_file.is_absent() && raw.password_env.is_absent();
-        match &raw.username {
+        let no_password = file.is_absent() && variable.is_absent();
+        match username {
             Field::Absent if no_password => None,
             Field::Absent => {
                 self.error(at, "a password without `username`", "add `username`");
@@ -254,14 +259,20 @@ impl Check<'_> {
             }
             Field::Bad => None,
             Field::Is(Label(user), _) => {
-                let keys = (&raw.password_file, &raw.password_env);
-                self.needed_secret(folder, "password", keys, at).map(|secret| (user.clone(), secret))
+                let secret = self.needed_secret(folder, "password", (file, variable), at);
+                secret.map(|secret| (user.clone(), secret))
             }
         }
     }
 
-    fn trust(&mut self, raw: &schema::Redfish, folder: &Path) -> Option<Trust> {
-        match (&raw.ca_file, &raw.fingerprint) {
+    /// How a certificate is trusted.
+    pub(super) fn trust(
+        &mut self,
+        ca_file: &Field<FilePath>,
+        fingerprint: &Field<Fingerprint>,
+        folder: &Path,
+    ) -> Option<Trust> {
+        match (ca_file, fingerprint) {
             (Field::Absent, Field::Absent) => Some(Trust::WebPki),
             (Field::Is(path, at), Field::Absent) => {
                 self.pem(folder, "ca_file", path, *at, Pem::Certificates).map(Trust::CaFile)

@@ -82,14 +82,15 @@ impl Check<'_> {
             self.no_address("address", &snmp.address);
             snmp.address = endpoint(*at);
         }
-        schema::Meter {
-            ipmi,
-            redfish,
-            snmp,
-            modbus: raw.modbus.clone(),
-            http: raw.http.clone(),
-            ..schema::Meter::default()
+        let mut http = raw.http.clone();
+        if let Field::Is(http, at) = &mut http {
+            self.no_address("url", &http.url);
+            // Whose certificate is to be trusted, speaks HTTPS.
+            let plain = http.ca_file.is_absent() && http.fingerprint.is_absent();
+            let scheme = if plain { "http" } else { "https" };
+            http.url = Field::Is(format!("{scheme}://{STAND_IN}"), *at);
         }
+        schema::Meter { ipmi, redfish, snmp, modbus: raw.modbus.clone(), http, ..schema::Meter::default() }
     }
 
     fn no_address<T>(&self, key: &str, field: &Field<T>) {

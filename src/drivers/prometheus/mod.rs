@@ -1,7 +1,24 @@
-//! Series of a Prometheus server or of another exporter.
+//! Series of a Prometheus server or of another exporter: what is measured is defined apart from how it is collected.
+//!
+//! `text` reads an exporter's page, `query` asks a Prometheus server, `series` makes readings of samples, `poll` does it under
+//! `drivers::web`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod poll;
+mod query;
+mod series;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub use super::web::Trust;
 use super::{Driver, Kind};
-use crate::model::{ErrorKind, PollError};
+use crate::drivers::channels::Template;
+use crate::model::{Clock, PollError, Quality, Quantity};
 
 /// This driver's line in the registry.
 pub const KIND: Kind =
@@ -9,12 +26,82 @@ pub const KIND: Kind =
 
 /// All that the driver needs to know of one meter.
 #[derive(Debug, Clone)]
-pub struct Settings {}
+pub struct Settings {
+    /// Who is asked.
+    pub source: Source,
+    /// How to be let in.
+    pub access: Access,
+    /// How the certificate is trusted, for https.
+    pub trust: Trust,
+    /// Headers of every request, such as `X-Scope-OrgID`. No secrets.
+    pub headers: Vec<(String, String)>,
+    /// The longest a single request may take. The whole poll has a deadline of its own.
+    pub request_timeout: Duration,
+    /// A sample older than this is no reading.
+    pub max_age: Duration,
+    /// What is read.
+    pub series: Vec<Series>,
+}
 
-/// Builds the driver; opens nothing yet.
+/// Who is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A Prometheus server, or what speaks its query interface: its address.
+    Server(String),
+    /// An exporter: the address of its page.
+    Page(String),
+}
+
+/// How to be let in.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Nobody asks.
+    Open,
+    /// User and password with every request.
+    Basic(String, SecretString),
+    /// A token with every request.
+    Bearer(SecretString),
+}
+
+/// Series that become channels.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Which ones.
+    pub pick: Pick,
+    /// What they measure.
+    pub quantity: Quantity,
+    /// The channel's name, with labels in braces: `psu/{name}`.
+    pub channel: Template,
+    /// Number to base unit.
+    pub scale: f64,
+    /// The least difference that it shows, in its own unit.
+    pub step: f64,
+    /// Where a counter begins anew, in its own unit.
+    pub wraps_at: Option<f64>,
+    /// Whether it is measured.
+    pub quality: Quality,
+}
+
+/// Which series.
+#[derive(Debug, Clone)]
+pub enum Pick {
+    /// What a PromQL expression gives; of a server only.
+    Query(String),
+    /// Series of one metric.
+    Metric {
+        /// Its name.
+        name: String,
+        /// Labels with their values.
+        labels: Vec<(String, String)>,
+        /// Labels with regular expressions that match their values as a whole.
+        patterns: Vec<(String, regex::Regex)>,
+    },
+}
+
+/// Builds the driver; reads the CA file, opens no connection. `clock` dates samples.
 ///
 /// # Errors
-/// If the settings cannot work.
-pub fn open(_settings: Settings) -> Result<Box<dyn Driver>, PollError> {
-    Err(PollError::new(ErrorKind::NoReading, "not built", "wait"))
+/// `Tls` when the CA file cannot be used, `Unreachable` for an address that is none.
+pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Driver>, PollError> {
+    Ok(Box::new(poll::Prometheus::new(settings, clock)?))
 }

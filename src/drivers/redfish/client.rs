@@ -12,7 +12,8 @@ use super::origin::{Origin, ResourcePath};
 use super::resources::{self, Link, Root};
 use super::session::Sessions;
 use super::wire::{Answer, Credentials, Proof, Wire};
-use super::{Login, Settings, tls};
+use super::{Login, Settings};
+use crate::drivers::web::tls;
 use crate::model::{ErrorKind, OpenSessions, PollError};
 
 /// Why a resource was not read.

@@ -57,18 +57,17 @@ mod session;
 mod summary;
 mod telemetry;
 mod thermal;
-mod tls;
 mod topology;
 mod windows;
 mod wire;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use super::web::Trust;
 use super::{Driver, Kind};
 use crate::model::{Clock, OpenSessions, PollError, SystemClock};
 
@@ -83,18 +82,6 @@ pub enum Login {
     Session,
     /// HTTP Basic with every request.
     Basic,
-}
-
-/// How the BMC's certificate is trusted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Trust {
-    /// The public certificate authorities.
-    #[default]
-    WebPki,
-    /// Only the authorities in this PEM file.
-    CaFile(PathBuf),
-    /// Only the certificate whose SHA-256 digest this is.
-    Fingerprint([u8; 32]),
 }
 
 /// All that the driver needs to know of one BMC.

@@ -2,7 +2,6 @@
 //!
 //! Neither sessions nor resources are known here.
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin::{Origin, ResourcePath};
-use super::tls::Refused;
+use crate::drivers::web::fault::{causes, detail, refusal};
 use crate::model::{ErrorKind, PollError};
 
 /// The largest body that is read: several times what a full `Power` resource needs, and little enough that a body made
@@ -21,8 +20,6 @@ use crate::model::{ErrorKind, PollError};
 const MAX_BODY_BYTES: usize = 512 << 10;
 /// The most redirects that one request follows, all on the same host.
 const MAX_REDIRECTS: usize = 3;
-/// The longest piece of a lower layer's message that enters ours.
-const MAX_DETAIL_CHARS: usize = 200;
 
 /// Who logs in.
 #[derive(Debug, Clone)]
@@ -297,31 +294,4 @@ fn stay_on_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
         return attempt.error("too often");
     }
     attempt.follow()
-}
-
-/// The error and all below it. `io::Error` hides the one it wraps from `source`, so it is asked for it.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let mut found = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next
-        && found.len() < 16
-    {
-        found.push(error);
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = inner.map(|e| e as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    found
-}
-
-fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refused> {
-    match error.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => other.0.downcast_ref(),
-        _other_tls_error => None,
-    }
-}
-
-/// The lowest layer's message, short and on one line: it may quote the device.
-fn detail(error: &reqwest::Error) -> String {
-    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL_CHARS).collect()
 }

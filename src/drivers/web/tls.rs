@@ -1,4 +1,4 @@
-//! How a BMC's certificate is trusted: public authorities, one CA file, or one certificate's fingerprint.
+//! How a server's certificate is trusted: public authorities, one CA file, or one certificate's fingerprint.
 //!
 //! Every refusal carries the fingerprint of the certificate that was shown: it is public, and it is what an operator
 //! compares before pinning it. No connection is made here.
@@ -24,7 +24,7 @@ use crate::model::{ErrorKind, PollError};
 ///
 /// # Errors
 /// `Tls` when the CA file cannot be read or holds no usable certificate.
-pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, PollError> {
+pub(in crate::drivers) fn client_config(trust: &Trust) -> Result<ClientConfig, PollError> {
     let provider = Arc::new(ring::default_provider());
     let check = match trust {
         Trust::WebPki => {
@@ -72,11 +72,11 @@ fn verifier(
 
 /// Why a certificate was not accepted, and which one it was.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(in crate::drivers) struct Refused {
     /// SHA-256 of the certificate shown, lower-case hex.
-    pub(super) fingerprint: String,
+    pub(in crate::drivers) fingerprint: String,
     /// What is wrong with it.
-    pub(super) reason: String,
+    pub(in crate::drivers) reason: String,
 }
 
 impl fmt::Display for Refused {
