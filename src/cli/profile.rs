@@ -266,7 +266,7 @@ fn agent(args: &TestArgs, target: &str, profile: Option<&str>) -> snmp::Settings
         profile: profile.map(str::to_owned),
         request_timeout: REQUEST,
         retries: RETRIES,
-        max_oids: 20,
+        max_oids: 48,
     }
 }
 

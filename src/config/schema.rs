@@ -344,7 +344,7 @@ pub(super) struct Snmp {
     /// How often a request is sent again. Default 2.
     #[garde(range(min = 0, max = 10))]
     pub(super) retries: Field<u32>,
-    /// Most variables in one request; small agents fail with more. Default 20.
+    /// Most variables in one request; an agent that takes fewer is noticed. Default 48.
     #[garde(range(min = 1, max = 500))]
     pub(super) max_oids: Field<u32>,
 }

@@ -161,7 +161,7 @@ fn the_smallest_meter_gets_every_default() {
         Poll { interval: seconds(10), timeout: seconds(5), stale_after: seconds(30), max_gap: seconds(30) };
     assert_eq!(meter.poll, poll);
     let Device::Snmp(snmp) = &meter.device else { panic!("{meter:?}") };
-    assert_eq!((snmp.address.as_str(), snmp.retries, snmp.max_oids), ("10.0.0.9:161", 2, 20));
+    assert_eq!((snmp.address.as_str(), snmp.retries, snmp.max_oids), ("10.0.0.9:161", 2, 48));
     assert_eq!(snmp.request_timeout, seconds(1));
     assert!(
         matches!(&snmp.auth, SnmpAuth::V2c(secret) if secret.origin == Origin::Env("BMC_PASSWORD".into()))

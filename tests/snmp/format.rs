@@ -12,7 +12,11 @@ const HEAD: &str = "protocol: snmp\nname: own\nabout: a meter\nmatch: { sys_obje
 
 /// Profiles of an operator, then a device: what the first reads of the second.
 async fn traced(own: &[&str], device: &str) -> Result<Trace, PollError> {
-    let maker = |text: &str| text.replace(" 9.", " 1.3.6.1.4.1.99999.").replace("[9.", "[1.3.6.1.4.1.99999.");
+    let maker = |text: &str| {
+        text.replace(" 9.", " 1.3.6.1.4.1.99999.")
+            .replace("[9.", "[1.3.6.1.4.1.99999.")
+            .replace("'9.", "'1.3.6.1.4.1.99999.")
+    };
     let mut profiles = Profiles::built_in();
     for (number, text) in own.iter().enumerate() {
         profiles.add(&format!("own-{number}.yaml"), &maker(text)).unwrap_or_else(|e| panic!("{e}\n{text}"));
@@ -175,6 +179,24 @@ async fn what_is_no_measurement_leaves_no_sample() {
 }
 
 #[tokio::test]
+async fn power_that_flows_the_other_way_is_another_channels() {
+    let channels = "- { channel: \"phase/L{n}\", vars: { n: { part: 0 } }, values: [{ quantity: power, column: 9.4, missing: [-1], reverse: \"export/L{n}\" }] }\n- { channel: input, sum: true, values: [{ quantity: power, column: 9.4, missing: [-1], reverse: export }] }";
+    // 4365 W out by L1, 500 W in by L2: neither hides the other in the sums.
+    assert_eq!(
+        reads(channels, "9.4.1|2|-4365 9.4.2|2|500").await,
+        [
+            "export power 4365",
+            "export/L1 power 4365",
+            "export/L2 power 0",
+            "input power 500",
+            "phase/L1 power 0",
+            "phase/L2 power 500"
+        ]
+    );
+    assert_eq!(reads(channels, "9.4.1|2|-1 9.4.2|2|-2").await, ["export/L2 power 2", "phase/L2 power 0"]);
+}
+
+#[tokio::test]
 async fn an_energy_counter_in_a_text_steps_by_its_last_digit() {
     let channels =
         "- { channel: input, values: [{ quantity: energy, scalar: 9.4.0, scale: 3600000, suffix: kWh }] }";
@@ -245,7 +267,7 @@ async fn the_first_candidate_that_gives_a_value_reads_the_device() {
 
 #[tokio::test]
 async fn one_profile_reads_models_whose_tables_stand_below_their_own_number() {
-    let profile = "protocol: snmp\nname: own\nabout: a meter\nmatch: { sys_object_ids: [9.1] }\nidentity: { model: [9.1.{id}.2.0], serial: [9.1.{id}.3], firmware: [9.1.{id}.5.0] }\nchannels: [{ channel: input, values: [{ quantity: power, scalar: 9.1.{id}.4.0 }] }]\n";
+    let profile = "protocol: snmp\nname: own\nabout: a meter\nmatch: { sys_object_ids: [9.1] }\nidentity: { model: [ '9.1.{id}.2.0' ], serial: [ '9.1.{id}.3' ], firmware: [ '9.1.{id}.5.0' ] }\nchannels: [{ channel: input, values: [{ quantity: power, scalar: '9.1.{id}.4.0' }] }]\n";
     // The recording's sysObjectID ends with 7. The serial number is a column, the firmware a number.
     let trace =
         traced(&[profile], "9.1.7.2.0|4|M 9.1.7.3.210|4|S 9.1.7.4.0|2|33 9.1.7.5.0|2|12").await.unwrap();

@@ -24,7 +24,7 @@ const DEFAULT_REDFISH_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_SNMP_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_SNMP_PORT: u16 = 161;
 pub(super) const DEFAULT_RETRIES: u32 = 2;
-const DEFAULT_MAX_OIDS: u32 = 20;
+const DEFAULT_MAX_OIDS: u32 = 48;
 
 /// What `poll` says for all meters.
 #[derive(Debug)]

@@ -128,8 +128,7 @@ impl Device {
     /// No candidate gives a value: the first one is polled, in case it does later.
     fn nothing(&mut self) -> Result<Arc<Profile>, PollError> {
         let candidates = std::mem::take(&mut self.candidates);
-        let (profile, plan, identity) =
-            self.silent.take().ok_or_else(|| candidates.none_fits(&self.profiles))?;
+        let (profile, plan, identity) = self.silent.take().ok_or_else(|| candidates.none_fits())?;
         self.profile = Some(Arc::clone(&profile));
         self.take(plan, identity);
         Ok(profile)

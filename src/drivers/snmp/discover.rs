@@ -81,7 +81,7 @@ impl Candidates {
 
     /// Why no profile reads the device.
     #[must_use]
-    pub fn none_fits(&self, profiles: &Profiles) -> PollError {
+    pub fn none_fits(&self) -> PollError {
         let said = self.said.clone().unwrap_or_default();
         PollError::new(
             ErrorKind::NoReading,
@@ -90,10 +90,8 @@ impl Candidates {
                 said.id.map_or_else(|| "none".to_owned(), |id| id.to_string()),
                 said.descr,
             ),
-            format!(
-                "if one of {} fits, set `profile` to it; otherwise write a profile as docs/profiles.md shows",
-                profiles.names()
-            ),
+            "if one that `wattribute profile list` shows fits, set `profile` to its name; otherwise write a profile as \
+             docs/profiles.md shows",
         )
     }
 }

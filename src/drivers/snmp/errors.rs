@@ -13,8 +13,7 @@ const AGENT_ERROR_FIX: &str =
 pub fn map(error: &Error, settings: &Settings) -> PollError {
     match error.exchange_source() {
         Error::SharedOperation { source } => map(source, settings),
-        Error::Timeout { retries, .. } => timeout(settings, *retries),
-        Error::ConstructionTimeout { .. } => timeout(settings, 0),
+        Error::Timeout { .. } | Error::ConstructionTimeout { .. } => timeout(settings, 1),
         Error::Network { source, .. } => PollError::new(
             ErrorKind::Unreachable,
             format!("no way to {}: {source}", settings.address),
@@ -51,8 +50,9 @@ pub fn map(error: &Error, settings: &Settings) -> PollError {
     }
 }
 
-fn timeout(settings: &Settings, retries: u32) -> PollError {
-    let cause = format!("no answer from {} after {} requests", settings.address, retries.saturating_add(1));
+/// Silence after a request that was sent so many times.
+pub fn timeout(settings: &Settings, sent: usize) -> PollError {
+    let cause = format!("no answer from {} after {sent} requests", settings.address);
     let fix = match &settings.auth {
         Auth::V1(_) | Auth::V2c(_) => {
             "check address and port, the community (a wrong one is met with silence), that the agent allows this \

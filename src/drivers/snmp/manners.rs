@@ -3,12 +3,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
+use super::pace::Pace;
 use super::profile::Limits;
 
 /// More variables than this do not fit into one datagram without fragments.
 const MAX_OIDS: usize = 48;
 /// Rows asked for by one GETBULK; agents in PDUs die of more.
 const MAX_REPETITIONS: usize = 25;
+/// Variables in one answer to a walk, whose names and texts are longer than polled numbers.
+const MAX_WALKED: usize = 32;
 /// A request of so few variables is not too big for any agent.
 const SMALL: usize = 2;
 
@@ -25,6 +28,8 @@ pub struct Manners {
     proven: AtomicUsize,
     /// Whether a GETBULK was answered well.
     bulk_proven: AtomicBool,
+    /// Its round trips.
+    pub pace: Pace,
 }
 
 impl Manners {
@@ -39,6 +44,7 @@ impl Manners {
             stepwise: (max_oids == 1 || !knows_bulk).into(),
             proven: 0.into(),
             bulk_proven: false.into(),
+            pace: Pace::default(),
         }
     }
 
@@ -59,10 +65,16 @@ impl Manners {
         self.max_oids.load(Relaxed)
     }
 
+    /// Most columns in one request of a walk.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.max_oids().min(MAX_WALKED)
+    }
+
     /// Rows to ask for with one GETBULK for `columns` at once; none where walks go by GETNEXT.
     #[must_use]
     pub fn repetitions(&self, columns: usize) -> Option<usize> {
-        let rows = self.max_oids().checked_div(columns).unwrap_or(1);
+        let rows = self.width().checked_div(columns).unwrap_or(1);
         (!self.stepwise.load(Relaxed)).then(|| rows.clamp(1, self.max_repetitions.load(Relaxed)))
     }
 

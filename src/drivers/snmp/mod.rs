@@ -2,7 +2,7 @@
 //!
 //! - `profile/`: what a profile says, checked; `discover`, `found`, `plan`, `read`: from a profile to a device's readings;
 //! - `device`: one agent over time, on a [`session::Session`]; `walk`: its columns; `recording`, `trace`: for people who write profiles;
-//! - `wire`, `answers`, `manners`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
+//! - `wire`, `answers`, `manners`, `pace`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,6 +27,7 @@ mod errors;
 pub mod found;
 mod manners;
 pub mod oid;
+mod pace;
 pub mod plan;
 pub mod profile;
 pub mod read;
@@ -215,7 +216,8 @@ impl Snmp {
         self.tries = self.tries.wrapping_add(1);
         let lease = self.shared.sockets.lease(self.number, peer).await?;
         let manners = Arc::clone(&self.manners);
-        UdpSession::connect(&self.settings, &self.credentials, manners, lease, peer).await
+        let clock = Arc::clone(&self.shared.clock);
+        UdpSession::connect(&self.settings, &self.credentials, (manners, clock), lease, peer).await
     }
 }
 

@@ -6,6 +6,7 @@ use super::found::Found;
 use super::oid::Oid;
 use super::profile::{Group, Place, Profile, Scale, Source, ValueRow};
 use super::session::Figure;
+use crate::drivers::channels::Template;
 use crate::model::{Accuracy, ChannelId, ChannelInfo, Quality, Quantity, Ratio, Watts};
 
 /// The most points of one device; far above the largest chain, so that a hostile agent cannot fill our memory.
@@ -223,48 +224,59 @@ fn candidates(group: &Group, found: &Found, names: &mut HashMap<ChannelId, Strin
         let start = all.len();
         let mut sums: HashMap<ChannelId, usize> = HashMap::new();
         for (index, oid) in rows(value, found) {
-            let Some((unit, channel)) = channel(group, value, &index, found) else { continue };
+            let Some((unit, words)) = words(group, value, &index, found) else { continue };
             let Some(scale) = scale(value, &index, found) else { continue };
-            if !group.names.is_empty() {
-                let name = group.names.iter().find_map(|cell| found.cell(cell, &index)?.words());
-                let known = names.entry(channel.clone()).or_default();
-                if known.is_empty() {
-                    *known = name.unwrap_or_default().into_owned();
-                }
-            }
             let here = found.at(&value.place, &index).and_then(|v| scale.figure(v));
-            let here = here.filter(|figure| scale.apply(*figure).is_some());
-            let step = here.map_or(0.0, |figure: Figure| scale.step(figure));
-            let sum = if group.sum { sums.get(&channel).and_then(|&place| all.get_mut(place)) } else { None };
-            if let Some(sum) = sum {
-                if sum.terms.len() < MAX_TERMS {
-                    sum.terms.push((oid, scale));
-                    sum.present &= here.is_some();
-                    sum.step += step;
+            let reverse = value.reverse.as_ref().map(|template| (template, scale.clone().reversed()));
+            for (template, scale) in [(&group.channel, scale)].into_iter().chain(reverse) {
+                let Some(channel) = words.channel(unit, template) else { continue };
+                if !group.names.is_empty() {
+                    let name = group.names.iter().find_map(|cell| found.cell(cell, &index)?.words());
+                    let known = names.entry(channel.clone()).or_default();
+                    if known.is_empty() {
+                        *known = name.unwrap_or_default().into_owned();
+                    }
                 }
-                continue;
+                let here = here.filter(|figure| scale.apply(*figure).is_some());
+                let step = here.map_or(0.0, |figure: Figure| scale.step(figure));
+                let sum = if group.sum { sums.get(&channel).and_then(|&at| all.get_mut(at)) } else { None };
+                if let Some(sum) = sum {
+                    sum.add(oid.clone(), scale, here.map(|_| step));
+                } else if all.len() < MAX_POINTS {
+                    sums.insert(channel.clone(), all.len());
+                    all.push(Candidate {
+                        channel,
+                        quantity: value.quantity,
+                        quality: value.quality,
+                        terms: vec![(oid.clone(), scale)],
+                        while_channel: value
+                            .zero_is_missing_while
+                            .as_deref()
+                            .and_then(|name| in_unit(unit, name)),
+                        present: here.is_some(),
+                        step,
+                        accuracy: value.accuracy,
+                        alive: true,
+                    });
+                }
             }
-            if all.len() >= MAX_POINTS {
-                return all;
-            }
-            sums.insert(channel.clone(), all.len());
-            all.push(Candidate {
-                channel,
-                quantity: value.quantity,
-                quality: value.quality,
-                terms: vec![(oid, scale)],
-                while_channel: value.zero_is_missing_while.as_deref().and_then(|name| in_unit(unit, name)),
-                present: here.is_some(),
-                step,
-                accuracy: value.accuracy,
-                alive: true,
-            });
         }
         let of_value = all.get_mut(start..).unwrap_or_default();
         let alive = of_value.iter().any(|candidate| candidate.present);
         of_value.iter_mut().for_each(|candidate| candidate.alive = alive);
     }
     all
+}
+
+impl Candidate {
+    /// A row more that adds up; none if it has no value.
+    fn add(&mut self, oid: Oid, scale: Scale, step: Option<f64>) {
+        if self.terms.len() < MAX_TERMS {
+            self.terms.push((oid, scale));
+            self.present &= step.is_some();
+            self.step += step.unwrap_or_default();
+        }
+    }
 }
 
 /// Where a value stands: the index of each row, and the variable in it.
@@ -279,8 +291,18 @@ fn rows(value: &ValueRow, found: &Found) -> Vec<(Vec<u32>, Oid)> {
     }
 }
 
-/// The row's unit and channel; none if the row does not count.
-fn channel(group: &Group, value: &ValueRow, index: &[u32], found: &Found) -> Option<(i64, ChannelId)> {
+/// What a row says for the names in a channel's name.
+struct Words<'g>(Vec<(&'g str, String)>);
+
+impl Words<'_> {
+    fn channel(&self, unit: i64, template: &Template) -> Option<ChannelId> {
+        let fill = |hole: &str| self.0.iter().find(|(name, _)| *name == hole).map(|(_, word)| word.as_str());
+        in_unit(unit, &template.fill(fill)?)
+    }
+}
+
+/// The row's unit and words; none if the row does not count.
+fn words<'g>(group: &'g Group, value: &ValueRow, index: &[u32], found: &Found) -> Option<(i64, Words<'g>)> {
     if !found.all_hold(&group.conditions, index) || !found.all_hold(&value.conditions, index) {
         return None;
     }
@@ -288,11 +310,9 @@ fn channel(group: &Group, value: &ValueRow, index: &[u32], found: &Found) -> Opt
         Some(var) => found.word(var, index)?.parse().ok().filter(|unit: &i64| *unit > 0)?,
         None => 1,
     };
-    let names: Option<Vec<(&str, String)>> =
+    let words: Option<Vec<(&str, String)>> =
         group.vars.iter().map(|(name, var)| Some((name.as_str(), found.word(var, index)?))).collect();
-    let names = names?;
-    let fill = |hole: &str| names.iter().find(|(name, _)| *name == hole).map(|(_, word)| word.as_str());
-    Some((unit, in_unit(unit, &group.channel.fill(fill)?)?))
+    Some((unit, Words(words?)))
 }
 
 /// The channel's full name: the first unit of a chain goes without its number, as a unit that stands alone does.

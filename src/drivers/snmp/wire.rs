@@ -2,8 +2,8 @@
 //! Request ids, retries, SNMPv3 and late replies are the library's; limits and what an answer must look like are ours.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_snmp::{Client, Error, MasterKeys, Retry, UdpHandle, UsmConfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,10 +16,7 @@ use super::profile::Limits;
 use super::session::{Following, Session, Value};
 use super::sockets::Lease;
 use super::{Auth, AuthProtocol, PrivacyProtocol, Settings};
-use crate::model::{BoxFuture, ErrorKind, PollError};
-
-/// The library's own limit.
-const MAX_RETRIES: u32 = async_snmp::MAX_RETRIES;
+use crate::model::{BoxFuture, Clock, ErrorKind, PollError};
 
 /// Credentials in the library's form. Passwords become keys here, once: that costs a megabyte of hashing each.
 #[derive(Clone)]
@@ -94,6 +91,7 @@ pub struct UdpSession {
     client: Client<UdpHandle>,
     settings: Settings,
     manners: Arc<Manners>,
+    clock: Arc<dyn Clock>,
     lease: Lease,
 }
 
@@ -105,15 +103,14 @@ impl UdpSession {
     pub async fn connect(
         settings: &Settings,
         credentials: &Credentials,
-        manners: Arc<Manners>,
+        (manners, clock): (Arc<Manners>, Arc<dyn Clock>),
         lease: Lease,
         peer: SocketAddr,
     ) -> Result<Self, PollError> {
-        let retries = settings.retries.min(MAX_RETRIES);
-        let retry = Retry::fixed(retries, Duration::ZERO).unwrap_or_else(|_| Retry::none());
         let client = Client::builder(peer, credentials.0.clone())
             .request_timeout(settings.request_timeout)
-            .retry(retry)
+            // Requests are sent again at the device's own pace: see `patiently`.
+            .retry(Retry::none())
             .max_oids_per_request(manners.max_oids())
             // A reply from another address never counts, although a device with several may send one.
             .strict_source(true)
@@ -123,7 +120,7 @@ impl UdpSession {
             .build_with(&lease.transport)
             .await
             .map_err(|e| errors::map(&e, settings))?;
-        Ok(Self { client, settings: settings.clone(), manners, lease })
+        Ok(Self { client, settings: settings.clone(), manners, clock, lease })
     }
 
     /// The library's error in our words; a socket that died under us is marked, so that the next poll gets a new one.
@@ -134,39 +131,76 @@ impl UdpSession {
         errors::map(error, &self.settings)
     }
 
-    /// One request of `kind`, or several where the agent finds it too big: the variables of the answer as they came.
+    /// Sends a request until it is answered. Each time it has another request id, so that an answer to an earlier one is nobody's.
+    async fn patiently<T, F>(&self, send: impl Fn() -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        let waits = self.manners.pace.waits(self.settings.request_timeout, self.settings.retries);
+        for wait in &waits {
+            let start = self.clock.now();
+            match tokio::time::timeout(*wait, send()).await {
+                Err(_) => {}
+                Ok(Err(failed)) if failed.is_silence() => {}
+                Ok(answer) => {
+                    self.manners.pace.answered(self.clock.now().since(start));
+                    return answer;
+                }
+            }
+        }
+        Err(Failed::Silence(waits.len()))
+    }
+
+    /// The same in our words.
+    fn refused(&self, failed: &Failed) -> PollError {
+        match failed {
+            Failed::Silence(sent) => errors::timeout(&self.settings, *sent),
+            Failed::Error(_, error) => self.failed(error),
+        }
+    }
+
+    /// One request of `kind`, or several where the agent finds it too big: the variables of the answer as they came, and how many
+    /// were asked for at once.
+    async fn send(
+        &self,
+        kind: Kind,
+        asked: &[async_snmp::Oid],
+    ) -> Result<(Vec<async_snmp::VarBind>, usize), Failed> {
+        let chunks = match kind {
+            Kind::Get => self.client.get_many_chunks(asked),
+            Kind::GetNext => self.client.get_next_many_chunks(asked),
+        };
+        let mut chunks = chunks.map_err(|error| Failed::Error(0..asked.len(), error))?;
+        let mut answered = Vec::with_capacity(asked.len());
+        let mut largest = 0;
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| Failed::Error(error.failed_request_range, error.source))?;
+            largest = largest.max(chunk.request_range.len());
+            answered.extend(chunk.response.varbinds);
+        }
+        Ok((answered, largest))
+    }
+
+    /// The same until it is answered; remembers what the agent takes at once.
     async fn exchange(
         &self,
         kind: Kind,
         asked: &[async_snmp::Oid],
     ) -> Result<Vec<async_snmp::VarBind>, Blame> {
-        let chunks = match kind {
-            Kind::Get => self.client.get_many_chunks(asked),
-            Kind::GetNext => self.client.get_next_many_chunks(asked),
-        };
-        let mut chunks = chunks.map_err(|error| Blame::All(self.failed(&error)))?;
-        let mut answered = Vec::with_capacity(asked.len());
-        let mut largest = 0;
-        while let Some(chunk) = chunks.next().await {
-            match chunk {
-                Ok(chunk) => {
-                    largest = largest.max(chunk.request_range.len());
-                    answered.extend(chunk.response.varbinds);
+        match self.patiently(|| self.send(kind, asked)).await {
+            Ok((answered, largest)) => {
+                if largest < asked.len() {
+                    self.manners.at_most(largest);
                 }
-                Err(error) => {
-                    let range = error.failed_request_range;
-                    return Err(match blamed(&error.source, range.len()) {
-                        Some((place, value)) => Blame::One(range.start.saturating_add(place), value),
-                        None => Blame::All(self.failed(&error.source)),
-                    });
-                }
+                self.manners.answered(largest);
+                Ok(answered)
             }
+            Err(Failed::Error(range, error)) => Err(match blamed(&error, range.len()) {
+                Some((place, value)) => Blame::One(range.start.saturating_add(place), value),
+                None => Blame::All(self.failed(&error)),
+            }),
+            Err(failed) => Err(Blame::All(self.refused(&failed))),
         }
-        if largest < asked.len() {
-            self.manners.at_most(largest);
-        }
-        self.manners.answered(largest);
-        Ok(answered)
     }
 
     /// One request. An error that the agent reports for one variable (`noSuchName` of SNMPv1, `genErr`) takes that
@@ -239,12 +273,17 @@ impl UdpSession {
     /// By GETBULK: some rows of each column; none if what the agent answers is none.
     async fn bulk(&self, after: &[Oid], rows: usize) -> Result<Option<Vec<Following>>, PollError> {
         let asked: Vec<async_snmp::Oid> = after.iter().map(theirs).collect();
-        let answer = self.client.get_bulk(&asked, 0, u32::try_from(rows).unwrap_or(1)).await;
-        answer.map(|varbinds| bulk_rows(after, rows, varbinds)).map_err(|error| self.failed(&error))
+        let repetitions = u32::try_from(rows).unwrap_or(1);
+        let send = async || {
+            let answer = self.client.get_bulk(&asked, 0, repetitions).await;
+            answer.map_err(|error| Failed::Error(0..asked.len(), error))
+        };
+        let answer = self.patiently(send).await.map_err(|failed| self.refused(&failed))?;
+        Ok(bulk_rows(after, rows, answer))
     }
 
     async fn following(&self, after: &[Oid]) -> Result<Vec<Following>, PollError> {
-        let after = first(after, self.manners.max_oids());
+        let after = first(after, self.manners.width());
         let Some(rows) = self.manners.repetitions(after.len()) else { return self.step(after).await };
         match self.bulk(after, rows).await {
             Ok(Some(following)) => {
@@ -274,7 +313,7 @@ impl Session for UdpSession {
     }
 
     fn width(&self) -> usize {
-        self.manners.max_oids()
+        self.manners.width()
     }
 
     fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>> {
@@ -297,6 +336,23 @@ impl Session for UdpSession {
 enum Kind {
     Get,
     GetNext,
+}
+
+/// Why a request brought no answer.
+enum Failed {
+    /// Nothing came, although it was sent so many times.
+    Silence(usize),
+    /// An error about these of its variables.
+    Error(Range<usize>, Box<Error>),
+}
+
+impl Failed {
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::Silence(_) => true,
+            Self::Error(_, error) => matches!(error.exchange_source(), Error::Timeout { .. }),
+        }
+    }
 }
 
 /// What an error is about.

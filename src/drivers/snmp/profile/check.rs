@@ -151,7 +151,13 @@ fn group(raw: &RawGroup, place: &str, wrong: &mut Wrong) -> Option<Group> {
         if value.scalar.is_some() && (raw.sum || raw.vars.values().any(RawVar::is_of_a_row)) {
             wrong.add(&place, "a `scalar` has no rows; put it into an entry without `vars` and `sum`");
         }
-        values.extend(value_row(value, &place, wrong));
+        let Some(value) = value_row(value, &place, wrong) else { continue };
+        for hole in
+            value.reverse.iter().flat_map(Template::holes).filter(|hole| !raw.vars.contains_key(*hole))
+        {
+            wrong.add(&place, format_args!("reverse: {{{hole}}} is not in `vars`"));
+        }
+        values.push(value);
     }
     (wrong.0.len() == before).then_some(())?;
     Some(Group { channel: channel?, vars, unit, conditions, names, sum: raw.sum, values })
@@ -323,11 +329,19 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
     if let Some(Err(why)) = raw.zero_is_missing_while.as_deref().map(ChannelId::new) {
         wrong.add(place, format_args!("zero_is_missing_while {why}"));
     }
+    let reverse = raw.reverse.as_deref().and_then(|text| wrong.keep(place, Template::parse(text)));
+    if reverse.is_some() && (raw.quantity != Quantity::Power.name() || raw.magnitude) {
+        wrong.add(place, "reverse is for power only, and not with `magnitude`");
+    }
     let conditions = conditions(&raw.conditions, place, wrong);
     let modifiers = modifiers(raw, place, wrong);
     let (quantity, stands) = (quantity?, stands?);
     (wrong.0.len() == before).then_some(())?;
-    let sign = if raw.magnitude { Sign::Dropped } else { Sign::of(quantity) };
+    let sign = match (&reverse, raw.magnitude) {
+        (Some(_), _) => Sign::Forward,
+        (None, true) => Sign::Dropped,
+        (None, false) => Sign::of(quantity),
+    };
     Some(ValueRow {
         quantity,
         place: stands,
@@ -347,6 +361,7 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
             RawQuality::Estimated => Quality::Estimated,
         },
         accuracy,
+        reverse,
         zero_is_missing_while: raw.zero_is_missing_while.clone(),
     })
 }

@@ -166,6 +166,42 @@ mod tests {
             ),
             (with("[{quantity: power, column: 1.3.6}], vars: {n: {part: 0, map: {}}}"), "`map` is empty"),
             (with("[{quantity: power, scalar: 1.3.6, unit: W}]"), "unknown field"),
+            (
+                with("[{quantity: power, column: 1.3.6, where: [{part: 0}]}]"),
+                "value 1 (power), where 1: give what must hold: `is`, `not`, `matches` or `absent`",
+            ),
+            (
+                with("[{quantity: power, column: 1.3.6, where: [{column: 1.3, matches: '('}]}]"),
+                "where 1: \"(\" is not a regular expression: unclosed group",
+            ),
+            (
+                with("[{quantity: power, column: 1.3.6, decimals: {}}]"),
+                "decimals: give either `column` or `scalar`",
+            ),
+            (
+                with("[{quantity: power, scalar: 1.3.6, valid: [9, 1]}]"),
+                "the least, must not be above the second",
+            ),
+            (with("[{quantity: voltage, scalar: 1.3.6, accuracy: 1%}]"), "accuracy is for power only"),
+            (with("[{quantity: voltage, scalar: 1.3.6, reverse: export}]"), "reverse is for power only"),
+            (
+                with("[{quantity: power, column: 1.3.6, reverse: \"x/{m}\"}]"),
+                "value 1 (power): reverse: {m} is not in `vars`",
+            ),
+            (
+                with("[{quantity: power, column: 1.3.6}], vars: {n: {part: 0, text: true}}"),
+                "a `part` of the index is a number",
+            ),
+            (
+                with("[{quantity: power, column: 1.3.6}], vars: {n: {column: 1.3, pattern: x}}"),
+                "`pattern` needs a group",
+            ),
+            (
+                with("[{quantity: power, column: 1.3.6}], vars: {n: {column: 1.3, map: {a: b}}}"),
+                "map: \"a\" is not a whole number",
+            ),
+            (GOOD.replace("about", "accuracy: 1\nabout"), "accuracy: \"1\" is not a class"),
+            (GOOD.replace("about", "limits: {max_oids: 99}\nabout"), "limits.max_oids: must be 1 to 48"),
             (GOOD.replace("channels:", "channels: []\nother:"), "other"),
             ("name: [".into(), ""),
             (String::new(), "unexpected end"),
@@ -176,5 +212,36 @@ mod tests {
         // All mistakes at once.
         let error = parse(&with("[{quantity: a, scalar: b}, {quantity: power}]")).unwrap_err();
         assert!(error.contains("value 1 (a)") && error.contains("value 2 (power)"), "{error}");
+    }
+
+    #[test]
+    fn the_schema_accepts_every_profile_and_refuses_what_is_refused() {
+        let schema = serde_json::to_value(super::super::schema()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let accepts =
+            |text: &str| validator.is_valid(&serde_saphyr::from_str::<serde_json::Value>(text).unwrap());
+        for (file, text) in BUILT_IN {
+            assert!(accepts(text), "{file}");
+        }
+        assert!(accepts(GOOD));
+        let with = |values: &str| GOOD.replace("[{quantity: power, scalar: 1.3.6.1.9.0}]", values);
+        for wrong in [
+            GOOD.replace("own", "My Own"),
+            GOOD.replace("protocol: snmp", "protocol: modbus"),
+            GOOD.replace("about", "abuot"),
+            GOOD.replace("about", "accuracy: good\nabout"),
+            GOOD.replace("about", "limits: {max_oids: 0}\nabout"),
+            with("[]"),
+            with("[{quantity: watts, scalar: 1.3.6}]"),
+            with("[{quantity: power}]"),
+            with("[{quantity: power, scalar: 1.3.6, column: 1.3.6}]"),
+            with("[{quantity: power, scalar: 1.3.6, scale: 0}]"),
+            with("[{quantity: power, scalar: 1.3.6, valid: [1]}]"),
+            with("[{quantity: power, column: 1.3.6, where: [{part: 0}]}]"),
+            with("[{quantity: power, column: 1.3.6, decimals: {}}]"),
+        ] {
+            assert!(!accepts(&wrong), "{wrong}");
+            assert!(profiles::Profile::parse(&wrong).map(|_: Profile| ()).is_err(), "{wrong}");
+        }
     }
 }

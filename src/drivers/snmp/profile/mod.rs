@@ -219,6 +219,8 @@ pub struct ValueRow {
     pub quality: Quality,
     /// Its class, where the maker says it.
     pub accuracy: Option<Ratio>,
+    /// The channel of power that flows the other way.
+    pub reverse: Option<Template>,
     /// This channel's power, while above 0, shows that a 0 here means "not measured".
     pub zero_is_missing_while: Option<String>,
 }

@@ -35,6 +35,10 @@ pub enum Sign {
     Kept,
     /// A direction, such as leading and lagging: the absolute value counts.
     Dropped,
+    /// The other way, which is counted elsewhere: 0 here.
+    Forward,
+    /// What is counted here: 0 without it.
+    Backward,
 }
 
 /// Times and over are kept apart: 49 tenths are 4.9, not 4.9 and a bit.
@@ -74,6 +78,8 @@ impl Scale {
             Sign::Refused if number < 0.0 => return None,
             Sign::Refused | Sign::Kept => number,
             Sign::Dropped => number.abs(),
+            Sign::Forward => number.max(0.0),
+            Sign::Backward => (-number).max(0.0),
         };
         Some(self.factor.of(number) + self.offset).filter(|value| value.is_finite())
     }
@@ -89,6 +95,12 @@ impl Scale {
     pub fn modulus(&self) -> Option<Joules> {
         let bits = i32::try_from(self.wraps_at_bits?).ok()?;
         Joules::new(self.factor.of(2.0_f64.powi(bits))).ok()
+    }
+
+    /// The same for what flows the other way.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { sign: Sign::Backward, ..self }
     }
 
     /// The same with a factor more.

@@ -237,6 +237,9 @@ pub struct RawValue {
     /// The number's sign is a direction (leading, lagging): the absolute value counts.
     #[serde(default)]
     pub magnitude: bool,
+    /// Power only: a channel, with the same names in braces. A number below 0 is power that flows the other way: the channel itself
+    /// reads 0 then, and this one the absolute value; a number from 0 up reads as it is, and this one 0.
+    pub reverse: Option<String>,
     /// The number is a text that ends with this, such as `kW`.
     pub suffix: Option<String>,
     /// `estimated` where the device computes the value from a setting; otherwise `measured`.
