@@ -69,7 +69,7 @@ fn everything_is_there(page: &Page, sim: &Running, seconds: f64) {
         let expected = if meter.label("meter") == "bmc-silent" { "0" } else { "1" };
         assert_eq!(meter.value, expected, "{meter:?}");
     }
-    assert_eq!(page.of("wattribute_meter_up").count(), 12);
+    assert_eq!(page.of("wattribute_meter_up").count(), 16);
     let hypervisors: Vec<_> = page.of("wattribute_hypervisor_up").map(|s| s.value.as_str()).collect();
     assert_eq!(hypervisors, ["1"; 6]);
     let world = sim.world();
