@@ -26,6 +26,7 @@ build() {
 
 max_len() { # the longest input, bytes, and why
   case $1 in
+    modbus) echo 768 ;;            # two frames and noise: what is kept is bounded by that
     sensor) echo 128 ;;            # a record has 64 bytes
     rakp) echo 512 ;;              # some dozens of steps: a setup has five
     rmcp) echo 2048 ;;             # some hundred datagrams: request numbers wrap at 64
@@ -40,6 +41,7 @@ seeds() { # the target's own, and files that the repository has anyway
   echo "fuzz/corpus/$1"
   case $1 in
     profile) echo profiles/snmp ;;
+    modbus_profile) echo profiles/modbus ;;
     config) printf '%s\n' tests/cli tests/config_errors ;;
   esac
 }

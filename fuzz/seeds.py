@@ -125,3 +125,12 @@ put("libvirt", "xml_reply", 9, text(b"<domain/>"))
 put("libvirt", "domain", 10, b"""<domain type='kvm' id='7'><memory unit='KiB'>1024</memory><vcpu current='2'>4</vcpu><metadata>
 <n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:name>web-1</n:name><n:flavor name='m1'/>
 <n:owner><n:user uuid='u'>buzz</n:user><n:project uuid='p'>moonshot</n:project></n:owner></n:instance></metadata></domain>""")
+
+# modbus: how the bytes come in pieces (low five bits) and how many registers were asked for (high three); then what comes.
+RTU = bytes.fromhex("0104020000b930")
+put("modbus", "register", 31, RTU)
+put("modbus", "noise_before", 1, b"\xff\x00\x84", RTU)
+put("modbus", "exception", 4, bytes.fromhex("018402c2c1"))
+put("modbus", "echo", 31, bytes.fromhex("010800000102605a"))
+put("modbus", "objects", 31, bytes.fromhex("012b0e0101000002000441636d6501024d00751e"))
+put("modbus", "tcp", 31, bytes.fromhex("000100000005010402000000020000000301" + "8402"))

@@ -5,6 +5,7 @@
 
 pub use crate::config::fuzzing::config;
 pub use crate::drivers::ipmi::fuzzing::{fru, rakp, rmcp, sdr, sensor};
+pub use crate::drivers::modbus::fuzzing::{modbus, modbus_profile};
 pub use crate::drivers::redfish::fuzzing::redfish;
 pub use crate::drivers::snmp::profile::fuzzing::profile;
 pub use crate::workloads::libvirt::fuzzing::libvirt;
@@ -13,10 +14,12 @@ pub use crate::workloads::libvirt::fuzzing::libvirt;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target: a binary of `fuzz/`, a folder of seeds.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("config", config),
     ("fru", fru),
     ("libvirt", libvirt),
+    ("modbus", modbus),
+    ("modbus_profile", modbus_profile),
     ("profile", profile),
     ("rakp", rakp),
     ("redfish", redfish),

@@ -59,6 +59,7 @@ pub struct Shared {
     ipmi: Arc<ipmi::Shared>,
     redfish: OpenSessions,
     snmp: Arc<snmp::Shared>,
+    modbus: Arc<modbus::Shared>,
     clock: Arc<dyn Clock>,
 }
 
@@ -85,6 +86,7 @@ impl Shared {
             ipmi: Arc::new(ipmi::Shared::new(Arc::clone(clock)).count_in(count(&ipmi::KIND))),
             redfish: count(&redfish::KIND),
             snmp: Arc::new(snmp::Shared::new(profiles.snmp, Arc::clone(clock))),
+            modbus: Arc::new(modbus::Shared::new(profiles.modbus, Arc::clone(clock))),
             clock: Arc::clone(clock),
         }
     }
@@ -104,7 +106,7 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
             redfish::open_with(settings.clone(), Arc::clone(&shared.clock), shared.redfish.clone())
         }
         DriverPlan::Snmp(settings) => snmp::open(settings.clone(), Arc::clone(&shared.snmp)),
-        DriverPlan::Modbus(settings) => modbus::open(settings.clone()),
+        DriverPlan::Modbus(settings) => modbus::open(settings, &shared.modbus),
         DriverPlan::Serial(settings) => serial::open(settings.clone()),
         DriverPlan::Command(settings) => command::open(settings.clone()),
         DriverPlan::Sysfs(settings) => sysfs::open(settings.clone()),

@@ -193,6 +193,6 @@ fn entry_name(item: &Node, key: &str) -> Option<String> {
     let (_, value) = entries.iter().find(|(entry, _)| entry.name == key)?;
     match &value.value {
         Value::Text(text) | Value::Number(text) => Name::try_from(text.clone()).ok().map(|Name(name)| name),
-        Value::Null | Value::Bool | Value::List(_) | Value::Map(_) => None,
+        Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
     }
 }

@@ -30,9 +30,9 @@ pub use problem::{Errors, Place, Position, Problem};
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Command, Component, Config, Datacenter, Device,
     EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings,
-    KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, Module, Origin, Overcommit, Point, Poll,
-    Price, PrivacyProtocol, Privilege, Probe, Prometheus, Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs,
-    Telemetry, Tenant, Trust, UserLookup,
+    KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Module,
+    Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Prometheus, Redfish, Secret,
+    Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

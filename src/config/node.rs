@@ -22,7 +22,7 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Value {
     Null,
-    Bool,
+    Bool(bool),
     Number(String),
     Text(String),
     List(Vec<Node>),
@@ -42,7 +42,7 @@ impl Node {
     pub(super) const fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "empty",
-            Value::Bool => "true or false",
+            Value::Bool(_) => "true or false",
             Value::Number(_) => "a number",
             Value::Text(_) => "text",
             Value::List(_) => "a list",
@@ -60,7 +60,7 @@ impl Node {
                     entries.iter().find(|(key, _)| key.name == step).map(|(_, value)| value)
                 }
                 Value::List(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
-                Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) => None,
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => None,
             };
             node = next.unwrap_or(node);
         }
@@ -96,7 +96,7 @@ pub(super) fn parse(text: &str, file: u16) -> Result<Node, (Mark, Fault)> {
 /// A value as serde-saphyr hands it over: numbers have lost their text, but not their place.
 enum Raw {
     Null,
-    Bool,
+    Bool(bool),
     Number,
     Text(String),
     List(Vec<Spanned<Raw>>),
@@ -126,8 +126,8 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(Raw::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(value))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
@@ -185,7 +185,7 @@ impl Builder<'_> {
     fn node(&self, raw: Spanned<Raw>) -> Node {
         let value = match raw.value {
             Raw::Null => Value::Null,
-            Raw::Bool => Value::Bool,
+            Raw::Bool(value) => Value::Bool(value),
             Raw::Number => Value::Number(self.source(raw.defined).unwrap_or_default().to_owned()),
             Raw::Text(value) => Value::Text(value),
             Raw::List(items) => Value::List(items.into_iter().map(|item| self.node(item)).collect()),

@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
     fn number<T: std::str::FromStr>(&self, fix: &str) -> Result<T, Fault> {
         match &self.node.value {
             Value::Number(text) => text.parse().map_err(|_| Fault::new(format!("is `{}`", shown(text)), fix)),
-            Value::Null | Value::Bool | Value::Text(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
+            Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
         }
     }
 
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     fn text(&self, fix: &str) -> Result<&'a str, Fault> {
         match &self.node.value {
             Value::Text(text) | Value::Number(text) => Ok(text),
-            Value::Null | Value::Bool | Value::List(_) | Value::Map(_) => self.wrong(fix),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => self.wrong(fix),
         }
     }
 
@@ -132,6 +132,15 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         deserialize_f64 visit_f64 f64, "write a number, such as 0.5";
     }
 
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Null | Value::Number(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+                self.wrong("write true or false")
+            }
+        }
+    }
+
     /// For keys only: the types of the schema always say what they want.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_str(visitor)
@@ -148,7 +157,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::List(items) => visitor.visit_seq(Items { parent: self, items: items.iter() }),
-            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) | Value::Map(_) => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Map(_) => {
                 self.wrong("write a list, each item on a line of its own after `- `")
             }
         }
@@ -165,7 +174,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 let entries = self.known_entries(entries, fields).into_iter();
                 visitor.visit_map(Entries { parent: self, entries, value: None })
             }
-            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) | Value::List(_) => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
                 self.wrong(&format!("write keys under it; known are {}", fields.join(", ")))
             }
         }
@@ -202,7 +211,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u64 u128 f32 char bytes byte_buf option unit unit_struct tuple tuple_struct map
+        i8 i16 i32 i64 i128 u8 u64 u128 f32 char bytes byte_buf option unit unit_struct tuple tuple_struct map
         identifier ignored_any
     }
 }
@@ -214,7 +223,7 @@ impl<'de> EnumAccess<'de> for Reader<'_> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
         let kind = match &self.node.value {
-            Value::Null | Value::Bool | Value::Number(_) | Value::Text(_) => "text",
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => "text",
             Value::List(_) => "list",
             Value::Map(_) => "map",
         };

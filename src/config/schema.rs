@@ -458,7 +458,7 @@ pub(super) struct Module {
 /// A protocol of a meter without the keys that say where the meter is.
 fn without_address<T: JsonSchema>(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let mut schema = T::json_schema(generator);
-    for key in ["address", "url"] {
+    for key in ["address", "url", "tcp", "rtu", "rtu_over_tcp"] {
         if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
             properties.remove(key);
         }

@@ -19,7 +19,7 @@ mod sysfs;
 
 pub use command::Command;
 pub use http::Http;
-pub use modbus::Modbus;
+pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
 pub use prometheus::Prometheus;
 pub use serial::Serial;
 pub use sysfs::Sysfs;

@@ -8,7 +8,7 @@ use crate::app::Shared;
 use crate::app::plan::{DriverPlan, ModulePlan};
 use crate::app::target;
 use crate::drivers::ipmi::{self, KeepSession};
-use crate::drivers::{Driver, redfish};
+use crate::drivers::{Driver, modbus, redfish};
 use crate::http::Refusal;
 use crate::model::{ErrorKind, Host, PollError, Target};
 
@@ -100,7 +100,6 @@ pub(super) fn open(
         }
         // The configuration refuses such a module: whoever names a target must not be shown what is this machine's own.
         DriverPlan::IpmiInBand(..)
-        | DriverPlan::Modbus(_)
         | DriverPlan::Serial(_)
         | DriverPlan::Command(_)
         | DriverPlan::Sysfs(_)
@@ -117,6 +116,13 @@ pub(super) fn open(
             // One poll has no past to hear of.
             (settings.telemetry, settings.stream) = (false, false);
             redfish::open_at(settings, address.ip(), shared.redfish_sessions())
+        }
+        DriverPlan::Modbus(settings) => {
+            let mut settings = settings.clone();
+            settings.address = modbus::Address::Tcp(address.to_string());
+            settings.request_timeout = patience(settings.request_timeout, settings.retries, limit);
+            settings.poll_timeout = limit;
+            target::open(&DriverPlan::Modbus(settings), shared)
         }
         DriverPlan::Snmp(settings) => {
             let mut settings = settings.clone();

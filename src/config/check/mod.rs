@@ -12,7 +12,7 @@ use super::files::{Checked, Files, Pem};
 use super::leaf::{EnvName, FilePath, Name, Span};
 use super::load::{Documents, Part};
 use super::problem::{Mark, Problems, nearest};
-use super::types::{ChannelRef, Config, Datacenter, Origin, Secret};
+use super::types::{ChannelRef, Config, Datacenter, ModbusPort, Origin, Secret};
 use crate::model::{DatacenterId, MeterId};
 
 mod command;
@@ -39,6 +39,8 @@ struct Check<'a> {
     meters: BTreeMap<MeterId, (Mark, Option<DatacenterId>)>,
     /// Addresses that are read over IPMI, and where.
     bmcs: Vec<(String, Mark)>,
+    /// Serial ports with Modbus, and where first.
+    modbus_ports: Vec<(ModbusPort, Mark)>,
     /// Channels that are named, and where first.
     channels: RefCell<BTreeMap<ChannelRef, Mark>>,
     /// Whether names that lead nowhere may stand in what could not be read.
@@ -56,6 +58,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         datacenters: BTreeMap::new(),
         meters: BTreeMap::new(),
         bmcs: Vec::new(),
+        modbus_ports: Vec::new(),
         channels: RefCell::default(),
         incomplete: documents.incomplete,
         hints: Cell::new(100),

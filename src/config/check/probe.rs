@@ -67,6 +67,7 @@ impl Check<'_> {
     /// The module as a meter: with an address that nobody has in the place of those that clients will name.
     fn stand_in(&self, raw: &schema::Module) -> schema::Meter {
         let (mut ipmi, mut redfish, mut snmp) = (raw.ipmi.clone(), raw.redfish.clone(), raw.snmp.clone());
+        let mut modbus = raw.modbus.clone();
         let endpoint = |at| Field::Is(Endpoint((STAND_IN.to_owned(), None)), at);
         if let Field::Is(ipmi, at) = &mut ipmi {
             self.no_address("address", &ipmi.address);
@@ -82,14 +83,14 @@ impl Check<'_> {
             self.no_address("address", &snmp.address);
             snmp.address = endpoint(*at);
         }
-        schema::Meter {
-            ipmi,
-            redfish,
-            snmp,
-            modbus: raw.modbus.clone(),
-            http: raw.http.clone(),
-            ..schema::Meter::default()
+        if let Field::Is(modbus, at) = &mut modbus {
+            self.no_address("tcp", &modbus.tcp);
+            self.no_address("rtu", &modbus.rtu);
+            self.no_address("rtu_over_tcp", &modbus.rtu_over_tcp);
+            (modbus.rtu, modbus.rtu_over_tcp) = (Field::Absent, Field::Absent);
+            modbus.tcp = endpoint(*at);
         }
+        schema::Meter { ipmi, redfish, snmp, modbus, http: raw.http.clone(), ..schema::Meter::default() }
     }
 
     fn no_address<T>(&self, key: &str, field: &Field<T>) {

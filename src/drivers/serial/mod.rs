@@ -1,5 +1,10 @@
 //! Wattmeters and electricity meters on a serial port.
 
+pub mod line;
+#[expect(dead_code, reason = "used by what follows")]
+pub(in crate::drivers) mod port;
+mod trouble;
+
 use super::{Driver, Kind};
 use crate::model::{ErrorKind, PollError};
 

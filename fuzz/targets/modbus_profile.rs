@@ -1,0 +1,5 @@
+//! See `modbus_profile` of `wattribute::fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wattribute::fuzzing::modbus_profile(input));
