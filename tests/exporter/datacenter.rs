@@ -34,7 +34,7 @@ pub fn settled(page: &Page) -> bool {
     let up = page.of("wattribute_meter_up").filter(|s| s.value == "1").count();
     let hosts = page.of("wattribute_host_energy_joules_total").filter(|s| s.microjoules() > 0);
     let tenants = page.of("wattribute_tenant_energy_joules_total").count();
-    (up, hosts.count(), tenants) == (11, 8, 4)
+    (up, hosts.count(), tenants) == (15, 8, 4)
 }
 
 #[tokio::test(flavor = "multi_thread")]
