@@ -320,7 +320,7 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
         wrong.add(place, "accuracy is for power only");
     }
     let accuracy = raw.accuracy.as_deref().and_then(|text| wrong.keep(place, share(text)));
-    if raw.valid.is_some_and(|[least, most]| !(least <= most)) {
+    if raw.valid.is_some_and(|[least, most]| least > most || least.is_nan() || most.is_nan()) {
         wrong.add(place, "valid: the first number, the least, must not be above the second");
     }
     if raw.missing.iter().any(|missing| missing.is_nan()) {

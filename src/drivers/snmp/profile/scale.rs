@@ -69,7 +69,7 @@ impl Scale {
     pub fn apply(&self, figure: Figure) -> Option<f64> {
         let number = figure.value;
         #[expect(clippy::float_cmp, reason = "sentinels are exact numbers")]
-        let sentinel = number == ALL_ONES || self.missing.iter().any(|missing| *missing == number);
+        let sentinel = number == ALL_ONES || self.missing.contains(&number);
         let outside = self.valid.is_some_and(|(least, most)| !(least..=most).contains(&number));
         if sentinel || outside {
             return None;
