@@ -237,7 +237,7 @@ async fn mbpoll(sim: &Running, unit: &str, number: &str, rest: &[&str]) -> (bool
     (ok, out + &err)
 }
 
-/// The values in `mbpoll`'s `[3060]: 	1.52` lines.
+/// The values in lines of `mbpoll`: a number in brackets, a colon, a tab, a number.
 fn values(said: &str) -> Vec<f64> {
     said.lines().filter_map(|l| l.strip_prefix('[')?.split_once("]:")?.1.trim().parse().ok()).collect()
 }

@@ -169,9 +169,9 @@ fn profile(kind: Kind) -> String {
     );
     if kind == Kind::Two {
         let place = |last| dotted(&oid(&[9, last, 0]));
-        write!(
+        writeln!(
             text,
-            "  - {{channel: input, values: [{{quantity: power, scalar: {}}}, {{quantity: energy, scale: 360000, scalar: {}}}]}}\n",
+            "  - {{channel: input, values: [{{quantity: power, scalar: {}}}, {{quantity: energy, scale: 360000, scalar: {}}}]}}",
             place(1),
             place(2)
         )

@@ -123,7 +123,7 @@ fn devices(dir: &Path, bmc: &Nginx, pdu: &str, silent: &str) -> (Vec<Bad>, Strin
         "snmp",
         pdu,
         "community_file: community, profile: no-such".into(),
-        ("no_reading", "there is no profile \"no-such\"", "apc-rpdu2"),
+        ("no_reading", "there is no profile \"no-such\"", "wattribute profile list"),
     );
     (bad, meters)
 }

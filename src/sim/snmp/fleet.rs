@@ -46,9 +46,12 @@ pub enum Shown {
     Watts,
 }
 
+/// A variable's object identifier as it is sent, and what it shows.
+type Entry = (Vec<u8>, Shown);
+
 /// Every variable of an agent.
 #[derive(Debug, Clone, Default)]
-pub struct Tree(BTreeMap<Vec<u32>, (Vec<u8>, Shown)>);
+pub struct Tree(BTreeMap<Vec<u32>, Entry>);
 
 impl Tree {
     /// Adds a variable.
@@ -70,7 +73,7 @@ impl Tree {
         self.0.is_empty()
     }
 
-    fn after(&self, arcs: &[u32]) -> Option<(&[u32], &(Vec<u8>, Shown))> {
+    fn after(&self, arcs: &[u32]) -> Option<(&[u32], &Entry)> {
         let mut range = self.0.range::<[u32], _>((Bound::Excluded(arcs), Bound::Unbounded));
         range.next().map(|(arcs, entry)| (arcs.as_slice(), entry))
     }
@@ -252,7 +255,8 @@ impl Served {
 
     fn send_due(&mut self) {
         let now = self.clock.now();
-        while let Some(late) = self.late.pop_front_if(|late| now.since(late.asked) >= self.fleet.delay) {
+        while self.late.front().is_some_and(|late| now.since(late.asked) >= self.fleet.delay) {
+            let Some(late) = self.late.pop_front() else { return };
             let _ = self.socket(late.number).map(|socket| socket.send_to(&late.answer, late.to));
         }
     }
