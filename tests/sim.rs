@@ -1,4 +1,4 @@
-//! The simulated data centre asked by programs that nobody here wrote: `virsh`, net-snmp's tools and `curl`.
+//! The simulated data centre asked by programs that nobody here wrote: `virsh`, net-snmp's tools, `mbpoll` and `curl`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wattribute::model::SystemClock;
 use wattribute::sim::endpoint::Live;
-use wattribute::sim::world::{Side, World};
+use wattribute::sim::world::{Point, Side, World};
 use wattribute::sim::{Datacenter, Running, libvirt};
 
 async fn start(dir: &Path) -> Running {
@@ -223,9 +223,58 @@ async fn snmpget_reads_the_eaton_pdu_over_v3_and_only_with_both_passwords() {
     let input = "1.3.6.1.4.1.534.6.6.7.3.5.1.4.0.1";
     let main = utility.to_string();
     let got = run("snmp", "snmpget", &["-v2c", "-c", "simulated-community", "-Oqv", &main, input]).await;
-    let true_watts = sim.world().utility_watts(sim.seconds());
+    let true_watts = sim.world().building(Point::Utility, sim.seconds()).watts;
     assert!((got.trim().parse::<f64>().unwrap() - true_watts).abs() < 40.0, "{got} {true_watts}");
     sim.stop().await;
+}
+
+/// What `mbpoll` reads of `unit` from register `number` (as manuals count) on, by the rest of its arguments: one value a line.
+async fn mbpoll(sim: &Running, unit: &str, number: &str, rest: &[&str]) -> (bool, String) {
+    let port = sim.building().port().to_string();
+    let args =
+        [&["-m", "tcp", "-p", &port, "-a", unit, "-r", number, "-1", "-q"], rest, &["127.0.0.1"]].concat();
+    let (ok, out, err) = try_run("mbpoll", "mbpoll", &args).await;
+    (ok, out + &err)
+}
+
+/// The values in `mbpoll`'s `[3060]: 	1.52` lines.
+fn values(said: &str) -> Vec<f64> {
+    said.lines().filter_map(|l| l.strip_prefix('[')?.split_once("]:")?.1.trim().parse().ok()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mbpoll_reads_every_meter_of_the_building_behind_one_gateway() {
+    let dir = tempfile::tempdir().unwrap();
+    let sim = start(dir.path()).await;
+    for (unit, point) in (1..).zip(Point::METERED) {
+        let unit = f64::from(unit).to_string();
+        for table in ["-t4:float", "-t3:float"] {
+            let before = sim.world().building(point, sim.seconds());
+            let (ok, said) = mbpoll(&sim, &unit, "3060", &[table, "-B"]).await;
+            let after = sim.world().building(point, sim.seconds());
+            assert!(ok, "{said}");
+            let drift = (after.watts - before.watts).abs() + 1.0;
+            assert!((values(&said)[0] * 1000.0 - after.watts).abs() < drift, "{point:?}: {said} {after:?}");
+        }
+        // The lower half of 64 bits; what was counted before the start is far below 2^31 Wh.
+        let (ok, said) = mbpoll(&sim, &unit, "3204", &["-t4:int", "-B", "-c2"]).await;
+        let counted = values(&said);
+        assert!(ok && counted[0] == 0.0, "{said}");
+        let since = sim.world().building(point, sim.seconds()).joules / 3600.0;
+        assert!((counted[1] - 41_302_768.0 - since).abs() <= 1.0, "{point:?}: {said} {since}");
+    }
+    let (ok, volts) = mbpoll(&sim, "1", "3028", &["-t4:float", "-B", "-c3"]).await;
+    assert!(ok && values(&volts).iter().all(|v| (229.0..231.0).contains(v)), "{volts}");
+    let (_, hertz) = mbpoll(&sim, "1", "3110", &["-t4:float", "-B"]).await;
+    assert!((values(&hertz)[0] - 50.01).abs() < 0.001, "{hertz}");
+
+    let (ok, said) = mbpoll(&sim, "1", "1", &["-t4"]).await;
+    assert!(!ok && said.contains("Illegal data address"), "{said}");
+    let (ok, said) = mbpoll(&sim, "9", "3060", &["-t4:float"]).await;
+    assert!(!ok && said.contains("Target device failed to respond"), "{said}");
+    let counters = sim.counters("building").unwrap();
+    assert!(counters.opened() >= 16 && counters.requests() >= 16, "{counters:?}");
+    assert_eq!(sim.stop().await.left_open, vec![], "mbpoll closes what it opens");
 }
 
 async fn curl(sim: &Running, args: &[&str]) -> String {
@@ -321,10 +370,15 @@ async fn its_files_are_well_formed_and_its_secrets_closed() {
     }
     let config: serde_json::Value =
         serde_saphyr::from_str(&std::fs::read_to_string(&sim.config).unwrap()).expect("YAML");
-    assert_eq!(config["meters"].as_array().unwrap().len(), 12);
+    assert_eq!(config["meters"].as_array().unwrap().len(), 16);
     assert_eq!(config["hosts"].as_array().unwrap().len(), 8);
     assert_eq!(config["tenants"].as_array().unwrap().len(), 4);
     assert_eq!(config["hosts"][0]["feeds"][0][1], "pdu-b/outlet/1");
+    let facility = &config["datacenters"][0]["facility"];
+    assert_eq!(
+        (&facility["ups_in"][0], &facility["cooling"][0]),
+        (&"ups-in/input".into(), &"cooling/input".into())
+    );
     let prometheus = sim.prometheus.to_str().unwrap();
     run("prometheus", "promtool", &["check", "config", "--syntax-only", prometheus]).await;
     sim.stop().await;

@@ -3,6 +3,7 @@
 //! Only the play is here: what runs in which order, what is waited for, what is printed, and that nothing stays behind.
 
 mod accuracy;
+mod building;
 mod child;
 mod query;
 
@@ -18,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::model::SystemClock;
 use crate::sim::{Datacenter, Running};
 use accuracy::Accuracy;
+use building::Building;
 use child::Program;
 use query::{Http, Series};
 
@@ -111,7 +113,10 @@ impl Stage {
         let accuracy = accuracy(&http, prometheus, datacenter).await?;
         // The table of now: averages over the window have settled meanwhile.
         let table = Table::ask(&http, prometheus).await?.unwrap_or(table);
-        print!("\n{table}{}", said(accuracy.as_ref()));
+        let (world, seconds) = (datacenter.world(), |unix| datacenter.seconds_at(unix));
+        let building = Building::ask(&http, prometheus, world, seconds).await?;
+        let building = building.map_or_else(String::new, |b| format!("\n{b}"));
+        print!("\n{table}{building}{}", said(accuracy.as_ref()));
         println!("\nexporter    http://{exporter}/\nprometheus  http://{prometheus}/graph");
         if args.once {
             return Ok(());

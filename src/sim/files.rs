@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::world::{Role, World};
+use super::world::{Point, Role, World};
 
 /// Where everything listens, by the names that the configuration uses.
 pub(super) struct Addresses {
@@ -19,6 +19,8 @@ pub(super) struct Addresses {
     pub pdu_a: SocketAddr,
     pub pdu_b: SocketAddr,
     pub utility: SocketAddr,
+    /// The gateway with the building's other meters.
+    pub building: SocketAddr,
     /// Socket of each hypervisor, in the order of the world's hosts; only of compute hosts.
     pub hypervisors: Vec<Option<PathBuf>>,
 }
@@ -45,9 +47,12 @@ pub(super) fn exporter(world: &World, at: &Addresses, secrets: &SecretFiles, ca:
          datacenters:\n\
          \x20 - name: demo\n\
          \x20   emission_factors: [{basis: location, value: 380 g/kWh, source: example, tier: national}]\n\
-         \x20   facility: {utility: [utility-meter/input]}\n\
-         meters:\n",
+         \x20   facility:\n",
     );
+    for point in [Point::Utility].into_iter().chain(Point::METERED) {
+        line(&mut text, format_args!("      {}: [{}/input]", point.name(), point.meter()));
+    }
+    text.push_str("meters:\n");
     meters(&mut text, world, at, secrets, ca);
     hosts(&mut text, world, at);
     text.push_str("tenants:\n");
@@ -73,7 +78,7 @@ fn meters(text: &mut String, world: &World, at: &Addresses, secrets: &SecretFile
     }
     text.push_str("  # Accepts connections and never answers: its host's next feed must take over.\n");
     bmc(text, "silent", &at.silent_bmc);
-    for (name, address) in [("pdu-a", at.pdu_a), ("utility-meter", at.utility)] {
+    for (name, address) in [("pdu-a", at.pdu_a), (Point::Utility.meter(), at.utility)] {
         line(text, format_args!("  - name: {name}"));
         line(
             text,
@@ -87,6 +92,12 @@ fn meters(text: &mut String, world: &World, at: &Addresses, secrets: &SecretFile
     line(text, format_args!("      address: \"{}\"\n      version: 3\n      user: monitor", at.pdu_b));
     line(text, format_args!("      auth: {{protocol: sha, password_file: {:?}}}", secrets.auth));
     line(text, format_args!("      privacy: {{protocol: aes128, password_file: {:?}}}", secrets.privacy));
+    text.push_str("  # Four energy meters behind one gateway.\n");
+    for (unit, point) in (1..).zip(Point::METERED) {
+        let at = at.building;
+        line(text, format_args!("  - name: {}", point.meter()));
+        line(text, format_args!("    modbus: {{tcp: \"{at}\", unit: {unit}, profile: schneider-iem3000}}"));
+    }
 }
 
 fn hosts(text: &mut String, world: &World, at: &Addresses) {

@@ -1,7 +1,7 @@
 //! A simulated data centre that speaks the real protocols on loopback: for the demo, for load and for faults.
 //!
-//! [`world`] is the mathematics: who draws how much when. [`redfish`], [`snmp`] and [`libvirt`] are small servers that
-//! show it, [`ipmi`] is thousands of BMCs for load; all are written apart from the drivers so that both sides cannot share
+//! [`world`] is the mathematics: who draws how much when. [`redfish`], [`snmp`], [`modbus`] and [`libvirt`] are small servers
+//! that show it, [`ipmi`] is thousands of BMCs for load; all are written apart from the drivers so that both sides cannot share
 //! a mistake. [`Datacenter`] starts those of the demo and writes the exporter's configuration for them. Nothing here knows
 //! the exporter.
 
@@ -18,6 +18,7 @@ mod error;
 mod files;
 pub mod ipmi;
 pub mod libvirt;
+pub mod modbus;
 pub mod pki;
 pub mod redfish;
 pub mod snmp;
@@ -29,7 +30,7 @@ pub use error::StartError;
 use files::{Addresses, SecretFiles};
 use redfish::{Account, Style};
 use snmp::{Access, Device};
-use world::{Role, Side, Truth, World};
+use world::{Point, Role, Side, Truth, World};
 
 /// How to start one.
 #[derive(Debug, Clone)]
@@ -119,6 +120,7 @@ impl Datacenter {
             pdu_a: start.agent("pdu-a", Device::Apc(Side::A), community()).await?,
             pdu_b: start.agent("pdu-b", Device::Eaton(Side::B), user).await?,
             utility: start.agent("utility-meter", Device::Utility, community()).await?,
+            building: start.building().await?,
             hypervisors: start.hypervisors(dir)?,
         };
         let config = dir.join("wattribute.yaml");
@@ -176,6 +178,14 @@ impl Starting {
         let agent = snmp::start(self.live.clone(), device, access, self.stop.clone(), &self.tasks).await?;
         self.endpoints.push((name.to_owned(), agent.counters));
         Ok(agent.address)
+    }
+
+    /// The energy meters of the building, behind one gateway.
+    async fn building(&mut self) -> Result<SocketAddr, StartError> {
+        let gateway =
+            modbus::start(self.live.clone(), &Point::METERED, self.stop.clone(), &self.tasks).await?;
+        self.endpoints.push(("building".to_owned(), gateway.counters));
+        Ok(gateway.address)
     }
 
     fn hypervisors(&mut self, dir: &Path) -> Result<Vec<Option<PathBuf>>, StartError> {
@@ -240,13 +250,19 @@ impl Running {
         [self.at.pdu_a, self.at.pdu_b, self.at.utility]
     }
 
+    /// Address of the Modbus gateway with the building's meters, units 1 to 4 in the order of [`Point::METERED`].
+    #[must_use]
+    pub fn building(&self) -> SocketAddr {
+        self.at.building
+    }
+
     /// Socket of a host's hypervisor, by the host's index; only compute hosts have one.
     #[must_use]
     pub fn hypervisor(&self, host: usize) -> Option<&Path> {
         self.at.hypervisors.get(host)?.as_deref()
     }
 
-    /// Counters of a device, by its name: `bmc-compute-1`, `pdu-a`, `libvirt-compute-1`.
+    /// Counters of a device, by its name: `bmc-compute-1`, `pdu-a`, `building`, `libvirt-compute-1`.
     #[must_use]
     pub fn counters(&self, device: &str) -> Option<&Counters> {
         self.endpoints.iter().find(|(name, _)| name == device).map(|(_, c)| c.as_ref())

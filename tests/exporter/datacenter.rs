@@ -34,7 +34,7 @@ pub fn settled(page: &Page) -> bool {
     let up = page.of("wattribute_meter_up").filter(|s| s.value == "1").count();
     let hosts = page.of("wattribute_host_energy_joules_total").filter(|s| s.microjoules() > 0);
     let tenants = page.of("wattribute_tenant_energy_joules_total").count();
-    (up, hosts.count(), tenants) == (11, 8, 4)
+    (up, hosts.count(), tenants) == (15, 8, 4)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,7 @@ fn everything_is_there(page: &Page, sim: &Running, seconds: f64) {
         let expected = if meter.label("meter") == "bmc-silent" { "0" } else { "1" };
         assert_eq!(meter.value, expected, "{meter:?}");
     }
-    assert_eq!(page.of("wattribute_meter_up").count(), 12);
+    assert_eq!(page.of("wattribute_meter_up").count(), 16);
     let hypervisors: Vec<_> = page.of("wattribute_hypervisor_up").map(|s| s.value.as_str()).collect();
     assert_eq!(hypervisors, ["1"; 6]);
     let world = sim.world();

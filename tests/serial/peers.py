@@ -218,7 +218,7 @@ def xcp(peer):
 
     formats = {21: 0x41, 22: 0x41, 23: 0xF0, 28: 0x41, 56: 0x41, 78: 0x41}
     names = b"9PX 3000"
-    identity = bytes([1, 0x12, 0x03, 60, 1, 0, len(names)]) + names + bytes([120] + [formats.get(n, 0) for n in range(120)]) + bytes(40)
+    identity = bytes([1, 0x12, 0x03, 3, 1, 0, len(names)]) + names + bytes([120] + [formats.get(n, 0) for n in range(120)]) + bytes(40)
     heard = b""
     while True:
         heard += peer.read(1)

@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `processors, two bytes of version each, rating / 50 (0: in two more bytes), phases, angle, length, model, length, map, ...`.
+/// `processors, two bytes of version each, rating in kVA (0: two more bytes, of 50 VA), phases, angle, length, model, length, map, ...`.
 fn map(block: &[u8]) -> Option<Map> {
     let mut walk = Walk(block);
     let processors = walk.byte()?;
@@ -280,13 +280,13 @@ mod tests {
         packet
     }
 
-    /// One processor, 3000 VA (60 x 50), one phase, 30 places in the map.
+    /// One processor, 3 kVA, one phase, 85 places in the map.
     fn identity_of(formats: &[(usize, u8)]) -> Vec<u8> {
         let mut map = [0; 85];
         for (place, format) in formats {
             map[*place] = *format;
         }
-        let mut block = vec![1, 0x12, 0x03, 60, 1, 0, 8];
+        let mut block = vec![1, 0x12, 0x03, 3, 1, 0, 8];
         block.extend(b"9PX 3000");
         block.push(85);
         block.extend(map);

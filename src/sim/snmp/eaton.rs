@@ -4,7 +4,7 @@
 use async_snmp::Value;
 
 use super::super::endpoint::{counted, rounded};
-use super::super::world::{Side, World};
+use super::super::world::{Point, Side, World};
 use super::Rows;
 
 const EPDU: &[u32] = &[1, 3, 6, 1, 4, 1, 534, 6, 6, 7];
@@ -41,7 +41,8 @@ pub(super) fn rack_pdu(world: &World, side: Side, t: f64, into: &mut Rows) {
 /// Everything the utility meter shows at `t` seconds.
 pub(super) fn utility(world: &World, t: f64, into: &mut Rows) {
     identity("ePDU (simulated) IN: 63A 3P, main distribution", "utility-meter", "SIM0MAIN01", t, into);
-    input(world.utility_watts(t), world.utility_joules(t), &[0.40, 0.33, 0.27], into);
+    let draw = world.building(Point::Utility, t);
+    input(draw.watts, draw.joules, &[0.40, 0.33, 0.27], into);
 }
 
 fn identity(product: &str, name: &str, serial: &str, t: f64, into: &mut Rows) {

@@ -4,10 +4,12 @@
 //! Every energy and CPU counter is the exact integral of the power or load at that time, in closed form, so the truth
 //! can be asked for at any moment without stepping. No I/O and no protocol here.
 
+mod building;
 mod curve;
 mod fleet;
 mod truth;
 
+pub use building::{Draw, Point};
 use fleet::Dice;
 pub use fleet::{Host, Role, Tenant, Vm};
 pub use truth::{HostTruth, Truth, VmTruth};
@@ -39,13 +41,6 @@ pub struct Run {
 const PDU_OWN_WATTS: f64 = 12.0;
 /// Share of the passing power that a PDU's wiring loses.
 const PDU_LOSS: f64 = 0.01;
-/// Cooling that runs whatever the load, and light, W.
-const BUILDING_WATTS: f64 = 180.0;
-/// Cooling for each watt of IT.
-const COOLING_PER_WATT: f64 = 0.27;
-/// How far the chillers swing around that, W, and how fast, seconds.
-const CHILLER: (f64, f64) = (60.0, 150.0);
-
 /// The data centre.
 #[derive(Debug)]
 pub struct World {
@@ -148,29 +143,6 @@ impl World {
     #[must_use]
     pub fn it_joules(&self, t: f64) -> f64 {
         (0..self.hosts.len()).map(|h| self.host_joules(h, t)).sum()
-    }
-
-    /// What the building takes from the grid at `t` seconds, W: both PDUs, cooling and light.
-    #[must_use]
-    pub fn utility_watts(&self, t: f64) -> f64 {
-        let (swing, period) = CHILLER;
-        let chillers = BUILDING_WATTS + swing * (std::f64::consts::TAU * t / period).sin();
-        self.pdu_watts(Side::A, t)
-            + self.pdu_watts(Side::B, t)
-            + COOLING_PER_WATT * self.it_watts(t)
-            + chillers
-    }
-
-    /// Energy the building took from the grid from 0 to `t` seconds, J.
-    #[must_use]
-    pub fn utility_joules(&self, t: f64) -> f64 {
-        let (swing, period) = CHILLER;
-        let turn = std::f64::consts::TAU / period;
-        let chillers = BUILDING_WATTS * t + swing / turn * (1.0 - (turn * t).cos());
-        self.pdu_joules(Side::A, t)
-            + self.pdu_joules(Side::B, t)
-            + COOLING_PER_WATT * self.it_joules(t)
-            + chillers
     }
 
     /// Whether the hypervisor of `host` knows `vm` at `t` seconds: while it runs there, and at its home while it runs

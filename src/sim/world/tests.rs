@@ -2,6 +2,8 @@
 
 use super::*;
 
+/// What the grid feeds.
+const PARTS: [Point; 3] = [Point::UpsIn, Point::Cooling, Point::Lighting];
 const MOMENTS: [f64; 5] = [0.5, 17.25, 61.0, 119.9, 3600.0];
 
 #[test]
@@ -36,14 +38,18 @@ fn tenants_and_vms_add_up() {
 fn energy_is_the_integral_of_power() {
     let world = World::new(11);
     // Midpoints of 10 ms over 200 s. A step that falls inside one costs at most its height times 5 ms.
-    let mut sums = [0.0f64; 3];
+    let mut sums = [0.0f64; 6];
     for i in 0..20_000 {
         let t = (f64::from(i) + 0.5) / 100.0;
         sums[0] += world.host_watts(3, t) / 100.0;
         sums[1] += world.pdu_watts(Side::B, t) / 100.0;
-        sums[2] += world.utility_watts(t) / 100.0;
+        sums[2] += world.building(Point::Utility, t).watts / 100.0;
+        for (sum, point) in sums[3..].iter_mut().zip(PARTS) {
+            *sum += world.building(point, t).watts / 100.0;
+        }
     }
-    let exact = [world.host_joules(3, 200.0), world.pdu_joules(Side::B, 200.0), world.utility_joules(200.0)];
+    let mut exact = vec![world.host_joules(3, 200.0), world.pdu_joules(Side::B, 200.0)];
+    exact.extend([Point::Utility, PARTS[0], PARTS[1], PARTS[2]].map(|p| world.building(p, 200.0).joules));
     for (sum, exact) in sums.iter().zip(exact) {
         assert!((sum - exact).abs() < 1e-5 * exact, "{sum} != {exact}");
     }
@@ -102,9 +108,27 @@ fn a_seed_is_a_world_and_its_pue_is_a_good_one() {
     let mut seen = Vec::new();
     for i in 0..300 {
         let world = World::new(9);
-        let pue = world.utility_watts(f64::from(i)) / world.it_watts(f64::from(i));
+        let pue = world.building(Point::Utility, f64::from(i)).watts / world.it_watts(f64::from(i));
         assert!((1.3..1.5).contains(&pue), "{pue}");
         seen.push(pue);
     }
     assert!(seen.iter().copied().fold(0.0, f64::max) - seen.iter().copied().fold(9.0, f64::min) > 0.02);
+}
+
+#[test]
+fn the_building_is_the_sum_of_its_parts_and_the_ups_loses_some_percent() {
+    let world = World::new(1);
+    for t in MOMENTS {
+        let at = |point| world.building(point, t);
+        let parts = PARTS.into_iter().map(at);
+        let (watts, joules) = parts.fold((0.0, 0.0), |sum, part| (sum.0 + part.watts, sum.1 + part.joules));
+        let utility = at(Point::Utility);
+        assert!((utility.watts - watts).abs() < 1e-9 && (utility.joules - joules).abs() < 1e-9 * joules);
+        let out = at(Point::UpsOut).watts;
+        assert!((out - world.pdu_watts(Side::A, t) - world.pdu_watts(Side::B, t)).abs() < 1e-9);
+        // 1.5 % of what passes, and 40 W.
+        assert!((at(Point::UpsIn).watts - out - (0.015 * out + 40.0)).abs() < 1e-9);
+        assert!((0.94..0.98).contains(&(out / at(Point::UpsIn).watts)));
+        assert!(at(Point::Cooling).watts > 0.15 * world.it_watts(t));
+    }
 }

@@ -45,15 +45,13 @@ pub struct Truth {
     pub vms: BTreeMap<(String, String), VmTruth>,
     /// By project id, J.
     pub tenants: BTreeMap<String, f64>,
-    /// Drawn from the grid by the whole building, J.
-    pub utility_joules: f64,
 }
 
 impl World {
     /// The account at `t` seconds.
     #[must_use]
     pub fn truth(&self, t: f64) -> Truth {
-        let mut truth = Truth { at_seconds: t, utility_joules: self.utility_joules(t), ..Truth::default() };
+        let mut truth = Truth { at_seconds: t, ..Truth::default() };
         for (index, host) in self.hosts.iter().enumerate() {
             let mut of_host = HostTruth { joules: self.host_joules(index, t), ..HostTruth::default() };
             of_host.hypervisor_joules = host.watts_per_cpu * host.own.cpu_seconds(t);
