@@ -68,7 +68,6 @@ impl Scale {
     #[must_use]
     pub fn apply(&self, figure: Figure) -> Option<f64> {
         let number = figure.value;
-        #[expect(clippy::float_cmp, reason = "sentinels are exact numbers")]
         let sentinel = number == ALL_ONES || self.missing.contains(&number);
         let outside = self.valid.is_some_and(|(least, most)| !(least..=most).contains(&number));
         if sentinel || outside {
