@@ -182,13 +182,8 @@ async fn what_cannot_be_an_address_or_a_profile_is_said_at_once() {
         assert_eq!(refused(settings(address, v2c("open"))).kind, ErrorKind::Unreachable, "{address}");
     }
     let unknown = Settings { profile: Some("apc".into()), ..settings("pdu-1:161", v2c("open")) };
-    assert_eq!(
-        refused(unknown).to_string(),
-        format!(
-            "there is no profile \"apc\" for snmp; use one of {}, or write it as docs/profiles.md shows",
-            wattribute::drivers::Profiles::built_in().snmp.names()
-        )
-    );
+    let unknown = refused(unknown).to_string();
+    assert!(unknown.starts_with("there is no profile \"apc\" for snmp; "), "{unknown}");
     let error = open(settings("no-such-host.invalid:161", v2c("open")), &shared).poll().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
     assert!(error.cause.starts_with("no-such-host.invalid:161 cannot be resolved"), "{error}");

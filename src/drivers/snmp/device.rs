@@ -112,8 +112,8 @@ impl Device {
             if self.plan.is_some() {
                 return Ok(profile);
             }
-            let discovery = self.discovery.get_or_insert_with(|| Discovery::of(&profile));
-            discovery.go_on(session, usize::MAX).await?;
+            self.walk(session, &profile, usize::MAX).await?;
+            let Some(discovery) = &mut self.discovery else { continue };
             let (plan, identity) = discovery.finish(session, &profile, None).await?;
             self.discovery = None;
             if plan.present > 0 || self.fixed.is_some() {
@@ -123,6 +123,21 @@ impl Device {
             self.profile = None;
             self.silent.get_or_insert((profile, plan, identity));
         }
+    }
+
+    /// Walks on; says whether all is walked. What an agent said before it went in circles is not believed either.
+    async fn walk(
+        &mut self,
+        session: &dyn Session,
+        profile: &Profile,
+        requests: usize,
+    ) -> Result<bool, PollError> {
+        let discovery = self.discovery.get_or_insert_with(|| Discovery::of(profile));
+        let walked = discovery.go_on(session, requests).await;
+        if walked.as_ref().is_err_and(|error| error.kind == ErrorKind::Protocol) {
+            self.discovery = None;
+        }
+        walked
     }
 
     /// No candidate gives a value: the first one is polled, in case it does later.
@@ -171,10 +186,10 @@ impl Device {
         if !self.is_old() {
             return;
         }
-        let discovery = self.discovery.get_or_insert_with(|| Discovery::of(profile));
-        if !matches!(discovery.go_on(session, REQUESTS_A_POLL).await, Ok(true)) {
+        if !matches!(self.walk(session, profile, REQUESTS_A_POLL).await, Ok(true)) {
             return;
         }
+        let Some(discovery) = &mut self.discovery else { return };
         if let Ok((plan, identity)) = discovery.finish(session, profile, self.plan.as_ref()).await {
             self.discovery = None;
             self.take(plan, identity);

@@ -65,7 +65,7 @@ impl Walk {
     /// Makes one request, if anything is left to ask; says whether all columns are walked.
     ///
     /// # Errors
-    /// As [`Session::next`]; `Protocol` also when the walk goes in circles or does not end. What was found before is kept.
+    /// As [`Session::next`]; `Protocol` also when the walk goes in circles or does not end: it is spoilt then. After others what was found is kept.
     pub async fn step(&mut self, session: &dyn Session) -> Result<bool, PollError> {
         let asked: Vec<Oid> =
             self.open.iter().take(session.width().max(1)).map(|column| column.cursor().clone()).collect();
