@@ -21,6 +21,8 @@ mod paused;
 mod process;
 #[path = "exporter/prometheus.rs"]
 mod prometheus;
+#[path = "exporter/room.rs"]
+mod room;
 #[path = "exporter/wrong.rs"]
 mod wrong;
 
@@ -30,6 +32,9 @@ mod nginx;
 #[allow(dead_code, reason = "shared with the libvirt source's tests")]
 #[path = "libvirt/peer.rs"]
 mod peer;
+#[allow(dead_code, reason = "shared with the serial driver's tests")]
+#[path = "serial/rig.rs"]
+mod rig;
 #[allow(dead_code, reason = "shared with the SNMP driver's tests")]
 #[path = "snmp/peers.rs"]
 mod snmp;
