@@ -41,6 +41,8 @@ struct Check<'a> {
     bmcs: Vec<(String, Mark)>,
     /// Serial ports with Modbus, and where first.
     modbus_ports: Vec<(ModbusPort, Mark)>,
+    /// Serial ports and device servers, whether Modbus is spoken there, and where they are named.
+    lines: Vec<(String, bool, Mark)>,
     /// Channels that are named, and where first.
     channels: RefCell<BTreeMap<ChannelRef, Mark>>,
     /// Whether names that lead nowhere may stand in what could not be read.
@@ -59,6 +61,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         meters: BTreeMap::new(),
         bmcs: Vec::new(),
         modbus_ports: Vec::new(),
+        lines: Vec::new(),
         channels: RefCell::default(),
         incomplete: documents.incomplete,
         hints: Cell::new(100),
@@ -81,6 +84,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     // Of meters that are wrong anyway nothing more is said.
     if !problems.borrow().any() {
         check.one_meter_a_bmc();
+        check.one_meter_a_line();
     }
     let place = |(channel, mark)| (channel, problems.borrow().place(mark));
     let channels = check.channels.into_inner().into_iter().map(place).collect();

@@ -88,7 +88,9 @@ impl Check<'_> {
                 let fix = "add the port of the device server, such as HOST:4001; there is no usual one";
                 self.error(at, "`rtu_over_tcp` has no port", fix);
             }
-            return Some(ModbusLine::RtuOverTcp(format!("{host}:{}", (*port)?)));
+            let server = format!("{host}:{}", (*port)?);
+            self.lines.push((server.to_ascii_lowercase(), true, at));
+            return Some(ModbusLine::RtuOverTcp(server));
         }
         let (rtu, at) = raw.rtu.located()?;
         let path = self.need(&rtu.port, at, "port", "name the serial port, such as /dev/serial/by-id/...");
@@ -99,6 +101,7 @@ impl Check<'_> {
             parity: rtu.parity.get().copied().unwrap_or_default(),
             two_stop_bits: rtu.stop_bits.get() == Some(&2),
         };
+        self.lines.push((port.path.display().to_string(), true, at));
         let broken = [&rtu.baud, &rtu.stop_bits].iter().any(|field| matches!(field, Field::Bad));
         if !broken && !matches!(rtu.parity, Field::Bad) {
             self.same_port(&port, at);

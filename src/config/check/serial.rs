@@ -83,6 +83,10 @@ impl Check<'_> {
             Port::Path(path) => types::Port::Device(folder.join(path)),
             Port::Tcp(address) => types::Port::Tcp(address.clone()),
         };
+        self.lines.push(match &port {
+            types::Port::Device(path) => (path.display().to_string(), false, at),
+            types::Port::Tcp(server) => (server.to_ascii_lowercase(), false, at),
+        });
         let default_flow = if protocol == Protocol::Lmg450 { FlowControl::RtsCts } else { FlowControl::None };
         Some(Serial {
             port,
@@ -93,6 +97,22 @@ impl Check<'_> {
             software_parity: raw.parity_by.get() == Some(&ParityBy::Software),
             protocol: spoken,
         })
+    }
+
+    /// Checks that a line with a meter of [`schema::Serial`] has no other meter: only Modbus has room for several.
+    pub(super) fn one_meter_a_line(&self) {
+        for (number, (line, modbus, at)) in self.lines.iter().enumerate() {
+            let before = self.lines.iter().take(number);
+            if let Some((.., first)) = before
+                .into_iter()
+                .find(|(known, known_modbus, _)| known == line && !(*modbus && *known_modbus))
+            {
+                let place = self.problems.borrow().describe(*first, *at);
+                let what = format!("the line {line} is read by another meter, {place}");
+                let fix = "keep one of the two, or correct the port: only Modbus meters share a line";
+                self.error(*at, what, fix);
+            }
+        }
     }
 
     fn foreign_keys(&self, raw: &schema::Serial, at: Mark, protocol: Protocol) {
