@@ -10,6 +10,9 @@ const FOLD: f64 = 3.0;
 /// ... of at least this, and by this where it has shown none.
 const LEAST_WATTS: f64 = 100.0;
 const UNKNOWN_WATTS: f64 = 500.0;
+/// A counter that falls has wrapped, or was set to 0, as by a machine's sleep: it has wrapped if that took no more power than
+/// this, or [`FOLD`] times the last.
+const MOST_WATTS: f64 = 2000.0;
 /// The kernel's counters move about once a millisecond: over less than this, power would be noise.
 const SHORTEST_SECONDS: f64 = 0.001;
 
@@ -22,12 +25,14 @@ pub(super) struct Counter {
     at: Moment,
     total: u128,
     power: Option<Watts>,
+    /// Whether it was ever seen to count: virtual machines show registers that stay at 0.
+    counts: bool,
 }
 
 impl Counter {
     /// First sight of a counter that goes up to `range` microjoules, where that is known.
     pub(super) const fn new(raw: u64, range: Option<u64>, at: Moment) -> Self {
-        Self { range, raw, at, total: 0, power: None }
+        Self { range, raw, at, total: 0, power: None, counts: false }
     }
 
     /// Takes what the kernel shows at `at`. Where it cannot be told what was counted since, it begins anew.
@@ -37,7 +42,10 @@ impl Counter {
             // Not yet worth a step: the next one tells of this time too.
             return;
         }
-        let gained = self.gained(raw).filter(|_| !self.went_round(seconds));
+        self.counts |= raw != self.raw;
+        let gained = self
+            .gained(raw)
+            .filter(|gained| !self.went_round(seconds) && !self.was_reset(raw, *gained, seconds));
         match gained {
             Some(gained) => {
                 self.total = self.total.saturating_add(u128::from(gained));
@@ -65,13 +73,22 @@ impl Counter {
         most * seconds >= joules(u128::from(range))
     }
 
-    /// Mean power between the last two sights; none before there are two.
-    pub(super) const fn power(&self) -> Option<Watts> {
-        self.power
+    /// Whether it fell by so much that it did not wrap.
+    fn was_reset(&self, raw: u64, gained: u64, seconds: f64) -> bool {
+        let most = self.power.map_or(MOST_WATTS, |power| (power.get() * FOLD).max(MOST_WATTS));
+        raw < self.raw && joules(u128::from(gained)) > most * seconds
     }
 
-    /// What it has counted since its first sight.
+    /// Mean power between the last two sights; none before there are two, or while it has not been seen to count.
+    pub(super) fn power(&self) -> Option<Watts> {
+        self.power.filter(|_| self.counts)
+    }
+
+    /// What it has counted since its first sight; none while it has not been seen to count.
     pub(super) fn shown(&self) -> Option<EnergyCounter> {
+        if !self.counts {
+            return None;
+        }
         let quantum = self.range.map_or(1, step).max(1);
         Some(EnergyCounter {
             total: Joules::new(joules(self.total)).ok()?,
@@ -115,7 +132,6 @@ mod tests {
     #[test]
     fn energy_begins_at_nothing_and_power_is_what_was_counted_over_the_time() {
         let mut c = Counter::new(5_000_000, RANGE, at(1));
-        assert_eq!(shown(&c), (0.0, None));
         c.advance(405_000_000, at(3)); // 400 J in 2 s
         assert_eq!(shown(&c), (400.0, Some(200.0)));
         c.advance(405_000_000, at(4)); // it may stand still
@@ -158,5 +174,25 @@ mod tests {
         assert_eq!(shown(&c), (1.0, Some(1.0)));
         c.advance(10, at(2));
         assert_eq!(shown(&c), (0.0, None));
+    }
+
+    #[test]
+    fn a_counter_that_never_moved_is_none() {
+        let mut c = Counter::new(0, RANGE, at(0));
+        c.advance(0, at(1));
+        assert_eq!((c.shown(), c.power()), (None, None), "a virtual machine's register is not 0 W");
+        c.advance(50_000_000, at(2));
+        assert_eq!(shown(&c), (50.0, Some(50.0)));
+    }
+
+    #[test]
+    fn a_counter_that_sleep_has_set_to_nothing_has_not_wrapped() {
+        let mut c = Counter::new(100_000_000_000, RANGE, at(0));
+        c.advance(100_030_000_000, at(1)); // 30 W
+        // As a wrap this would be 162 kJ in 10 s.
+        c.advance(300_000_000, at(11));
+        assert_eq!(shown(&c), (0.0, None));
+        c.advance(330_000_000, at(12));
+        assert_eq!(shown(&c), (30.0, Some(30.0)));
     }
 }

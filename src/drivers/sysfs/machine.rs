@@ -150,6 +150,7 @@ impl Machine {
                     }
                     into.readings.push(power);
                 }
+                // None of a counter that does not count.
                 let energy = counter.shown().ok_or(Trouble::NoValue)?;
                 into.readings.push(Reading::measured(sensor.channel.clone(), Measure::Energy(energy)));
             }
