@@ -1,6 +1,7 @@
 //! A real node exporter, by its page and through a real Prometheus; what stops measuring is no reading.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wattribute::model::{Batch, ErrorKind, Quantity};
@@ -91,6 +92,25 @@ async fn a_sample_that_only_grows_old_ends_with_max_age() {
     settings.source = super::Source::Page(exporter.url.clone());
     let error = open(settings).poll().await.unwrap_err();
     assert!(error.cause.starts_with("the newest samples are "), "{error}");
+}
+
+/// A clock that was far ahead and is set right, or the other way round.
+#[tokio::test]
+async fn a_source_whose_clock_is_set_is_heard_again() {
+    let polls = AtomicUsize::new(0);
+    let exporter = Server::start(move |_, _| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let (stamp, watts) = match polls.fetch_add(1, Ordering::Relaxed) {
+            0 => (now + 3_600_000, 7),
+            n => (now, 7 + n),
+        };
+        let body = format!("p{{a=\"x\"}} {watts} {stamp}\n");
+        reply("200 OK", "Content-Type: text/plain; version=0.0.4\r\n", &body)
+    })
+    .await;
+    let mut driver = open(page(&exporter.url, vec![of(metric("p", &[]), Quantity::Power, "{a}")]));
+    assert_eq!(lines(&driver.poll().await.unwrap()), ["x power 7"]);
+    assert_eq!(lines(&driver.poll().await.unwrap()), ["x power 8"]);
 }
 
 #[tokio::test]

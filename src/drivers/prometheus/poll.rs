@@ -152,7 +152,9 @@ impl Prometheus {
                 alive = true;
                 let key = (reading.channel.clone(), series.quantity);
                 if let Some(at) = sample.at {
-                    let last = self.taken.get(&key).copied();
+                    // A source whose clock was far ahead, and is set right, does not show old samples.
+                    let youth = self.settings.max_age.as_secs_f64();
+                    let last = self.taken.get(&key).copied().filter(|last| last - at <= youth);
                     taken.insert(key, last.map_or(at, |last| last.max(at)));
                     if last.is_some_and(|last| at <= last) {
                         continue;
