@@ -48,7 +48,11 @@ pub fn readings(profile: &Profile, answers: &[Option<Value>], memory: &mut Memor
                 }
                 let Some(found) = found(group, value, &rows) else { continue };
                 let origin = Origin { group: at, value: place, minus: found.minus };
-                if memory.0.get(&key).is_some_and(|known| *known != origin) {
+                let known = memory.0.get(&key);
+                // A device whose channels have other names each time must not fill the memory.
+                if known.is_some_and(|known| *known != origin)
+                    || (known.is_none() && memory.0.len() >= MAX_POINTS)
+                {
                     continue;
                 }
                 let Some(measure) = measure(value, found.number) else { continue };
