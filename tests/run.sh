@@ -44,7 +44,7 @@ step clippy cargo clippy --locked --all-targets -- -D warnings
 step tests cargo test --locked --no-fail-fast
 step suites every_suite_ran
 step rules-and-dashboards python3 tests/check_rules.py
-step benches cargo test --locked --bench core --bench exposition --bench ipmi
+step benches cargo test --locked --bench core --bench exposition --bench ipmi --bench snmp
 # A minute for each target; what earlier runs found is gone through again.
 step fuzz fuzz/run.sh 60
 step rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet

@@ -205,14 +205,14 @@ pub(super) struct Meter {
     /// As `poll.max_gap`, for this meter.
     #[garde(custom(between(50, 86_400_000)))]
     pub(super) max_gap: Field<Span>,
+    /// How far off the meter's power may be by its class, such as `0.5 %` or `0.005`: replaces what its profile says.
+    pub(super) accuracy: Field<Share>,
     /// A BMC over IPMI.
     #[garde(dive)]
     pub(super) ipmi: Field<Ipmi>,
     /// A BMC over Redfish.
     #[garde(dive)]
     pub(super) redfish: Field<Redfish>,
-    /// How far off the meter's power may be by its class, such as `0.5 %` or `0.005`: replaces what its profile says.
-    pub(super) accuracy: Field<Share>,
     /// A PDU, UPS or meter over SNMP.
     #[garde(dive)]
     pub(super) snmp: Field<Snmp>,

@@ -2,8 +2,9 @@
 //! same variable. What is not stands in a list, with its reason.
 
 use std::path::Path;
+use std::time::Duration;
 
-use wattribute::drivers::{Trace, snmp};
+use wattribute::drivers::{Trace, Traced, snmp};
 use wattribute::model::{Quantity, units::JOULES_PER_KILOWATT_HOUR};
 
 use super::peers::{settings, shared, snmpsim, v2c};
@@ -60,15 +61,9 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
 
 /// One comparison: none where it is as it should be.
 fn difference(trace: &Trace, class: &str, oid: &str, theirs: f64) -> Option<String> {
-    let Some(ours) =
-        trace.readings.iter().find(|traced| traced.source.split(" + ").any(|source| source == oid))
-    else {
-        return NEEDED.contains(&class).then(|| format!("{class} {oid} is not read: {theirs}"));
-    };
-    let measure = ours.reading.measure;
     let (expected, quantities): (f64, &[Quantity]) = match class {
-        // Some apparent power stands among theirs; ours is never filed as power.
-        "power" => (theirs, &[Quantity::Power, Quantity::ApparentPower]),
+        // Some apparent power stands among theirs; ours is never filed as power. What flows back has a channel of its own.
+        "power" => (theirs.abs(), &[Quantity::Power, Quantity::ApparentPower]),
         "current" => (theirs, &[Quantity::Current]),
         "voltage" => (theirs, &[Quantity::Voltage]),
         "power_consumed" => (theirs * JOULES_PER_KILOWATT_HOUR, &[Quantity::Energy]),
@@ -78,9 +73,18 @@ fn difference(trace: &Trace, class: &str, oid: &str, theirs: f64) -> Option<Stri
         "power_factor" => (theirs, &[Quantity::PowerFactor]),
         _ => return None,
     };
-    let same = (measure.value() - expected).abs() <= 1e-6 * expected.abs().max(1.0);
-    let fits = same && quantities.contains(&measure.quantity());
-    (!fits).then(|| format!("{class} {oid}: theirs {expected}, ours {measure:?} from {}", ours.raw))
+    let reads = |traced: &&Traced| traced.source.split(" + ").any(|source| source == oid);
+    let ours: Vec<&Traced> = trace.readings.iter().filter(reads).collect();
+    if ours.is_empty() {
+        return NEEDED.contains(&class).then(|| format!("{class} {oid} is not read: {theirs}"));
+    }
+    let fits = |traced: &&Traced| {
+        let measure = traced.reading.measure;
+        let back = traced.reading.channel.as_str().split('/').any(|part| part == "export");
+        let same = (measure.value() - expected).abs() <= 1e-6 * expected.abs().max(1.0);
+        same && quantities.contains(&measure.quantity()) && (class != "power" || back == (theirs < 0.0))
+    };
+    (!ours.iter().any(fits)).then(|| format!("{class} {oid}: theirs {theirs}, ours {ours:?}"))
 }
 
 async fn compare(
@@ -89,7 +93,9 @@ async fn compare(
     address: &str,
     shared: &std::sync::Arc<snmp::Shared>,
 ) -> (usize, Vec<String>) {
-    let trace = match snmp::trace_agent(settings(address, v2c(name)), std::sync::Arc::clone(shared)).await {
+    // The simulator reads a recording when it is first asked for.
+    let patient = snmp::Settings { request_timeout: Duration::from_secs(10), ..settings(address, v2c(name)) };
+    let trace = match snmp::trace_agent(patient, std::sync::Arc::clone(shared)).await {
         Ok(trace) => trace,
         Err(error) => return (0, vec![format!("{name}: {error}")]),
     };

@@ -49,7 +49,13 @@ impl Check<'_> {
         let timeout = self.span(&raw.timeout).map_or(DEFAULT_TIMEOUT, |(timeout, _)| timeout);
         let meter = self.stand_in(raw);
         let known = self.bmcs.len();
-        let device = self.device(&meter, at, folder, timeout);
+        let device = if is_silent(raw) {
+            let fix = "add one of `http`, `ipmi`, `modbus`, `redfish`, `snmp`";
+            self.error(at, "no protocol is given", fix);
+            None
+        } else {
+            self.device(&meter, at, folder, timeout)
+        };
         // The stand-in is no BMC that a meter, or another module, must not read.
         self.bmcs.truncate(known);
         let list = if raw.targets.is_absent() { common } else { &raw.targets };
@@ -110,4 +116,13 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// Whether a module says no protocol. What is this machine's own, no target stands for.
+fn is_silent(raw: &schema::Module) -> bool {
+    raw.http.is_absent()
+        && raw.ipmi.is_absent()
+        && raw.modbus.is_absent()
+        && raw.redfish.is_absent()
+        && raw.snmp.is_absent()
 }
