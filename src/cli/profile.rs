@@ -1,6 +1,6 @@
 //! `wattribute profile`: which profiles there are, and what one reads of a device or a recording.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub enum ProfileCommand {
 #[derive(Debug, Clone, Args)]
 #[group(id = "what", required = true, multiple = false, args = ["target", "recording"])]
 pub struct TestArgs {
-    /// Profile to test; without it, the one that fits (SNMP)
+    /// Profile to test: its file, or a name that `profile list` shows; without it, the one that fits (SNMP, JSON)
     pub file: Option<PathBuf>,
     /// Device to read: HOST or HOST:PORT; for a JSON profile its URL; for a Modbus profile also a serial port
     #[arg(long, value_name = "ADDRESS")]
@@ -135,13 +135,19 @@ fn refused(profiles: &Profiles) -> ExitCode {
 async fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
     let (mut profiles, mut chosen) = (args.profiles.load(), None);
     refused(&profiles);
-    if let Some(file) = &args.file {
+    if let Some(named) = args.file.as_deref().and_then(|file| known(&profiles, file)) {
+        chosen = Some(named);
+    } else if let Some(file) = &args.file {
         // The file under test is the only one of its name, wherever it stands.
         profiles = Profiles::built_in();
         match profiles::read(file).and_then(|text| profiles.add(&file.display().to_string(), &text)) {
             Ok(added) => chosen = Some(added),
-            Err(error) => {
+            Err(error) if file.exists() => {
                 eprintln!("{error}");
+                return Ok(ExitCode::FAILURE);
+            }
+            Err(error) => {
+                eprintln!("{error}; name a file, or a profile that `wattribute profile list` shows");
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -157,10 +163,28 @@ async fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
         }
         Err(error) => {
             let what = args.target.clone().or_else(|| Some(args.recording.as_ref()?.display().to_string()));
-            eprintln!("{}: {error}", what.unwrap_or_default());
+            let (what, said) = (what.unwrap_or_default(), error.to_string());
+            // What is wrong with the file of a recording begins with its name.
+            if said.starts_with(&what) {
+                eprintln!("{said}")
+            } else {
+                eprintln!("{what}: {said}")
+            }
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// The profile that `file` names, if that is no file.
+fn known(profiles: &Profiles, file: &Path) -> Option<Added> {
+    let name = file.to_str().filter(|_| !file.exists())?;
+    let libraries = [
+        (snmp::Profile::PROTOCOL, profiles.snmp.named(name).is_some()),
+        (modbus::Profile::PROTOCOL, profiles.modbus.named(name).is_some()),
+        (http::Profile::PROTOCOL, profiles.http.named(name).is_some()),
+    ];
+    let protocol = libraries.into_iter().find_map(|(protocol, has)| has.then_some(protocol))?;
+    Some(Added { protocol, name: name.to_owned() })
 }
 
 async fn trace(args: &TestArgs, chosen: Option<&Added>, profiles: Profiles) -> Result<Trace, PollError> {
@@ -169,6 +193,13 @@ async fn trace(args: &TestArgs, chosen: Option<&Added>, profiles: Profiles) -> R
         Some(chosen) => (chosen.protocol, Some(chosen.name.as_str())),
         None if args.target.as_ref().is_some_and(|target| target.contains("://")) => {
             (http::Profile::PROTOCOL, None)
+        }
+        None if args.target.as_ref().is_some_and(|target| target.starts_with('/')) => {
+            let fix = "name one of Modbus before --target: its file, or a name that `wattribute profile list` shows";
+            return Err(wrong(
+                "a meter at a serial port does not say which profile reads it".to_owned(),
+                fix,
+            ));
         }
         None => (snmp::Profile::PROTOCOL, None),
     };

@@ -303,9 +303,29 @@ pub fn json_schema() -> String {
     format!("{schema:#}")
 }
 
-/// Text as what a profile may say; the message is one line without what stands beside the mistake.
+/// The longest piece of a file that a message shows.
+const MAX_SHOWN: usize = 40;
+
+/// Text as what a profile may say; the message is one line, and ends with what stands at the mistake.
 pub(in crate::drivers) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
-    serde_saphyr::from_str(text).map_err(|e| e.without_snippet().to_string())
+    serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location();
+        let stands = place.and_then(|place| stands_at(text, place.line(), place.column()));
+        let said = error.without_snippet().to_string();
+        match stands {
+            Some(stands) => format!("{said}, where `{stands}` stands"),
+            None => said,
+        }
+    })
+}
+
+/// The word at a line and column, both from 1.
+fn stands_at(text: &str, line: u64, column: u64) -> Option<String> {
+    let before = |place: u64| usize::try_from(place.checked_sub(1)?).ok();
+    let rest = text.lines().nth(before(line)?)?.chars().skip(before(column)?);
+    let word = rest.take_while(|c| !matches!(c, ',' | '}' | ']' | '#')).filter(|c| !c.is_control());
+    let word: String = word.take(MAX_SHOWN).collect();
+    Some(word.trim().to_owned()).filter(|word| !word.is_empty())
 }
 
 /// The text of a profile's file.
@@ -327,6 +347,18 @@ mod tests {
 
     const METER: &str = "protocol: snmp\nname: own\nabout: a meter\nmatch: {sys_object_ids: [1.3.6.1.4.1.318.1.3.4]}\nchannels:\n\
                          - {channel: input, values: [{quantity: power, scalar: 1.3.6.1.9.0}]}\n";
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_shown_with_its_place() {
+        for (right, wrong, said) in [
+            ("0}]}", "0, scale: ten}]}", "where `ten` stands"),
+            ("values: [", "values: [3, ", "where `3` stands"),
+            ("about: a meter", "about: [a]", "where `[a` stands"),
+        ] {
+            let error = snmp::Profile::parse(&METER.replace(right, wrong)).unwrap_err();
+            assert!(error.ends_with(said) && error.contains(" at line "), "{error}");
+        }
+    }
 
     #[test]
     fn every_profile_in_the_binary_can_be_used() {

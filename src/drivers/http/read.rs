@@ -235,3 +235,36 @@ pub fn identity(profile: &Profile, answers: &[Option<Value>]) -> Identity {
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect::<String>().trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drivers::profiles::Profile as _;
+
+    const PROFILE: &str = "protocol: http\nname: own\nabout: a meter\nmatch: [{path: /a, where: [{path: x, is: [1]}]}]\n\
+                           requests: [{name: all, path: /a}]\n\
+                           channels:\n- {channel: 'outlet/{n}', each: '*', vars: {n: {part: 0}}, values: [{quantity: power, path: w}]}\n";
+
+    #[test]
+    fn channels_with_other_names_each_time_do_not_fill_the_memory() {
+        let (profile, mut memory) = (Profile::parse(PROFILE).unwrap(), Memory::default());
+        for poll in 0..6 {
+            let rows = (0..1000).map(|row| (format!("{poll}-{row}"), serde_json::json!({"w": 5})));
+            let answers = [Some(Value::Object(rows.collect()))];
+            let read = readings(&profile, &answers, &mut memory);
+            assert_eq!(
+                read.len(),
+                if poll < 4 {
+                    1000
+                } else if poll == 4 {
+                    MAX_POINTS - 4000
+                } else {
+                    0
+                }
+            );
+            // What is known goes on.
+            assert_eq!(readings(&profile, &answers, &mut memory).len(), read.len());
+        }
+        assert_eq!(memory.0.len(), MAX_POINTS);
+    }
+}
