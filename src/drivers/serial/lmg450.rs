@@ -50,7 +50,7 @@ struct Value {
 /// From bytes to telegrams.
 #[derive(Debug)]
 pub(super) struct Framer {
-    pending: Pending,
+    pub(super) pending: Pending,
     values: Vec<Value>,
     cycle: Duration,
     signed: Signed,

@@ -16,7 +16,7 @@ const MAX_PACKET: usize = 512;
 /// From bytes to telegrams.
 #[derive(Debug)]
 pub(super) struct Framer {
-    pending: Pending,
+    pub(super) pending: Pending,
     input: ChannelId,
 }
 
