@@ -325,10 +325,15 @@ const MAKER: [u8; 6] = [1, 0, 96, 50, 1, 1];
 const OLD_MAKER: [u8; 6] = [129, 129, 199, 130, 3, 255];
 const OLD_NUMBER: [u8; 6] = [1, 0, 0, 0, 9, 255];
 
+/// Numbers of meters have ten bytes; of longer ones the beginning is shown.
+const MAX_NUMBER: usize = 32;
+
 fn identity(entries: &[Entry<'_>]) -> Identity {
     let vendor = octets(entries, MAKER).or_else(|| octets(entries, OLD_MAKER)).map(printable);
     let number = octets(entries, NUMBER).or_else(|| octets(entries, OLD_NUMBER));
-    let serial = number.map(|octets| din_43863(octets).unwrap_or_else(|| hex::encode(octets)));
+    let serial = number.map(|octets| {
+        din_43863(octets).unwrap_or_else(|| hex::encode(octets.get(..MAX_NUMBER).unwrap_or(octets)))
+    });
     Identity { vendor: vendor.unwrap_or_default(), serial: serial.unwrap_or_default(), ..Identity::default() }
 }
 

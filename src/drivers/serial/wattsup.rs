@@ -53,6 +53,9 @@ impl Framer {
 
     /// Source: the maker's communications protocol 1.8; scales of watts, volts and watt-hours as several readers have them.
     fn packet(&self, packet: &[u8]) -> Option<Telegram> {
+        if packet.len() > MAX_PACKET {
+            return None;
+        }
         let text = std::str::from_utf8(packet).ok()?;
         let parts: Vec<&str> = text.split(',').collect();
         if parts.len() != PARTS || !matches!(parts.as_slice(), ["#d", "-", "18", ..]) {
@@ -150,6 +153,11 @@ mod tests {
         ] {
             assert_eq!(lines(&format!("{before}{PACKET}")).len(), 7, "{before}");
         }
+        // Padding makes a packet too long, however much of it comes at once.
+        assert_eq!(
+            lines(&PACKET.replace(",1000,", &format!(",{}1000,", " ".repeat(MAX_PACKET)))),
+            [] as [&str; 0]
+        );
         for broken in [PACKET.replace("1000", "10x0"), PACKET.replace("1000", "-1000")] {
             assert!(!lines(&broken).contains(&"power 100".to_owned()), "{broken}");
         }
