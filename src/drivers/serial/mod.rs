@@ -21,6 +21,8 @@ use crate::model::{Batch, BoxFuture, ChannelInfo, Clock, ErrorKind, PollError, W
 
 mod dsmr;
 mod eaton_xcp;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod iec62056;
 mod inbox;
 pub mod line;

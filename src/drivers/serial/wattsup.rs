@@ -30,7 +30,7 @@ pub(super) fn info() -> Result<ChannelInfo, PollError> {
 /// From bytes to telegrams.
 #[derive(Debug)]
 pub(super) struct Framer {
-    pending: Pending,
+    pub(super) pending: Pending,
     input: ChannelId,
 }
 
@@ -67,6 +67,9 @@ impl Framer {
 
     /// Source: the maker's communications protocol 1.8; scales of watts, volts and watt-hours as several readers have them.
     fn packet(&self, packet: &[u8]) -> Option<Telegram> {
+        if packet.len() > MAX_PACKET {
+            return None;
+        }
         let text = std::str::from_utf8(packet).ok()?;
         let parts: Vec<&str> = text.split(',').collect();
         if parts.len() != PARTS || !matches!(parts.as_slice(), ["#d", "-", "18", ..]) {
@@ -164,6 +167,11 @@ mod tests {
         ] {
             assert_eq!(lines(&format!("{before}{PACKET}")).len(), 7, "{before}");
         }
+        // Padding makes a packet too long, however much of it comes at once.
+        assert_eq!(
+            lines(&PACKET.replace(",1000,", &format!(",{}1000,", " ".repeat(MAX_PACKET)))),
+            [] as [&str; 0]
+        );
         for broken in [PACKET.replace("1000", "10x0"), PACKET.replace("1000", "-1000")] {
             assert!(!lines(&broken).contains(&"power 100".to_owned()), "{broken}");
         }

@@ -25,6 +25,8 @@ mod device;
 mod discover;
 mod errors;
 pub mod found;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod manners;
 pub mod oid;
 mod pace;
