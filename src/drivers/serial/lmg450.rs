@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(lines(&mut framer, "00;230\n100;230\n"), ["input 100", "export 0", "input 230"]);
         // Far too long: the rest of it is no line either.
         assert_eq!(lines(&mut framer, &"1".repeat(MAX_LINE + 5)), [] as [&str; 0]);
-        assert_eq!(lines(&mut framer, "7;7\n8;8\n"), ["input 8", "input 8"]);
+        assert_eq!(lines(&mut framer, "7;7\n8;8\n"), ["input 8", "export 0", "input 8"]);
     }
 
     #[test]
