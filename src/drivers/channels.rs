@@ -1,4 +1,5 @@
-//! Channel names with holes, such as `outlet/{n}`: what profiles and settings say of rows that only the device knows.
+//! What profiles and settings say of channels: names with holes, such as `outlet/{n}`, for rows that only the device knows, and
+//! which of two channels a number with a sign belongs to.
 
 /// A checked template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,33 @@ impl Template {
     }
 }
 
+/// What a minus before a number means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// What it says, as for temperatures: most quantities have no value then.
+    Kept,
+    /// A direction, such as leading and lagging: the absolute value counts.
+    Dropped,
+    /// The other way, which is counted elsewhere: 0 here.
+    Forward,
+    /// What is counted here: 0 without it.
+    Backward,
+}
+
+impl Sign {
+    /// The part of `value` that counts; never a negative zero.
+    #[must_use]
+    pub fn of(self, value: f64) -> f64 {
+        let counts = match self {
+            Self::Kept => value,
+            Self::Dropped => value.abs(),
+            Self::Forward => value.max(0.0),
+            Self::Backward => (-value).max(0.0),
+        };
+        counts + 0.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +120,13 @@ mod tests {
         for bad in ["a{n", "a}n", "{}", "{a b}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_number_counts_in_one_direction_only() {
+        let of = |value: f64| [Sign::Kept, Sign::Dropped, Sign::Forward, Sign::Backward].map(|s| s.of(value));
+        assert_eq!(of(-5.0), [-5.0, 5.0, 0.0, 5.0]);
+        assert_eq!(of(5.0), [5.0, 5.0, 5.0, 0.0]);
+        assert!([0.0, -0.0].into_iter().flat_map(of).all(|zero| zero == 0.0 && zero.is_sign_positive()));
     }
 }

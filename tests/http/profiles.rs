@@ -49,7 +49,8 @@ async fn shelly_of_the_second_generation() {
     assert_eq!(names(&batch), ["switch/0 \"Rack 1 A\""]);
 }
 
-/// L2 feeds back, L3 says null: neither has a power. 107.75 Wh x 3600 = 387900 J; 2776.175 Wh = 9994230 J; 2.5 Wh = 9000 J.
+/// L2 feeds back, L3 says null and has no power in either direction. 107.75 Wh x 3600 = 387900 J; 2776.175 Wh = 9994230 J;
+/// 2.5 Wh = 9000 J; back went 5 Wh = 18000 J and 571.584 Wh = 2057702.4 J.
 #[tokio::test]
 async fn shelly_with_three_phases() {
     let batch = poll("shelly-pro3em").await;
@@ -61,21 +62,29 @@ async fn shelly_with_three_phases() {
         "em/0 energy 387900",
         "em/0/L1 power 951.2",
         "em/0/L1 energy 361800",
+        "export/em/0 power 0",
+        "export/em/0 energy 18000",
+        "export/em/0/L1 power 0",
+        "em/0/L2 power 0",
         "em/0/L2 energy 0",
+        "export/em/0/L2 power 951.1",
+        "export/em/0/L2 energy 18000",
         "em/0/L2 current 4.027",
         "em/0/L3 voltage 236.402",
         "em/0/L3 energy 26100",
         "em1/0 power 951.2",
         "em1/0 energy 9994230",
+        "export/em1/0 power 0",
+        "export/em1/0 energy 2057702.4",
         "pm1/0 power 40",
         "pm1/0 energy 9000",
     ] {
         assert!(all.iter().any(|line| line == want), "{want}: {all:#?}");
     }
-    assert!(!all.iter().any(|line| line.starts_with("em/0/L2 power ") || line.starts_with("em/0/L3 power ")));
+    assert!(!all.iter().any(|line| line.contains("em/0/L3 power ") || line.starts_with("export/pm1")));
 }
 
-/// meters count watt-minutes (600 x 60 J), emeters watt-hours (12345.6 x 3600 J). The second emeter is not valid.
+/// meters count watt-minutes (600 x 60 J), emeters watt-hours (12345.6 x 3600 J; back 2.5 x 3600 J). The second emeter is not valid.
 #[tokio::test]
 async fn shelly_of_the_first_generation() {
     let batch = poll("shelly-gen1").await;
@@ -89,11 +98,14 @@ async fn shelly_of_the_first_generation() {
             "emeter/0 current 0.8",
             "emeter/0 power_factor 0.56",
             "emeter/0 energy 44444160",
+            "export/emeter/0 power 0",
+            "export/emeter/0 energy 9000",
             "input power 106.98",
+            "export power 0",
             "device temperature 31.5",
         ]
     );
-    assert_eq!(names(&batch), ["meter/0 \"Pump\"", "emeter/0 \"Phase A\""]);
+    assert_eq!(names(&batch), ["meter/0 \"Pump\"", "emeter/0 \"Phase A\"", "export/emeter/0 \"Phase A\""]);
 }
 
 /// 12.345 kWh x 3.6 MJ = 44.442 MJ.
@@ -134,10 +146,13 @@ async fn tasmota_with_three_phases_adds_up() {
     assert!(!all.iter().any(|line| line.starts_with("input voltage") || line.starts_with("input current")));
 }
 
-/// 7123.4567 kWh = 25,644,444,120 J.
+/// 7123.4567 kWh = 25,644,444,120 J; back 0.5 kWh = 1,800,000 J.
 #[tokio::test]
 async fn tasmota_with_an_sml_script() {
-    assert_eq!(lines(&poll("tasmota-sml").await), ["input power 413", "input energy 25644444120"]);
+    assert_eq!(
+        lines(&poll("tasmota-sml").await),
+        ["input power 0", "input energy 25644444120", "export power 413", "export energy 1800000"]
+    );
 }
 
 /// The counter that cannot be reset is read where there is one: 9000 Wh. Currents are in mA.
@@ -168,20 +183,27 @@ async fn netio() {
     assert_eq!((step.name.as_str(), step.accuracy.unwrap().step.get()), ("server 1", 1.0));
 }
 
-/// What is fed back is no power: only L1 and L2 have one.
+/// The house feeds 900.5 W back, since L3 does so with 1117.75 W. 0.25 kWh = 900000 J.
 #[tokio::test]
 async fn homewizard() {
     let batch = poll("homewizard").await;
     assert_eq!(
         lines(&batch),
         [
+            "input power 0",
             "input frequency 49.969",
             "input energy 364208400",
+            "export power 900.5",
+            "export energy 900000",
             "phase/L1 power 217.25",
             "phase/L1 voltage 230.75",
             "phase/L1 current 0.999",
+            "export/L1 power 0",
             "phase/L2 power 0",
+            "export/L2 power 0",
+            "phase/L3 power 0",
             "phase/L3 current 4.8",
+            "export/L3 power 1117.75",
         ]
     );
     assert_eq!(identity(&batch), "homewizard | HomeWizard | HWE-KWH3 | 3c39e7aabbcc | 4.19");
@@ -193,7 +215,7 @@ async fn mystrom_and_fronius() {
         lines(&poll("mystrom").await),
         ["input power 51.63", "input energy 86400.5", "input temperature 22.5"]
     );
-    // 2208 Wh.
+    // 2208 Wh, and 5 Wh back.
     assert_eq!(
         lines(&poll("fronius").await),
         [
@@ -202,9 +224,12 @@ async fn mystrom_and_fronius() {
             "meter/0 power_factor 0.07",
             "meter/0 frequency 50",
             "meter/0 energy 7948800",
+            "export/meter/0 power 0",
+            "export/meter/0 energy 18000",
             "meter/0/L1 power 60",
             "meter/0/L1 voltage 230.5",
             "meter/0/L1 current 1.2",
+            "export/meter/0/L1 power 0",
         ]
     );
 }

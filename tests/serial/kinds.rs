@@ -64,9 +64,11 @@ async fn an_lmg450_gives_the_channels_that_are_asked_for_and_goes_to_local() {
     let batch = meter.poll().await.unwrap();
     let want = [
         "channel/1 power 812.5",
+        "export/1 power 0",
         "channel/1 voltage 230.4",
         "channel/1 power_factor 0.98",
         "channel/3 power 812.5",
+        "export/3 power 0",
         "channel/3 voltage 230.4",
         "channel/3 power_factor 0.98",
     ];
@@ -131,7 +133,8 @@ async fn an_optical_meter_has_the_values_that_iec62056_21_reads() {
     assert_eq!(value(&ours, "input power"), value(&theirs, "1-0:16.7.0*255"));
     assert_eq!(value(&ours, "input energy"), value(&theirs, "1-0:1.8.0*255"));
     assert_eq!(value(&ours, "phase/L1 voltage"), value(&theirs, "1-0:32.7.0*255"));
-    assert_eq!(ours.len(), 3, "values of past periods are not counted: {ours:?}");
+    assert_eq!(value(&ours, "export power"), 0.0);
+    assert_eq!(ours.len(), 4, "values of past periods are not counted: {ours:?}");
     let who = batch.identity.unwrap();
     assert_eq!(
         (who.vendor.as_str(), who.model.as_str(), who.serial.as_str()),
@@ -169,7 +172,7 @@ async fn parity_by_software_is_put_on_and_taken_off() {
     let software =
         Settings { line, software_parity: true, ..settings(&peer.address, Protocol::Iec62056Push) };
     let got = lines(&open(software).poll().await.unwrap());
-    assert_eq!(got, ["input power 812.25", "input energy 5692042800"]);
+    assert_eq!(got, ["input power 812.25", "export power 0", "input energy 5692042800"]);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub(in crate::config) struct Modbus {
     /// Least time between an answer and the next request, for gateways that need it, up to 5 s. Default none.
     #[garde(custom(between(0, 5_000)))]
     pub(in crate::config) pause: Field<Span>,
-    /// `true`: its current transformers are turned round, so that what it counts as delivered is drawn. Default false.
+    /// `true`: its current transformers are turned round: `input` and `export` change places. Default false.
     pub(in crate::config) invert: Field<bool>,
     /// Factor of its power, current and energy: the ratio of current transformers that the meter does not know of. Default 1.
     #[garde(range(min = 0.000_001, max = 1_000_000.0))]

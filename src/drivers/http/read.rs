@@ -133,9 +133,7 @@ fn one(group: &Group, value: &ValueRow, row: &Row<'_>) -> Option<Found> {
         found.raw = format!("{} - {}", found.raw, text(off)?);
         found.source = format!("{} - {}", found.source, source(group, row, path.text()));
     }
-    if value.magnitude {
-        found.number = found.number.abs();
-    }
+    found.number = value.sign.of(found.number);
     Some(found)
 }
 

@@ -50,7 +50,8 @@ impl Device {
         line: Arc<Mutex<Line>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let plan = Plan::new(&profile, mounting.invert);
+        let profile = if mounting.invert { Arc::new(profile.turned_round()) } else { profile };
+        let plan = Plan::new(&profile);
         let planned_at = clock.now();
         let (chosen, texts) = (HashMap::new(), Vec::new());
         Self { place, terms, mounting, profile, line, clock, plan, planned_at, chosen, texts, told: false }
@@ -137,7 +138,7 @@ impl Device {
         // What had no value, perhaps because the meter had just started, may have one now. Two energy counters of one channel
         // differ, so there the first that was read stays.
         self.chosen.retain(|(_, quantity), _| *quantity == Quantity::Energy);
-        self.plan = Plan::new(&self.profile, self.mounting.invert);
+        self.plan = Plan::new(&self.profile);
         self.planned_at = self.clock.now();
         self.texts.clear();
         self.told = false;
@@ -179,7 +180,8 @@ impl Device {
         let delivered = all.clone().any(|(_, found)| matches!(found.outcome, Outcome::Negative(_)));
         let first = all.next().map(|(value, found)| describe(value, found)).unwrap_or_default();
         let fix = if delivered {
-            "its current transformers are turned round: turn them, or set `invert: true`"
+            "its current transformers are turned round: turn them, or set `invert: true`; where power flows both ways, the profile \
+             wants `reverse`"
         } else {
             "check that the meter is connected to the mains it measures; in a profile of your own check `type` and \
              `word_order`: NaN everywhere is a sign of wrong ones"

@@ -1,6 +1,6 @@
 //! Which registers are asked for in one go. Pure.
 
-use super::profile::{Profile, Span, Value};
+use super::profile::{Profile, Span};
 
 /// Registers that are read with one request, and the values' spans among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,29 +15,11 @@ pub struct Block {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan(Vec<Block>);
 
-/// Where the values of a meter stand that is turned round, or is not; none if it does not have the value then.
-pub fn spans(value: &Value, invert: bool) -> Option<Vec<Span>> {
-    match value.quantity {
-        crate::model::Quantity::Energy if invert => value.reversed.map(|span| vec![span]),
-        crate::model::Quantity::Energy
-        | crate::model::Quantity::Power
-        | crate::model::Quantity::ApparentPower
-        | crate::model::Quantity::Voltage
-        | crate::model::Quantity::Current
-        | crate::model::Quantity::PowerFactor
-        | crate::model::Quantity::Frequency
-        | crate::model::Quantity::Temperature
-        | crate::model::Quantity::Humidity
-        | crate::model::Quantity::Flow => Some(value.spans.clone()),
-    }
-}
-
 impl Plan {
     /// The fewest requests for all that `profile` wants.
     #[must_use]
-    pub fn new(profile: &Profile, invert: bool) -> Self {
-        let mut wanted: Vec<Span> =
-            profile.values.iter().filter_map(|value| spans(value, invert)).flatten().collect();
+    pub fn new(profile: &Profile) -> Self {
+        let mut wanted: Vec<Span> = profile.values.iter().flat_map(|value| value.spans.clone()).collect();
         wanted.sort_unstable();
         wanted.dedup();
         let mut blocks: Vec<Block> = Vec::new();
@@ -117,7 +99,7 @@ mod tests {
         let text = format!(
             "protocol: modbus\nname: own\nabout: a meter\nlimits: {limits}\nchannels:\n- channel: input\n  values:\n{values}"
         );
-        Plan::new(&Profile::parse(&text).unwrap(), false)
+        Plan::new(&Profile::parse(&text).unwrap())
     }
 
     fn spans(plan: &Plan) -> Vec<(u16, u16)> {

@@ -1,14 +1,13 @@
 //! From the registers of one poll to readings. Pure.
 
 use super::number::{Number, looks_misread};
-use super::plan::spans;
 use super::profile::{Span, Value};
 use crate::model::{Joules, Measure, Quantity};
 
 /// How a meter was built in, which no profile can know.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mounting {
-    /// Its current transformers are turned round: what it counts as delivered is drawn.
+    /// Its current transformers are turned round: what it has as power drawn is given back.
     pub invert: bool,
     /// Its power, current and energy count this many times.
     pub ratio: f64,
@@ -44,7 +43,7 @@ pub enum Outcome {
     NotThere,
     /// The device says that it has no value.
     NoValue,
-    /// A direction that does not count: power that is delivered, not drawn.
+    /// A direction that does not count: power that is delivered, not drawn, where the profile has no channel for it.
     Negative(f64),
     /// No such thing can be measured: the number was read wrongly.
     Unbelievable(f64),
@@ -64,21 +63,16 @@ pub struct Found {
 /// Reads `value`.
 #[must_use]
 pub fn read(value: &Value, registers: &Registers, mounting: &Mounting) -> Found {
-    let Some(places) = spans(value, mounting.invert) else {
-        return Found { outcome: Outcome::NotThere, spans: Vec::new(), numbers: Vec::new() };
-    };
-    let numbers: Option<Vec<(Vec<u16>, Number)>> = places
+    let numbers: Option<Vec<(Vec<u16>, Number)>> = value
+        .spans
         .iter()
         .map(|span| {
             let words = registers.get(*span)?;
             Some((words.to_vec(), value.kind.read(words, value.order)?))
         })
         .collect();
-    let Some(numbers) = numbers else {
-        return Found { outcome: Outcome::NotThere, spans: places, numbers: Vec::new() };
-    };
-    let outcome = outcome(value, &numbers, mounting);
-    Found { outcome, spans: places, numbers }
+    let outcome = numbers.as_ref().map_or(Outcome::NotThere, |numbers| outcome(value, numbers, mounting));
+    Found { outcome, spans: value.spans.clone(), numbers: numbers.unwrap_or_default() }
 }
 
 fn outcome(value: &Value, numbers: &[(Vec<u16>, Number)], mounting: &Mounting) -> Outcome {
@@ -100,9 +94,7 @@ fn outcome(value: &Value, numbers: &[(Vec<u16>, Number)], mounting: &Mounting) -
     }
     let ratio = if is_behind_transformers(value.quantity) { mounting.ratio } else { 1.0 };
     let turned = mounting.invert && value.quantity == Quantity::Power;
-    let total = total * ratio * if turned { -1.0 } else { 1.0 };
-    // A negative zero is a zero.
-    let total = if value.magnitude { total.abs() } else { total + 0.0 };
+    let total = value.sign.of(total * ratio * if turned { -1.0 } else { 1.0 });
     let joules = |value: f64| Joules::new(value).ok();
     let modulus =
         value.wraps_at.filter(|_| numbers.len() == 1).map(|number| value.scale.stretch(number) * ratio);
@@ -135,11 +127,15 @@ mod tests {
 
     const STRAIGHT: Mounting = Mounting { invert: false, ratio: 1.0 };
 
-    fn value(rest: &str) -> Value {
+    fn profile(rest: &str) -> Profile {
         let text = format!(
             "protocol: modbus\nname: own\nabout: a meter\nchannels: [{{channel: input, values: [{{register: 0, {rest}}}]}}]\n"
         );
-        Profile::parse(&text).unwrap().values.remove(0)
+        Profile::parse(&text).unwrap()
+    }
+
+    fn value(rest: &str) -> Value {
+        profile(rest).values.remove(0)
     }
 
     fn outcome_of(value: &Value, words: &[u16], mounting: Mounting) -> Outcome {
@@ -184,22 +180,33 @@ mod tests {
     }
 
     #[test]
-    fn energy_has_its_step_its_end_and_its_other_direction() {
-        let energy = value("quantity: energy, type: u32, scale: 360000, wraps_at_bits: 32, reversed: 2");
-        let Outcome::Value(Measure::Energy(counter)) = outcome_of(&energy, &[0, 5, 0, 7], STRAIGHT) else {
+    fn power_that_flows_back_has_a_channel_of_its_own() {
+        let both = profile("quantity: power, type: i16, reverse: export");
+        let [drawn, given] = both.values.as_slice() else { panic!() };
+        assert_eq!((drawn.channel.as_str(), given.channel.as_str()), ("input", "export"));
+        let of = |word: i16, invert| {
+            let mounting = Mounting { invert, ratio: 2.0 };
+            [drawn, given].map(|value| outcome_of(value, &[word.cast_unsigned()], mounting))
+        };
+        assert_eq!(of(-50, false), [watts(0.0), watts(100.0)]);
+        assert_eq!(of(50, false), [watts(100.0), watts(0.0)]);
+        assert_eq!(of(-50, true), [watts(100.0), watts(0.0)]);
+        assert_eq!(of(0, true), [watts(0.0), watts(0.0)]);
+        assert_eq!(of(i16::MIN, false), [Outcome::NoValue, Outcome::NoValue]);
+    }
+
+    #[test]
+    fn energy_has_its_step_and_its_end() {
+        let energy = value("quantity: energy, type: u32, scale: 360000, wraps_at_bits: 32");
+        let Outcome::Value(Measure::Energy(counter)) = outcome_of(&energy, &[0, 5], STRAIGHT) else {
             panic!()
         };
         let joules = |value| Joules::new(value).unwrap();
         let modulus = Some(joules(4_294_967_296.0 * 360_000.0));
         assert_eq!(counter, EnergyCounter { total: joules(1.8e6), quantum: joules(360_000.0), modulus });
-        let turned = Mounting { invert: true, ratio: 2.0 };
-        let Outcome::Value(Measure::Energy(counter)) = outcome_of(&energy, &[0, 5, 0, 7], turned) else {
-            panic!()
-        };
+        let twice = Mounting { invert: false, ratio: 2.0 };
+        let Outcome::Value(Measure::Energy(counter)) = outcome_of(&energy, &[0, 7], twice) else { panic!() };
         assert_eq!((counter.total, counter.quantum), (joules(5.04e6), joules(720_000.0)));
-        // Without a counter of the other direction there is none.
-        let energy = value("quantity: energy, type: u32, scale: 1");
-        assert_eq!(outcome_of(&energy, &[0, 5], turned), Outcome::NotThere);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::link::Link;
-use super::telegram::{Pending, Readings, Signed, Telegram, channel, find, printable};
+use super::telegram::{Pending, Readings, Telegram, channel, find, printable};
 use crate::model::{ChannelId, Identity, PollError, Quantity};
 
 /// A number beyond this stands for none: SCPI writes 9.91E37 for "not a number", 9.9E37 for infinity.
@@ -53,7 +53,6 @@ pub(super) struct Framer {
     pub(super) pending: Pending,
     values: Vec<Value>,
     cycle: Duration,
-    signed: Signed,
     identity: Option<Identity>,
     /// Whether the line that comes next is whole.
     begun: bool,
@@ -81,8 +80,8 @@ impl Framer {
                 });
             }
         }
-        let (pending, signed) = (Pending::default(), Signed::default());
-        Ok(Self { pending, values, cycle: measuring.cycle, signed, identity: None, begun: false })
+        let (pending, cycle) = (Pending::default(), measuring.cycle);
+        Ok(Self { pending, values, cycle, identity: None, begun: false })
     }
 
     /// Forgets a torn line.
@@ -134,7 +133,7 @@ impl Framer {
                 continue;
             }
             match value.quantity {
-                Quantity::Power => self.signed.add(&mut readings, &value.drawn, &value.given, number),
+                Quantity::Power => readings.signed(&value.drawn, &value.given, number),
                 Quantity::PowerFactor => readings.measured(&value.drawn, value.quantity, number.abs()),
                 Quantity::ApparentPower
                 | Quantity::Voltage
@@ -231,7 +230,17 @@ mod tests {
         let names: Vec<&str> = framer.values.iter().map(|v| v.name.as_str()).collect();
         assert_eq!(names, ["P1", "UTRMS1", "P2", "UTRMS2"]);
         let got = lines(&mut framer, "100.5;230.1;1.2345E3;2.2990E+02\r\n");
-        assert_eq!(got, ["channel/1 100.5", "channel/1 230.1", "channel/2 1234.5", "channel/2 229.9"]);
+        assert_eq!(
+            got,
+            [
+                "channel/1 100.5",
+                "export/1 0",
+                "channel/1 230.1",
+                "channel/2 1234.5",
+                "export/2 0",
+                "channel/2 229.9"
+            ]
+        );
     }
 
     #[test]
@@ -248,10 +257,10 @@ mod tests {
     fn the_end_of_a_line_is_not_taken_for_a_line() {
         let mut framer = framer(&[0]);
         framer.reset();
-        assert_eq!(lines(&mut framer, "00;230\n100;230\n"), ["input 100", "input 230"]);
+        assert_eq!(lines(&mut framer, "00;230\n100;230\n"), ["input 100", "export 0", "input 230"]);
         // Far too long: the rest of it is no line either.
         assert_eq!(lines(&mut framer, &"1".repeat(MAX_LINE + 5)), [] as [&str; 0]);
-        assert_eq!(lines(&mut framer, "7;7\n8;8\n"), ["input 8", "input 8"]);
+        assert_eq!(lines(&mut framer, "7;7\n8;8\n"), ["input 8", "export 0", "input 8"]);
         // Nor is it if all of it comes at once.
         assert_eq!(lines(&mut framer, &format!("7;{}7\n", " ".repeat(MAX_LINE))), [] as [&str; 0]);
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::telegram::{Readings, Signed, channel};
+use super::telegram::{Readings, channel};
 use crate::model::{ChannelId, PollError, Quantity, Reading};
 
 /// `A-B:C.D.E`: medium, channel, what is measured, how it is processed, tariff. The sixth part, for values of past billing
@@ -144,7 +144,6 @@ impl Register {
 pub(super) struct Fold {
     drawn: [ChannelId; 4],
     given: [ChannelId; 4],
-    signed: Signed,
     import: Register,
     export: Register,
 }
@@ -162,7 +161,6 @@ impl Fold {
         Ok(Self {
             drawn: three(["input", "phase/L1", "phase/L2", "phase/L3"])?,
             given: three(["export", "export/L1", "export/L2", "export/L3"])?,
-            signed: Signed::default(),
             import: Register::Undecided,
             export: Register::Undecided,
         })
@@ -191,7 +189,7 @@ impl Fold {
         into.finish()
     }
 
-    fn powers(&mut self, meant: &[(Meaning, Item)], into: &mut Readings) {
+    fn powers(&self, meant: &[(Meaning, Item)], into: &mut Readings) {
         let place = |channels: &[ChannelId; 4], spot: Spot| -> ChannelId {
             let [total, first, second, third] = channels;
             match spot {
@@ -237,7 +235,7 @@ impl Fold {
         }
         // Where both directions are told apart, they came first, and the difference adds nothing.
         for (spot, watts) in net {
-            self.signed.add(into, &place(&self.drawn, spot), &place(&self.given, spot), watts);
+            into.signed(&place(&self.drawn, spot), &place(&self.given, spot), watts);
         }
         for (spot, watts) in both {
             into.measured(&place(&self.drawn, spot), Quantity::Power, watts);

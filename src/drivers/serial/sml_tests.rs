@@ -61,7 +61,7 @@ fn read(bytes: &[u8]) -> Vec<String> {
 }
 
 /// 1,234,567.8 Wh are 4,444,444,080 J.
-const USUAL: [&str; 2] = ["input power 215.99", "input energy 4444444080"];
+const USUAL: [&str; 3] = ["input power 215.99", "export power 0", "input energy 4444444080"];
 
 #[test]
 fn the_checksum_is_that_of_x25() {
@@ -132,9 +132,9 @@ fn wrong_signs_are_set_right_for_those_meters_only() {
         let body = body_of(&[entry_of([1, 0, 96, 1, 0, 255], 255, 0, &value), power.clone()]);
         lines(&Framer::new(sign).unwrap().push(&frame_of(&body)))
     };
-    assert_eq!(with(42_082_910, PowerSign::Auto), ["input power 328.05"]);
+    assert_eq!(with(42_082_910, PowerSign::Auto), ["input power 328.05", "export power 0"]);
     assert_eq!(with(60_694_612, PowerSign::Auto), ["input power 0", "export power 327.31"]);
-    assert_eq!(with(60_694_612, PowerSign::Unsigned), ["input power 328.05"]);
+    assert_eq!(with(60_694_612, PowerSign::Unsigned), ["input power 328.05", "export power 0"]);
     assert_eq!(with(42_082_910, PowerSign::Signed), ["input power 0", "export power 327.31"]);
 }
 

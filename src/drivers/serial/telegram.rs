@@ -1,7 +1,6 @@
 //! What a meter said at one moment, and the helpers by which protocols make readings of it.
 
-use std::collections::BTreeSet;
-
+use crate::drivers::channels::Sign;
 use crate::model::{
     ChannelId, EnergyCounter, ErrorKind, Identity, Joules, Measure, PollError, Quality, Quantity, Reading,
 };
@@ -35,6 +34,12 @@ impl Readings {
         self.add(channel, quantity, value, Quality::Measured);
     }
 
+    /// Adds power with a sign: what is above 0 to `drawn`, what is below to `given`, and 0 to the other one.
+    pub(super) fn signed(&mut self, drawn: &ChannelId, given: &ChannelId, watts: f64) {
+        self.measured(drawn, Quantity::Power, Sign::Forward.of(watts));
+        self.measured(given, Quantity::Power, Sign::Backward.of(watts));
+    }
+
     /// Adds a counter that shows `total` in steps of `step` and begins anew at `wrap`, all in watt-hours.
     pub(super) fn counter(&mut self, channel: &ChannelId, total: f64, step: f64, wrap: Option<f64>) {
         let joules = |wh: f64| Joules::new(wh * JOULES_A_WATT_HOUR);
@@ -55,24 +60,6 @@ impl Readings {
     /// All of them.
     pub(super) fn finish(self) -> Vec<Reading> {
         self.0
-    }
-}
-
-/// Powers with a sign, split in two: what is drawn, and what is given back, on a channel of its own. That one appears with the
-/// first negative value and stays, 0 while power is drawn, since a gap in it would be integrated over.
-#[derive(Debug, Default)]
-pub(super) struct Signed(BTreeSet<ChannelId>);
-
-impl Signed {
-    /// Adds `watts` to `into`: to `drawn` if positive, to `given` if negative, and 0 to the other one.
-    pub(super) fn add(&mut self, into: &mut Readings, drawn: &ChannelId, given: &ChannelId, watts: f64) {
-        into.measured(drawn, Quantity::Power, watts.max(0.0));
-        if watts < 0.0 {
-            self.0.insert(given.clone());
-        }
-        if self.0.contains(given) {
-            into.measured(given, Quantity::Power, (-watts).max(0.0));
-        }
     }
 }
 
@@ -133,21 +120,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn power_given_back_has_a_channel_of_its_own_from_its_first_watt_on() {
+    fn power_given_back_has_a_channel_of_its_own() {
         let (drawn, given) = (channel("input").unwrap(), channel("export").unwrap());
-        let mut signed = Signed::default();
-        let mut of = |watts| {
+        let of = |watts| {
             let mut readings = Readings::default();
-            signed.add(&mut readings, &drawn, &given, watts);
+            readings.signed(&drawn, &given, watts);
             readings
                 .finish()
                 .iter()
                 .map(|r| format!("{} {}", r.channel, r.measure.value()))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(of(5.0), ["input 5"]);
-        assert_eq!(of(-3.0), ["input 0", "export 3"]);
         assert_eq!(of(5.0), ["input 5", "export 0"]);
+        assert_eq!(of(-3.0), ["input 0", "export 3"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::schema::{
 use super::{
     Condition, Group, Ident, Match, Name, Path, Profile, Request, Rule, Source, ValueRow, Var, text,
 };
-use crate::drivers::channels::Template;
+use crate::drivers::channels::{Sign, Template};
 use crate::drivers::profiles::Profile as _;
 use crate::model::{Quality, Quantity, Ratio};
 
@@ -47,7 +47,7 @@ pub fn profile(raw: RawProfile) -> Result<Profile, Wrong> {
     let mut groups = Vec::new();
     for (number, raw) in (1..).zip(&raw.channels) {
         let place = format!("channels entry {number} ({})", raw.channel);
-        groups.extend(group(raw, &place, &names, &mut wrong));
+        groups.extend(group(raw, &place, &names, &mut wrong).unwrap_or_default());
     }
     for group in &groups {
         if let Some(request) = requests.get_mut(group.request) {
@@ -180,7 +180,8 @@ fn share(raw: &RawShare) -> Result<Ratio, String> {
     share.ok_or_else(|| "write a percentage, such as `1 %`".to_owned())
 }
 
-fn group(raw: &RawGroup, place: &str, names: &[&str], wrong: &mut Wrong) -> Option<Group> {
+/// The group, and behind it one for what flows the other way, for each value that says where.
+fn group(raw: &RawGroup, place: &str, names: &[&str], wrong: &mut Wrong) -> Option<Vec<Group>> {
     let before = wrong.len();
     let channel = keep(Template::parse(&raw.channel), place, wrong);
     let each = keep(Path::parse(raw.each.as_deref().unwrap_or_default()), &format!("{place}, each"), wrong);
@@ -214,13 +215,21 @@ fn group(raw: &RawGroup, place: &str, names: &[&str], wrong: &mut Wrong) -> Opti
         })
     });
     let conditions = conditions(&raw.conditions, place, wrong);
-    let mut values = Vec::new();
+    let (mut values, mut reversed) = (Vec::new(), Vec::new());
     for (number, value) in (1..).zip(&raw.values) {
         let place = format!("{place}, value {number} ({})", value.quantity);
-        values.extend(value_row(value, &place, wrong));
+        let reverse = value.reverse.as_deref();
+        let reverse =
+            reverse.and_then(|text| keep(Template::parse(text), &format!("{place}: reverse"), wrong));
+        for hole in reverse.iter().flat_map(Template::holes).filter(|hole| unknown(hole)) {
+            wrong.push(format!("{place}: reverse: {{{hole}}} is not in `vars`"));
+        }
+        let Some(row) = value_row(value, &place, wrong) else { continue };
+        reversed.extend(reverse.map(|channel| (channel, ValueRow { sign: Sign::Backward, ..row.clone() })));
+        values.push(row);
     }
     (wrong.len() == before).then_some(())?;
-    Some(Group {
+    let group = Group {
         channel: channel?,
         request: request?,
         each: each?,
@@ -229,7 +238,10 @@ fn group(raw: &RawGroup, place: &str, names: &[&str], wrong: &mut Wrong) -> Opti
         name,
         sum: raw.sum,
         values,
-    })
+    };
+    let others = reversed.into_iter();
+    let others = others.map(|(channel, row)| Group { channel, values: vec![row], ..group.clone() }).collect();
+    Some([vec![group], others].concat())
 }
 
 fn var(raw: &RawVar, stars: usize) -> Result<Var, String> {
@@ -272,6 +284,9 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
         if raw.accuracy.is_some() && quantity != Quantity::Power {
             return Err("`accuracy` is for power only".into());
         }
+        if raw.reverse.is_some() && (quantity != Quantity::Power || raw.magnitude) {
+            return Err("reverse is for power only, and not with `magnitude`".into());
+        }
         Ok(ValueRow {
             quantity,
             path: plain_path(&raw.path)?,
@@ -280,7 +295,11 @@ fn value_row(raw: &RawValue, place: &str, wrong: &mut Wrong) -> Option<ValueRow>
             step: raw.step,
             missing: raw.missing.clone(),
             valid: raw.valid,
-            magnitude: raw.magnitude,
+            sign: match (&raw.reverse, raw.magnitude) {
+                (Some(_), _) => Sign::Forward,
+                (None, true) => Sign::Dropped,
+                (None, false) => Sign::Kept,
+            },
             quality: match raw.quality {
                 RawQuality::Measured => Quality::Measured,
                 RawQuality::Estimated => Quality::Estimated,
@@ -352,6 +371,8 @@ channels:
             (", scale: 3600", "", "value 2 (energy): energy needs `scale`"),
             ("scale: 3600", "scale: -1", "value 2 (energy): scale -1 must be above 0"),
             ("scale: 3600", "scale: 1, accuracy: 1 %", "`accuracy` is for power only"),
+            ("scale: 3600", "scale: 1, reverse: export", "value 2 (energy): reverse is for power only"),
+            ("path: w,", "path: w, reverse: 'x/{m}',", "value 1 (power): reverse: {m} is not in `vars`"),
             ("scale: 3600", "scale: 1, valid: [2, 1]", "`valid` is the least and the most"),
             (
                 "quantity: energy, path: wh",

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub use path::{Path, Row, number, text};
 pub use schema::RawAuth as Auth;
 
-use crate::drivers::channels::Template;
+use crate::drivers::channels::{Sign, Template};
 use crate::drivers::profiles;
 use crate::model::{Quality, Quantity, Ratio};
 
@@ -159,7 +159,8 @@ pub(super) struct ValueRow {
     pub(super) step: Option<f64>,
     pub(super) missing: Vec<f64>,
     pub(super) valid: Option<(f64, f64)>,
-    pub(super) magnitude: bool,
+    /// What a minus means.
+    pub(super) sign: Sign,
     pub(super) quality: Quality,
     pub(super) conditions: Vec<Condition>,
     pub(super) accuracy: Option<Ratio>,

@@ -194,6 +194,9 @@ pub struct RawValue {
     /// The sign is a direction: the absolute value counts.
     #[serde(default)]
     pub magnitude: bool,
+    /// Power only: a channel, with the same names in braces. A number below 0 is power that flows the other way: the channel itself
+    /// reads 0 then, and this one the absolute value; a number from 0 up reads as it is, and this one 0.
+    pub reverse: Option<String>,
     /// `measured` (default), or `estimated` where the device computes it from a setting.
     #[serde(default)]
     pub quality: RawQuality,

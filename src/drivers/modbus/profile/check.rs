@@ -4,7 +4,7 @@ use super::schema::{
     RawChannel, RawDefaults, RawOrder, RawProfile, RawQuality, RawRegister, RawText, RawType, RawValue,
 };
 use super::{Channel, Ident, Profile, Span, Text, Value};
-use crate::drivers::channels::Template;
+use crate::drivers::channels::{Sign, Template};
 use crate::drivers::modbus::number::{Order, Scale, Type, believable};
 use crate::drivers::modbus::wire::pdu::{MAX_REGISTERS, Table};
 use crate::drivers::profiles::Profile as _;
@@ -45,11 +45,11 @@ pub fn profile(raw: RawProfile) -> Result<Profile, Vec<String>> {
     if raw.channels.is_empty() {
         wrong.push("channels: is empty; a profile without a channel reads nothing".into());
     }
-    let mut read = Read { defaults, channels: Vec::new(), values: Vec::new(), wrong };
+    let mut read = Read { defaults, channels: Vec::new(), values: Vec::new(), opposites: Vec::new(), wrong };
     for (number, raw) in (1..).zip(&raw.channels) {
         read.channel(raw, &format!("channels entry {number} ({})", raw.channel));
     }
-    let Read { channels, values, mut wrong, .. } = read;
+    let Read { channels, values, opposites, mut wrong, .. } = read;
     if values.len() > MAX_VALUES {
         wrong.push(format!("channels: more than {MAX_VALUES} values"));
     }
@@ -58,7 +58,7 @@ pub fn profile(raw: RawProfile) -> Result<Profile, Vec<String>> {
     }
     let max_gap = raw.limits.max_gap.unwrap_or(0);
     let RawProfile { name, vendor, about, .. } = raw;
-    Ok(Profile { name, vendor, about, max_registers, max_gap, identity, channels, values })
+    Ok(Profile { name, vendor, about, max_registers, max_gap, identity, channels, values, opposites })
 }
 
 struct Defaults<'a> {
@@ -75,15 +75,13 @@ struct Read<'a> {
     defaults: Defaults<'a>,
     channels: Vec<Channel>,
     values: Vec<Value>,
+    opposites: Vec<(ChannelId, ChannelId)>,
     wrong: Vec<String>,
 }
 
 impl Read<'_> {
     fn channel(&mut self, raw: &RawChannel, place: &str) {
-        let Some(template) = keep(Template::parse(&raw.channel), place, &mut self.wrong) else { return };
-        if let Some(other) = template.holes().find(|hole| *hole != "n") {
-            self.wrong.push(format!("{place}: {{{other}}} is not known; write {{n}}, and its words as `n`"));
-        }
+        let Some(template) = keep(template(&raw.channel), place, &mut self.wrong) else { return };
         if template.holes().next().is_some() == raw.n.is_empty() {
             self.wrong.push(format!("{place}: {{n}} in `channel` and the list `n` need each other"));
             return;
@@ -94,30 +92,60 @@ impl Read<'_> {
         let words: Vec<String> =
             if raw.n.is_empty() { vec![String::new()] } else { raw.n.iter().map(word).collect() };
         let name = raw.name.as_ref().and_then(|raw| keep(text(raw, &self.defaults), place, &mut self.wrong));
+        let own = raw.values.iter().find_map(|value| value.accuracy.as_deref());
+        let own = own.and_then(|text| keep(share(text), place, &mut self.wrong));
+        // What a meter computes from a setting is no better than that setting.
+        let measured = !raw.values.iter().any(|value| {
+            value.quantity == Quantity::Power.name() && matches!(value.quality, RawQuality::Estimated)
+        });
+        let accuracy = own.or(self.defaults.accuracy.filter(|_| measured));
         for (nth, word) in words.iter().enumerate() {
-            let filled = template.fill(|_| Some(word)).unwrap_or_default();
-            let id = ChannelId::new(&filled).map_err(|e| format!("its name {e}"));
-            let Some(id) = keep(id, place, &mut self.wrong) else { return };
-            let own = raw.values.iter().find_map(|value| value.accuracy.as_deref());
-            let own = own.and_then(|text| keep(share(text), place, &mut self.wrong));
-            if !self.channels.iter().any(|channel| channel.id == id) {
-                // What a meter computes from a setting is no better than that setting.
-                let measured = !raw.values.iter().any(|value| {
-                    value.quantity == Quantity::Power.name() && matches!(value.quality, RawQuality::Estimated)
-                });
-                let accuracy = own.or(self.defaults.accuracy.filter(|_| measured));
-                self.channels.push(Channel { id: id.clone(), name, accuracy });
-            }
+            let Some(id) = keep(named(&template, word), place, &mut self.wrong) else { return };
+            self.known(Channel { id: id.clone(), name, accuracy });
             for (number, raw) in (1..).zip(&raw.values) {
                 let place = format!("{place}, value {number} ({})", raw.quantity);
-                let checked = value(raw, &id, nth, words.len(), &self.defaults);
+                let reverse = raw.reverse.as_deref().map(|text| reverse(text, word)).transpose();
+                let checked =
+                    reverse.and_then(|other| Ok((value(raw, &id, nth, words.len(), &self.defaults)?, other)));
                 // What is wrong with one is wrong with all of a kind.
-                if nth == 0 || checked.is_ok() {
-                    self.values.extend(keep(checked, &place, &mut self.wrong));
+                if nth > 0 && checked.is_err() {
+                    continue;
+                }
+                let Some((value, other)) = keep(checked, &place, &mut self.wrong) else { continue };
+                self.values.push(value.clone());
+                if let Some(other) = other {
+                    self.known(Channel { id: other.clone(), name, accuracy });
+                    self.opposites.push((id.clone(), other.clone()));
+                    self.values.push(Value { channel: other, sign: Sign::Backward, ..value });
                 }
             }
         }
     }
+
+    /// What is said of a channel first counts.
+    fn known(&mut self, channel: Channel) {
+        if !self.channels.iter().any(|known| known.id == channel.id) {
+            self.channels.push(channel);
+        }
+    }
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    let template = Template::parse(text)?;
+    if let Some(other) = template.holes().find(|hole| *hole != "n") {
+        return Err(format!("{{{other}}} is not known; write {{n}}, and its words as `n`"));
+    }
+    Ok(template)
+}
+
+/// The channel that `template` names with this word.
+fn named(template: &Template, word: &str) -> Result<ChannelId, String> {
+    let filled = template.fill(|_| Some(word)).unwrap_or_default();
+    ChannelId::new(&filled).map_err(|e| format!("its name {e}"))
+}
+
+fn reverse(text: &str, word: &str) -> Result<ChannelId, String> {
+    template(text).and_then(|template| named(&template, word)).map_err(|why| format!("reverse: {why}"))
 }
 
 fn word(value: &serde_json::Value) -> String {
@@ -207,20 +235,17 @@ fn value(
     let table = table(raw.function, defaults.raw)?;
     let kind = raw.kind.or(defaults.raw.kind).map(kind).ok_or("`type` is missing, here and in `defaults`")?;
     let order = order(raw.word_order.or(defaults.raw.word_order));
-    let at = |register: &RawRegister, key: &str| match register {
-        RawRegister::One(register) if of == 1 => span(table, *register, kind.registers()),
-        RawRegister::Each(each) if each.len() == of => {
-            span(table, each.get(nth).copied().unwrap_or_default(), kind.registers())
-        }
+    let first = match &raw.register {
+        RawRegister::One(register) if of == 1 => *register,
+        RawRegister::Each(each) if each.len() == of => each.get(nth).copied().unwrap_or_default(),
         RawRegister::One(_) | RawRegister::Each(_) => {
-            Err(format!("`{key}` needs one register for each word of `n`, so {of}"))
+            return Err(format!("`register` needs one register for each word of `n`, so {of}"));
         }
     };
-    let mut spans = vec![at(&raw.register, "register")?];
+    let mut spans = vec![span(table, first, kind.registers())?];
     for register in &raw.add {
         spans.push(span(table, *register, kind.registers())?);
     }
-    let reversed = raw.reversed.as_ref().map(|register| at(register, "reversed")).transpose()?;
     if !raw.add.is_empty() && of > 1 {
         return Err("`add` is for single channels".into());
     }
@@ -236,7 +261,6 @@ fn value(
         channel: channel.clone(),
         quantity,
         spans,
-        reversed,
         kind,
         order,
         scale,
@@ -246,7 +270,11 @@ fn value(
             RawQuality::Measured => Quality::Measured,
             RawQuality::Estimated => Quality::Estimated,
         },
-        magnitude: raw.magnitude,
+        sign: match (&raw.reverse, raw.magnitude) {
+            (Some(_), _) => Sign::Forward,
+            (None, true) => Sign::Dropped,
+            (None, false) => Sign::Kept,
+        },
         wraps_at,
         step: raw.step.unwrap_or(0.0),
     })
@@ -294,6 +322,9 @@ fn only_where_it_means_something(raw: &RawValue, quantity: Quantity) -> Result<(
     }
     if raw.accuracy.is_some() && quantity != Quantity::Power {
         return Err("`accuracy` is for power only".into());
+    }
+    if raw.reverse.is_some() && (quantity != Quantity::Power || raw.magnitude) {
+        return Err("reverse is for power only, and not with `magnitude`".into());
     }
     Ok(())
 }

@@ -12,10 +12,11 @@ pub fn modbus_profile(input: &[u8]) {
     match Profile::parse(text) {
         Ok(profile) => {
             assert!(!profile.name.is_empty() && !profile.values.is_empty());
-            let plan = Plan::new(&profile, false);
-            assert!(
-                plan.blocks().iter().all(|block| (1..=profile.max_registers).contains(&block.span.count))
-            );
+            for plan in [&profile, &profile.turned_round()].map(Plan::new) {
+                assert!(
+                    plan.blocks().iter().all(|block| (1..=profile.max_registers).contains(&block.span.count))
+                );
+            }
         }
         Err(error) => assert!(!error.contains('\n'), "{error}"),
     }

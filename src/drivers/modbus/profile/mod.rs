@@ -8,6 +8,7 @@ mod schema;
 
 use super::number::{Order, Scale, Type};
 use super::wire::pdu::Table;
+use crate::drivers::channels::Sign;
 use crate::drivers::profiles;
 use crate::model::{ChannelId, Quality, Quantity, Ratio};
 
@@ -30,6 +31,30 @@ pub struct Profile {
     pub channels: Vec<Channel>,
     /// The values, in order of preference where several give the same channel and quantity.
     pub values: Vec<Value>,
+    /// Pairs of channels that power flows through in opposite directions.
+    pub opposites: Vec<(ChannelId, ChannelId)>,
+}
+
+impl Profile {
+    /// The same for a meter whose current transformers are turned round: a counter of one direction counts the other one. One
+    /// that has no channel for the other direction is left out.
+    #[must_use]
+    pub fn turned_round(&self) -> Self {
+        let mut turned = self.clone();
+        turned.values.retain_mut(|value| {
+            if value.quantity != Quantity::Energy {
+                return true;
+            }
+            let opposite = self.opposites.iter().find_map(|(one, other)| {
+                if *one == value.channel { Some(other) } else { (*other == value.channel).then_some(one) }
+            });
+            opposite.is_some_and(|opposite| {
+                value.channel = opposite.clone();
+                true
+            })
+        });
+        turned
+    }
 }
 
 /// For each part of the identity, places of which the first with text is taken.
@@ -87,8 +112,6 @@ pub struct Value {
     pub quantity: Quantity,
     /// The registers whose numbers add up to it; one, nearly always.
     pub spans: Vec<Span>,
-    /// What counts in their place on a meter that is turned round.
-    pub reversed: Option<Span>,
     /// Type of the numbers.
     pub kind: Type,
     /// Order of their registers.
@@ -101,8 +124,8 @@ pub struct Value {
     pub valid: (f64, f64),
     /// Measured, or computed by the device.
     pub quality: Quality,
-    /// The sign is a direction.
-    pub magnitude: bool,
+    /// What a minus means.
+    pub sign: Sign,
     /// The number at which an energy counter begins again at 0.
     pub wraps_at: Option<f64>,
     /// The least difference that a floating energy counter shows.

@@ -125,8 +125,6 @@ pub struct RawValue {
     /// Further registers with parts of the same value, which add up: tariffs.
     #[serde(default)]
     pub add: Vec<u32>,
-    /// What counts while the meter's current transformers are turned round (`invert`): the counter of the other direction.
-    pub reversed: Option<RawRegister>,
     /// Function 3 or 4; default as in `defaults`.
     pub function: Option<u8>,
     /// Type of the number; default as in `defaults`.
@@ -149,6 +147,9 @@ pub struct RawValue {
     /// The sign is a direction: the absolute value counts.
     #[serde(default)]
     pub magnitude: bool,
+    /// Power only: a channel, with `{n}` as in `channel`. A number below 0 is power that flows the other way: the channel itself
+    /// reads 0 then, and this one the absolute value; a number from 0 up reads as it is, and this one 0.
+    pub reverse: Option<String>,
     /// Energy: the counter begins again at 0 with this many bits.
     pub wraps_at_bits: Option<u32>,
     /// Energy: the counter begins again at 0 with this number.

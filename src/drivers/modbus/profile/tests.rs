@@ -27,11 +27,34 @@ fn channels_of_a_kind_are_written_once() {
 }
 
 #[test]
+fn a_meter_that_is_turned_round_counts_the_other_direction() {
+    let text = format!(
+        "{GOOD}- {{channel: input, values: [{{quantity: power, register: 0, type: i32, reverse: export}}, \
+         {{quantity: energy, register: 2, type: u32, scale: 1}}]}}\n\
+         - {{channel: export, values: [{{quantity: energy, register: 4, type: u32, scale: 1}}]}}\n\
+         - {{channel: other, values: [{{quantity: energy, register: 6, type: u32, scale: 1}}]}}\n"
+    );
+    let profile = Profile::parse(&text).unwrap();
+    let counters = |profile: &Profile| -> Vec<String> {
+        let counters = profile.values.iter().filter(|value| value.quantity == Quantity::Energy);
+        counters.map(|value| format!("{} {}", value.channel, value.spans[0].start)).collect()
+    };
+    assert_eq!(counters(&profile), ["input 2", "export 4", "other 6"]);
+    // Nothing is known of the other direction of the third.
+    assert_eq!(counters(&profile.turned_round()), ["export 2", "input 4"]);
+    assert_eq!(
+        profile.channels.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(),
+        ["input", "export", "other"]
+    );
+}
+
+#[test]
 fn every_mistake_is_found_and_told_with_its_place() {
     let text = mistakes(
         "- {channel: input, values: [{quantity: watts, register: 0, type: u16}, {quantity: energy, register: 0, type: u32}, \
          {quantity: power, register: 65535, type: u32}, {quantity: power, register: 0}, {quantity: power, register: 1, type: u16, \
-         function: 2}, {quantity: power, register: 1, type: u16, step: 1}]}\n\
+         function: 2}, {quantity: power, register: 1, type: u16, step: 1}, {quantity: energy, register: 1, type: u16, scale: 1, \
+         reverse: export}, {quantity: power, register: 1, type: i16, reverse: 'x/{m}'}]}\n\
          - {channel: 'phase/L{n}', values: []}\n- {channel: 'phase/L{n}', n: [1, 2], values: [{quantity: voltage, register: [0], type: u16}]}\n",
     );
     for part in [
@@ -41,6 +64,8 @@ fn every_mistake_is_found_and_told_with_its_place() {
         "value 4 (power): `type` is missing, here and in `defaults`",
         "value 5 (power): function 2: write 3 (holding registers) or 4 (input registers)",
         "value 6 (power): `wraps_at`, `wraps_at_bits`, `step` and `add` are for energy only",
+        "value 7 (energy): reverse is for power only, and not with `magnitude`",
+        "value 8 (power): reverse: {m} is not known; write {n}, and its words as `n`",
         "entry 2 (phase/L{n}): {n} in `channel` and the list `n` need each other",
         "entry 3 (phase/L{n}), value 1 (voltage): `register` needs one register for each word of `n`, so 2",
     ] {
@@ -69,7 +94,7 @@ fn a_manuals_number_or_an_unknown_key_is_refused() {
 #[test]
 fn the_schema_knows_every_key_that_profiles_use() {
     let schema = serde_json::to_string(schema().as_value()).unwrap();
-    for key in ["max_gap", "word_order", "reversed", "wraps_at", "identity", "0x"] {
+    for key in ["max_gap", "word_order", "reverse", "wraps_at", "identity", "0x"] {
         assert!(schema.contains(key) || key == "0x", "{key}");
     }
 }
