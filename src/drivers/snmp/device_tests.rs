@@ -179,6 +179,47 @@ async fn a_walk_that_is_not_answered_costs_no_reading() {
     assert!(!rig.device.is_old());
 }
 
+/// Takes one variable a second, of at most four in a request, as an agent of SNMPv1 does that has none of them.
+struct Slow(Recording);
+
+impl Session for Slow {
+    fn width(&self) -> usize {
+        4
+    }
+
+    fn get<'a>(&'a self, oids: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Value>, PollError>> {
+        Box::pin(async move {
+            for _ in oids {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            self.0.get(oids).await
+        })
+    }
+
+    fn next<'a>(&'a self, after: &'a [Oid]) -> BoxFuture<'a, Result<Vec<Following>, PollError>> {
+        self.0.next(after.get(..4).unwrap_or(after))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_slow_to_say_what_it_lacks_is_learned_over_several_polls() {
+    let profiles = AllProfiles::built_in().snmp;
+    assert!(profiles.probes().count() > 40);
+    let clock = Arc::new(ManualClock::at(Moment::ZERO + Duration::from_secs(1)));
+    let mut device = Device::new(Arc::new(profiles), clock, None);
+    // RFC 1628: one output line of 1200 W.
+    let session = Slow(Recording::parse("1.3.6.1.2.1.33.1.4.3.0|2|1\n1.3.6.1.2.1.33.1.4.4.1.4.1|2|1200\n"));
+    for poll in 0..40 {
+        let polled = tokio::time::timeout(Duration::from_secs(5), device.poll(&session)).await;
+        if let Ok(polled) = polled {
+            assert!(shown(&polled.unwrap()).contains(&"output power 1200".to_owned()));
+            assert!(poll > 5);
+            return;
+        }
+    }
+    panic!("learned nothing in 40 polls");
+}
+
 #[test]
 fn a_sum_that_lacks_a_part_is_none() {
     use crate::drivers::snmp::found::Found;

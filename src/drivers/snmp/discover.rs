@@ -24,6 +24,9 @@ const SYS_OBJECT_ID: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 2, 0];
 pub struct Candidates {
     said: Option<Said>,
     probed: bool,
+    /// How many of the probes were asked for so far, and which of them the device has.
+    asked: usize,
+    there: HashSet<Oid>,
     waiting: VecDeque<Arc<Profile>>,
     named: HashSet<String>,
 }
@@ -63,7 +66,7 @@ impl Candidates {
             }
         };
         if self.waiting.is_empty() && !self.probed {
-            let hits = probed(session, profiles).await?;
+            let hits = self.hits(session, profiles).await?;
             let (fallbacks, special): (Vec<_>, Vec<_>) =
                 hits.into_iter().partition(|profile| profile.fallback);
             self.take(special);
@@ -72,6 +75,36 @@ impl Candidates {
             self.probed = true;
         }
         Ok(self.waiting.pop_front().map(|profile| profile.for_device(said.id.as_ref())))
+    }
+
+    /// The profiles whose probes the device has, in their order. An agent of SNMPv1 answers one request for each that it does not
+    /// have, which may take several polls.
+    async fn hits(
+        &mut self,
+        session: &dyn Session,
+        profiles: &Profiles,
+    ) -> Result<Vec<Arc<Profile>>, PollError> {
+        let mut probes: Vec<Oid> = profiles.probes().map(|(probe, _)| probe.clone()).collect();
+        probes.sort_unstable();
+        probes.dedup();
+        while let Some(some) = next_chunk(&probes, self.asked, session) {
+            let answers = session.get(some).await?;
+            let hits = some.iter().zip(&answers).filter(|(_, value)| value.is_there());
+            self.there.extend(hits.map(|(probe, _)| probe.clone()));
+            self.asked = self.asked.saturating_add(some.len());
+        }
+        // Standards have tables in which no variable is sure to stand.
+        let fallbacks = profiles.iter().filter(|profile| profile.fallback);
+        let tables: Vec<Oid> = fallbacks
+            .flat_map(|profile| &profile.probes)
+            .filter(|probe| !self.there.contains(*probe))
+            .cloned()
+            .collect();
+        for (table, row) in first_rows(session, &tables).await? {
+            self.there.extend(row.is_there().then_some(table));
+        }
+        let hits = profiles.probes().filter(|(probe, _)| self.there.contains(*probe));
+        Ok(hits.map(|(_, profile)| Arc::clone(profile)).collect())
     }
 
     fn take(&mut self, profiles: Vec<Arc<Profile>>) {
@@ -110,25 +143,9 @@ async fn said(session: &dyn Session) -> Result<Said, PollError> {
     Ok(said)
 }
 
-/// The profiles whose probes the device has, in their order.
-async fn probed(session: &dyn Session, profiles: &Profiles) -> Result<Vec<Arc<Profile>>, PollError> {
-    let mut probes: Vec<Oid> = profiles.probes().map(|(probe, _)| probe.clone()).collect();
-    probes.sort_unstable();
-    probes.dedup();
-    let answers = session.get(&probes).await?;
-    let hits = probes.iter().zip(&answers).filter(|(_, value)| value.is_there());
-    let mut there: HashSet<Oid> = hits.map(|(probe, _)| probe.clone()).collect();
-    // Standards have tables in which no variable is sure to stand.
-    let fallbacks = profiles.iter().filter(|profile| profile.fallback);
-    let tables: Vec<Oid> = fallbacks
-        .flat_map(|profile| &profile.probes)
-        .filter(|probe| !there.contains(*probe))
-        .cloned()
-        .collect();
-    for (table, row) in first_rows(session, &tables).await? {
-        there.extend(row.is_there().then_some(table));
-    }
-    Ok(profiles.probes().filter(|(probe, _)| there.contains(*probe)).map(|(_, p)| Arc::clone(p)).collect())
+/// What is to be asked for next of `all`, of which so many were; none when that is all.
+fn next_chunk<'o>(all: &'o [Oid], done: usize, session: &dyn Session) -> Option<&'o [Oid]> {
+    all.get(done..)?.chunks(session.width().max(1)).next()
 }
 
 /// What stands first in each of `columns` that is not empty.
@@ -149,13 +166,15 @@ async fn first_rows(session: &dyn Session, columns: &[Oid]) -> Result<Vec<(Oid, 
 pub struct Discovery {
     walk: Walk,
     found: Found,
+    /// The answers so far to what [`Discovery::finish`] asks.
+    answers: Vec<Value>,
 }
 
 impl Discovery {
     /// At its start.
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
-        Self { walk: Walk::of(plan::columns(profile)), found: Found::default() }
+        Self { walk: Walk::of(plan::columns(profile)), found: Found::default(), answers: Vec::new() }
     }
 
     /// Walks on with up to `requests`; says whether all columns are walked.
@@ -175,7 +194,7 @@ impl Discovery {
         Ok(false)
     }
 
-    /// Reads the single variables and makes the plan; `before` is the plan until now, if there is one.
+    /// Reads the single variables, going on where it stopped, and makes the plan; `before` is the plan until now, if there is one.
     ///
     /// # Errors
     /// As [`Session::get`].
@@ -188,10 +207,13 @@ impl Discovery {
         let mut asked = plan::scalars(profile);
         let scalars = asked.len();
         asked.extend(profile.identity.variables().cloned());
-        let mut answers = session.get(&asked).await?;
-        let said = answers.split_off(scalars.min(answers.len()));
+        while let Some(some) = next_chunk(&asked, self.answers.len(), session) {
+            let mut answers = session.get(some).await?;
+            self.answers.append(&mut answers);
+        }
+        let (values, said) = self.answers.split_at_checked(scalars).unwrap_or_default();
         let identity = identity(session, profile, said).await?;
-        self.found.scalars(asked.into_iter().zip(answers));
+        self.found.scalars(asked.into_iter().zip(values.iter().cloned()));
         Ok((plan::plan(profile, &self.found, before), identity))
     }
 }
@@ -201,12 +223,12 @@ impl Discovery {
 async fn identity(
     session: &dyn Session,
     profile: &Profile,
-    answers: Vec<Value>,
+    answers: &[Value],
 ) -> Result<Identity, PollError> {
     let ident = &profile.identity;
     let mut texts: HashMap<&Oid, String> = HashMap::new();
     let mut columns = Vec::new();
-    for (oid, value) in ident.variables().zip(&answers) {
+    for (oid, value) in ident.variables().zip(answers) {
         match value.words() {
             Some(text) => drop(texts.insert(oid, text.into_owned())),
             None if *value == Value::Absent => columns.push(oid.clone()),
