@@ -31,6 +31,8 @@ max_len() { # the longest input, bytes, and why
     rakp) echo 512 ;;              # some dozens of steps: a setup has five
     rmcp) echo 2048 ;;             # some hundred datagrams: request numbers wrap at 64
     sdr | fru) echo 1024 ;;        # eight records; two areas of 512 bytes
+    counter) echo 512 ;;           # some thirty sights
+    serial) echo 2048 ;;           # longer than any line is waited for, some telegrams
     libvirt | profile) echo 4096 ;; # shapes, not sizes: limits on sizes have unit tests
     redfish | config) echo 8192 ;; # a service of a dozen resources; a file with all sections
     *) echo 4096 ;;
@@ -41,6 +43,7 @@ seeds() { # the target's own, and files that the repository has anyway
   echo "fuzz/corpus/$1"
   case $1 in
     profile) echo profiles/snmp ;;
+    recording) echo tests/snmp/devices ;;
     http) echo profiles/http ;;
     modbus_profile) echo profiles/modbus ;;
     config) printf '%s\n' tests/cli tests/config_errors ;;

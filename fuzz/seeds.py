@@ -134,3 +134,39 @@ put("modbus", "exception", 4, bytes.fromhex("018402c2c1"))
 put("modbus", "echo", 31, bytes.fromhex("010800000102605a"))
 put("modbus", "objects", 31, bytes.fromhex("012b0e0101000002000441636d6501024d00751e"))
 put("modbus", "tcp", 31, bytes.fromhex("000100000005010402000000020000000301" + "8402"))
+
+# serial: protocol (low three bits) and size of pieces (31: whole), the bit that is flipped; then what comes, or what a frame holds.
+WHOLE = 31 << 3
+put("serial", "wattsup", 0, b"\0\0", b"#d,-,18,1000,2304,434,1234,0,0,0,1050,2313,454,950,2295,414,98,100,0,500,1010;\r\n#d,-,18,9,_;")
+put("serial", "lmg450", 1, b"\0\0", b"0;1\n100.5;0.98;-1.2E3;9.91E37\r\n7;1;8;1\r\n")
+P1 = b"0-0:96.1.1(4530303434303037)\r\n1-0:1.8.1(001581.123*kWh)\r\n1-0:2.8.1(000000.000*kWh)\r\n1-0:1.7.0(01.193*kW)\r\n1-0:32.7.0(230.1*V)"
+put("serial", "dsmr", WHOLE | 2, struct.pack("<H", 1200), P1)
+put("serial", "dsmr_old", 2, b"\0\0", b"/KMP5 KA6U00\r\n\r\n", P1, b"\r\n!\r\n")
+put("serial", "iec62056", 3, b"\x21\0", b"/EMH5\\@201LMZ22\r\n1.8.0(001234.567*kWh)0.0.0(12345678)\r\n16.7(-0123.4*W)(2611220800)\r\n!\r\n")
+ENTRY = bytes.fromhex("77070100010800ff0101621e52ff6500bc614e01") + bytes.fromhex("77070100100700ff0101621b52fe53545f01")
+NUMBER = bytes.fromhex("77070100600100ff010162ff52000b0a01454d4800004b18e201")
+SML = bytes.fromhex("7602076200620072630701770102 0a01017073") + NUMBER + ENTRY + bytes.fromhex("010163123400")
+put("serial", "sml", WHOLE | 4, struct.pack("<H", 300), SML)
+put("serial", "sml_escapes", 4, b"\0\0", b"\x1b" * 8 + b"\1\1\1\1" + SML)
+put("serial", "sml_values", 5, b"\0\0", SML, bytes.fromhex("8302") + bytes(48), b"\x42\1")
+put("serial", "megatec", 6, b"\0\0", b"Q1\r(208.4 140.0 208.4 034 59.9 2.05 35.0 00110000\r(--.- 1 230.0 @@ 50.0 1 --.- 00000000\r")
+XCP_MAP = bytearray(85)
+XCP_MAP[21], XCP_MAP[22], XCP_MAP[25], XCP_MAP[56] = 0x41, 0xF0, 0xF4, 0x41
+XCP = b"\1\x12\3\3\1\0" + chunk(b"9PX 3000") + chunk(bytes(XCP_MAP)) + bytes(2)
+put("serial", "eaton_xcp", 7, struct.pack("<H", len(XCP)), XCP, struct.pack("<fiif", 812.5, 870, 15, 231.5))
+
+# lines: format (low three bits) and size of pieces; then what a program prints.
+put("lines", "csv", 0, b"OK,101.5,99\r\n\"a, \"\"b\"\"\",12.5,\n,,-1\n1e9,4 J\n")
+put("lines", "semicolons", WHOLE | 1, b"21.5 C;7\n\xff;8\n")
+put("lines", "columns", 2, b"  1 \t 2  3\n")
+put("lines", "pairs", 3, b"a=101.5; b=3,state=\"on\" junk\n/a=2.50\n")
+put("lines", "json", 4, b"{\"a\": 12.5, \"b\": 1}\n[{\"a\": \"5 W\", \"b\": \"x\"}, {\"a\": 1e3, \"b\": null}, 7]\n")
+put("lines", "regex", 5, b"12.5,left\n-1;\n")
+put("lines", "kilowatts", 6, b"CH2   1.25 kW\nCH2 1.25 W\n")
+put("lines", "condition", 7, b"OK,2.5\nERR,2.5\n")
+
+# counter: range and first value, microjoules; then times in milliseconds and values.
+put("counter", "steady", struct.pack("<8Q", 262143328850, 5000000, 2000, 405000000, 1000, 405000000, 1000, 406000000))
+put("counter", "wraps", struct.pack("<6Q", 262143328850, 262143000000, 1000, 100000, 1, 100061))
+put("counter", "no_range", struct.pack("<6Q", 0, 900, 1000, 1000900, 1000, 10))
+put("counter", "at_once", struct.pack("<8Q", 1 << 63, 1, 0, 0, 0, 1 << 62, 1 << 31, (1 << 64) - 1))

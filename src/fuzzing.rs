@@ -4,32 +4,40 @@
 //! What a target does stands beside what it tests, in `fuzzing` of each module.
 
 pub use crate::config::fuzzing::config;
+pub use crate::drivers::command::fuzzing::lines;
 pub use crate::drivers::http::fuzzing::http;
 pub use crate::drivers::ipmi::fuzzing::{fru, rakp, rmcp, sdr, sensor};
 pub use crate::drivers::modbus::fuzzing::{modbus, modbus_profile};
 pub use crate::drivers::prometheus::fuzzing::page;
 pub use crate::drivers::redfish::fuzzing::redfish;
+pub use crate::drivers::serial::fuzzing::serial;
+pub use crate::drivers::snmp::fuzzing::recording;
 pub use crate::drivers::snmp::profile::fuzzing::profile;
+pub use crate::drivers::sysfs::fuzzing::counter;
 pub use crate::workloads::libvirt::fuzzing::libvirt;
 
 /// A target's name and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target: a binary of `fuzz/`, a folder of seeds.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 17] = [
     ("config", config),
+    ("counter", counter),
     ("fru", fru),
     ("http", http),
     ("libvirt", libvirt),
+    ("lines", lines),
     ("modbus", modbus),
     ("modbus_profile", modbus_profile),
     ("page", page),
     ("profile", profile),
     ("rakp", rakp),
+    ("recording", recording),
     ("redfish", redfish),
     ("rmcp", rmcp),
     ("sdr", sdr),
     ("sensor", sensor),
+    ("serial", serial),
 ];
 
 #[cfg(test)]

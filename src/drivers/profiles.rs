@@ -73,8 +73,8 @@ impl<P: Profile> Library<P> {
     pub fn add(&mut self, file: &str, text: &str, name: Option<&str>) -> Result<(), ProfileError> {
         let refuse = |problem: String| ProfileError { file: file.to_owned(), problem };
         let added = P::parse(text).map_err(refuse).and_then(|profile| {
-            let own = self.all.iter().take(self.own);
-            if own.map(|p| p.name()).any(|name| name == profile.name()) {
+            let mut own = self.all.iter().take(self.own).map(|p| p.name());
+            if own.any(|name| name == profile.name()) || self.refused.contains_key(profile.name()) {
                 return Err(refuse(format!(
                     "another file of this folder has the name {} too",
                     profile.name()
@@ -91,13 +91,18 @@ impl<P: Profile> Library<P> {
             }
             Err(error) => {
                 if let Some(name) = name {
-                    self.own -= self.all.iter().take(self.own).filter(|p| p.name() == name).count();
-                    self.all.retain(|old| old.name() != name);
-                    self.refused.insert(name.to_owned(), error.clone());
+                    self.refuse(name, &error);
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Nothing is read by this name: its file cannot be used.
+    fn refuse(&mut self, name: &str, why: &ProfileError) {
+        self.own -= self.all.iter().take(self.own).filter(|p| p.name() == name).count();
+        self.all.retain(|old| old.name() != name);
+        self.refused.insert(name.to_owned(), why.clone());
     }
 
     /// The profile of this name.
@@ -214,7 +219,11 @@ impl Profiles {
     /// If it cannot be used.
     pub fn add(&mut self, file: &str, text: &str) -> Result<Added, ProfileError> {
         let wrong = |problem: String| ProfileError { file: file.to_owned(), problem };
-        let head: Head = parse(text).map_err(wrong)?;
+        let head: Head = parse(text).map_err(|problem| {
+            let error = wrong(problem);
+            self.refuse_unread(file, text, &error);
+            error
+        })?;
         let name = head.name.as_deref();
         match head.protocol.as_deref() {
             Some(snmp::Profile::PROTOCOL) => take(&mut self.snmp, file, text, name),
@@ -224,6 +233,26 @@ impl Profiles {
                 Err(wrong(format!("protocol: {other:?} has no profiles; write snmp, modbus or http")))
             }
             None => Err(wrong("`protocol` is missing; write snmp, modbus or http".to_owned())),
+        }
+    }
+
+    /// A file that is not even YAML takes the place of others all the same: of which, its lines say, or its name.
+    fn refuse_unread(&mut self, file: &str, text: &str, why: &ProfileError) {
+        let said = |key: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+            Some(value.split('#').next()?.trim().trim_matches(['"', '\''])).filter(|value| !value.is_empty())
+        };
+        let stem = || Path::new(file).file_stem().and_then(|stem| stem.to_str());
+        let Some(name) = said("name").or_else(stem) else { return };
+        let is = |protocol: &str| said("protocol").is_none_or(|said| said == protocol);
+        if is(snmp::Profile::PROTOCOL) {
+            self.snmp.refuse(name, why);
+        }
+        if is(modbus::Profile::PROTOCOL) {
+            self.modbus.refuse(name, why);
+        }
+        if is(http::Profile::PROTOCOL) {
+            self.http.refuse(name, why);
         }
     }
 
@@ -412,11 +441,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_no_yaml_still_takes_the_place_of_what_it_was_to_replace() {
+        let mut profiles = Profiles::built_in();
+        let broken = METER.replace("own", "\"ups-mib\" # mine") + "  - [\n";
+        assert!(profiles.add("some/file.yaml", &broken).is_err());
+        assert!(profiles.snmp.chosen("ups-mib").unwrap_err().cause.contains("some/file.yaml"));
+        assert!(profiles.add("some/eastron-sdm630.yaml", "channels: [").is_err());
+        assert!(profiles.modbus.chosen("eastron-sdm630").is_err());
+        assert!(profiles.snmp.chosen("eaton-epdu").is_ok());
+    }
+
+    #[test]
     fn two_files_of_one_name_are_a_mistake_and_neither_is_used() {
         let mut profiles = Profiles::built_in();
         profiles.add("a.yaml", METER).unwrap();
         let error = profiles.add("b.yaml", METER).unwrap_err().to_string();
         assert_eq!(error, "b.yaml: another file of this folder has the name own too");
+        assert!(profiles.snmp.chosen("own").is_err());
+        assert!(profiles.add("third.yaml", METER).is_err(), "nor is a third");
         assert!(profiles.snmp.chosen("own").is_err());
         profiles.add("c.yaml", &METER.replace("own", "other")).unwrap();
         assert_eq!(profiles.snmp.iter().next().unwrap().name, "other");

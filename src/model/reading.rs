@@ -278,7 +278,7 @@ pub struct Earlier {
 /// How far a channel's power may be off: a share of what it shows, and the step in which it shows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Accuracy {
-    /// By the meter's class: 0.01 for class 1.
+    /// By the meter's class: 0.01 for class 1; 0 where no class is known, and what is said is the least that it may be off.
     pub share: Ratio,
     /// The least difference it can show, W; 0 where that is too small to matter.
     pub step: Watts,

@@ -32,6 +32,26 @@ async fn a_watts_up_is_started_read_and_stopped() {
     }
 }
 
+#[tokio::test]
+async fn a_watts_up_says_its_class_once_and_an_lmg450_none() {
+    let peer = rig::on_a_pty("wattsup", &["watts=DIR/watts"]);
+    peer.set_watts(200.0);
+    let mut meter = open(settings(&peer.address, Protocol::WattsUp));
+    let first = meter.poll().await.unwrap();
+    let [info] = first.channels.as_slice() else { panic!("{:?}", first.channels) };
+    // 1.5 % of 200 W, and half a step of 0.1 W.
+    let off = info.accuracy.unwrap().error_of(Watts::new(200.0).unwrap()).get();
+    assert_eq!((info.channel.as_str(), (off * 1000.0).round()), ("input", 3050.0));
+    assert_eq!(meter.poll().await.unwrap().channels, []);
+    meter.close().await;
+
+    let peer = rig::on_a_pty("lmg", &["watts=DIR/watts"]);
+    peer.set_watts(200.0);
+    let mut meter = open(settings(&peer.address, lmg(&[1])));
+    assert_eq!(meter.poll().await.unwrap().channels, [], "its error depends on a range that it does not say");
+    meter.close().await;
+}
+
 fn hex_of(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

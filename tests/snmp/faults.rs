@@ -341,7 +341,7 @@ async fn a_walk_that_never_ends_is_ended() {
     });
     let error = fresh.poll().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Protocol, "{error}");
-    assert!(error.cause.contains("more than 2000 rows"), "{error}");
+    assert!(error.cause.contains("more than 5000 rows"), "{error}");
     rig.agent.behave(well);
     assert_eq!(lines(&fresh.poll().await.unwrap(), Quantity::Power).len(), 3);
 }

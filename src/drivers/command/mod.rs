@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use super::{Driver, Kind};
 use crate::model::{Batch, BoxFuture, Clock, Earlier, ErrorKind, PollError};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lines;
 mod pattern;
 mod program;

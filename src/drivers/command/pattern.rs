@@ -221,7 +221,7 @@ fn number(text: &str, quantity: Quantity) -> Option<(f64, f64)> {
 }
 
 /// The columns of a line. Quotes hold separators, and two of them in quotes are one.
-fn columns(line: &str, separator: char) -> Vec<Cow<'_, str>> {
+pub(super) fn columns(line: &str, separator: char) -> Vec<Cow<'_, str>> {
     if separator == ' ' {
         return line.split_whitespace().take(MAX_FIELDS).map(Cow::Borrowed).collect();
     }

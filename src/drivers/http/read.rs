@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::profile::{Group, Name, Profile, Row, ValueRow, number, text};
 use crate::drivers::Traced;
 use crate::model::{
-    Accuracy, ChannelId, ChannelInfo, Identity, Joules, Measure, Quantity, Ratio, Reading, Watts,
+    Accuracy, ChannelId, ChannelInfo, Identity, Joules, Measure, Quality, Quantity, Ratio, Reading, Watts,
 };
 
 /// The most values of one device.
@@ -186,7 +186,9 @@ pub fn infos(profile: &Profile, answers: &[Option<Value>], memory: &Memory) -> V
 }
 
 fn accuracy(profile: &Profile, value: &ValueRow) -> Option<Accuracy> {
-    let share = value.accuracy.or(profile.accuracy);
+    // What a device computes from a setting is no better than that setting.
+    let class = profile.accuracy.filter(|_| value.quality == Quality::Measured);
+    let share = value.accuracy.or(class);
     if share.is_none() && value.step.is_none() {
         return None;
     }

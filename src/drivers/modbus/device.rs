@@ -19,8 +19,8 @@ use crate::model::{
     Reading, Watts,
 };
 
-/// How long what a meter does not have is not asked for again, nor who it is.
-const REFRESH_AFTER: Duration = Duration::from_secs(3600);
+/// How long what a meter does not have is not asked for again, nor who it is: a meter that has just started may lack much.
+const REFRESH_AFTER: Duration = Duration::from_secs(600);
 
 /// What is known of a meter.
 pub struct Device {
@@ -134,6 +134,9 @@ impl Device {
     }
 
     fn forget(&mut self) {
+        // What had no value, perhaps because the meter had just started, may have one now. Two energy counters of one channel
+        // differ, so there the first that was read stays.
+        self.chosen.retain(|(_, quantity), _| *quantity == Quantity::Energy);
         self.plan = Plan::new(&self.profile, self.mounting.invert);
         self.planned_at = self.clock.now();
         self.texts.clear();
@@ -315,5 +318,48 @@ fn describe(value: &Value, found: &Found) -> String {
         Outcome::NoValue => format!("{what}: {place}, which means no value"),
         Outcome::Negative(total) => format!("{what}: {place}, so {total}, which is delivered, not drawn"),
         Outcome::Unbelievable(total) => format!("{what}: {place}, so {total}, which cannot be"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::Address;
+    use super::*;
+    use crate::drivers::modbus::wire::pdu::Table;
+    use crate::drivers::profiles::Profile as _;
+    use crate::model::ManualClock;
+
+    const TWO_PLACES: &str = "protocol: modbus\nname: own\nabout: a meter\ndefaults: {type: u16}\nchannels:\n\
+        - {channel: input, values: [{quantity: power, register: 0}, {quantity: power, register: 1}, \
+           {quantity: energy, register: 2, scale: 1}, {quantity: energy, register: 3, scale: 1}]}\n";
+
+    fn device() -> Device {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Moment::ZERO));
+        let address = Address::Tcp("127.0.0.1:1".into());
+        let line = Arc::new(Mutex::new(Line::new(address.clone(), Arc::clone(&clock))));
+        let timeout = Duration::from_secs(1);
+        let terms =
+            Terms { request_timeout: timeout, retries: 0, poll_timeout: timeout, pause: Duration::ZERO };
+        let profile = Arc::new(Profile::parse(TWO_PLACES).unwrap());
+        let mounting = Mounting { invert: false, ratio: 1.0 };
+        Device::new(Place { address, unit: 1 }, terms, mounting, profile, line, clock)
+    }
+
+    #[test]
+    fn a_meter_that_has_just_started_is_not_read_at_its_second_best_place_for_ever() {
+        const NONE: u16 = u16::MAX;
+        let mut device = device();
+        let readings = |device: &mut Device, words: [u16; 4]| {
+            let mut registers = Registers::default();
+            registers.add(Span { table: Table::Holding, start: 0, count: 4 }, words.to_vec());
+            let values = device.profile.values.iter();
+            let found: Vec<Found> = values.map(|v| read(v, &registers, &device.mounting)).collect();
+            let readings = device.readings(&found).unwrap();
+            readings.iter().map(|(_, reading)| reading.measure.value()).collect::<Vec<_>>()
+        };
+        assert_eq!(readings(&mut device, [NONE, 20, NONE, 40]), [20.0, 40.0]);
+        assert_eq!(readings(&mut device, [10, 21, 30, 41]), [21.0, 41.0], "not from poll to poll");
+        device.forget();
+        assert_eq!(readings(&mut device, [11, 22, 31, 42]), [11.0, 42.0], "but energy stays");
     }
 }

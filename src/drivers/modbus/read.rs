@@ -95,7 +95,8 @@ fn outcome(value: &Value, numbers: &[(Vec<u16>, Number)], mounting: &Mounting) -
             return Outcome::Unbelievable(one);
         }
         total += one;
-        step = step.max(value.scale.step(value.kind, *number, value.step).get());
+        // Each of several counters hides up to a step of its own.
+        step += value.scale.step(value.kind, *number, value.step).get();
     }
     let ratio = if is_behind_transformers(value.quantity) { mounting.ratio } else { 1.0 };
     let turned = mounting.invert && value.quantity == Quantity::Power;
@@ -207,7 +208,7 @@ mod tests {
         let Outcome::Value(Measure::Energy(counter)) = outcome_of(&energy, &[5, 7], STRAIGHT) else {
             panic!()
         };
-        assert_eq!((counter.total.get(), counter.modulus), (12.0, None));
+        assert_eq!((counter.total.get(), counter.quantum.get(), counter.modulus), (12.0, 2.0, None));
         assert_eq!(outcome_of(&energy, &[5, 0xFFFF], STRAIGHT), Outcome::NoValue);
     }
 

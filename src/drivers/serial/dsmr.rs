@@ -8,7 +8,7 @@ use crate::model::PollError;
 /// From bytes to telegrams.
 #[derive(Debug)]
 pub(super) struct Framer {
-    pending: Pending,
+    pub(super) pending: Pending,
     fold: Fold,
     /// Whether this meter signs its telegrams: then one without a checksum is a torn one.
     signs: bool,

@@ -25,19 +25,19 @@ const MAX_PACKETS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Reader {
     map: Option<Map>,
-    channels: Channels,
+    pub(super) channels: Channels,
 }
 
 #[derive(Debug)]
-struct Channels {
+pub(super) struct Channels {
     input: [ChannelId; 4],
     output: [ChannelId; 4],
 }
 
 /// What the identity says: how the meter block is to be read.
 #[derive(Debug, PartialEq)]
-struct Map {
-    model: String,
+pub(super) struct Map {
+    pub(super) model: String,
     phases: u8,
     /// The format of each value that may be there; 0 for those that are not.
     formats: Vec<u8>,
@@ -139,11 +139,11 @@ async fn block(link: &mut Link, number: u8) -> Result<Vec<u8>, PollError> {
 }
 
 /// A packet's content, and whether it is the block's last.
-type Packet = (Vec<u8>, bool);
+pub(super) type Packet = (Vec<u8>, bool);
 
 /// The first packet in `bytes`, and how many bytes go with it; without content where they are garbled or another block's. None
 /// while more must come.
-fn packet(bytes: &[u8], number: u8, sequence: usize) -> Option<(Option<Packet>, usize)> {
+pub(super) fn packet(bytes: &[u8], number: u8, sequence: usize) -> Option<(Option<Packet>, usize)> {
     if bytes.is_empty() {
         return None;
     }
@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
 }
 
 /// `processors, two bytes of version each, rating in kVA (0: two more bytes, of 50 VA), phases, angle, length, model, length, map, ...`.
-fn map(block: &[u8]) -> Option<Map> {
+pub(super) fn map(block: &[u8]) -> Option<Map> {
     let mut walk = Walk(block);
     let processors = walk.byte()?;
     walk.take(usize::from(processors) * 2)?;
@@ -230,7 +230,7 @@ const VALUES: [(usize, bool, u8, Quantity); 26] = [
     (84, true, 3, Quantity::Power),
 ];
 
-fn readings(map: &Map, meters: &[u8], channels: &Channels) -> Vec<crate::model::Reading> {
+pub(super) fn readings(map: &Map, meters: &[u8], channels: &Channels) -> Vec<crate::model::Reading> {
     // Each value that is there takes four bytes, in the order of the map.
     let present = map.formats.iter().enumerate().filter(|(_, format)| **format != 0);
     let values = present

@@ -59,7 +59,7 @@ fn mode(figure: u8) -> Mode {
 }
 
 /// The first whole line that begins with `/` and three letters: an echo of our own greeting does not.
-fn header(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn header(bytes: &[u8]) -> Option<&[u8]> {
     let mut lines = bytes.split_inclusive(|b| *b == b'\n').filter(|line| line.ends_with(b"\n"));
     lines.find_map(|line| {
         let from = line
@@ -71,7 +71,7 @@ fn header(bytes: &[u8]) -> Option<&[u8]> {
 
 /// What there is of a data block.
 #[derive(Debug, PartialEq, Eq)]
-enum Block<'a> {
+pub(super) enum Block<'a> {
     /// Not complete.
     Open,
     /// Complete, and its checksum is right.
@@ -81,7 +81,7 @@ enum Block<'a> {
 }
 
 /// `STX data ! CR LF ETX BCC`; the checksum is the exclusive or of all behind STX up to ETX.
-fn block(bytes: &[u8]) -> Block<'_> {
+pub(super) fn block(bytes: &[u8]) -> Block<'_> {
     let Some(body) = bytes.iter().position(|b| *b == STX).and_then(|at| bytes.get(at + 1..)) else {
         return Block::Open;
     };

@@ -50,7 +50,7 @@ struct Value {
 /// From bytes to telegrams.
 #[derive(Debug)]
 pub(super) struct Framer {
-    pending: Pending,
+    pub(super) pending: Pending,
     values: Vec<Value>,
     cycle: Duration,
     signed: Signed,
@@ -120,6 +120,9 @@ impl Framer {
 
     /// Values divided by `;`, as many as were asked for: anything else is none of ours.
     fn line(&mut self, line: &str) -> Option<Telegram> {
+        if line.len() > MAX_LINE {
+            return None;
+        }
         let texts: Vec<&str> = line.trim().split(';').collect();
         if texts.len() != self.values.len() {
             return None;
@@ -249,6 +252,8 @@ mod tests {
         // Far too long: the rest of it is no line either.
         assert_eq!(lines(&mut framer, &"1".repeat(MAX_LINE + 5)), [] as [&str; 0]);
         assert_eq!(lines(&mut framer, "7;7\n8;8\n"), ["input 8", "input 8"]);
+        // Nor is it if all of it comes at once.
+        assert_eq!(lines(&mut framer, &format!("7;{}7\n", " ".repeat(MAX_LINE))), [] as [&str; 0]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Reader {
     }
 
     /// `(input volts, volts of the last fault, output volts, load %, hertz, battery volts, temperature, eight bits`.
-    fn parse(&self, answer: &[u8]) -> Option<Telegram> {
+    pub(super) fn parse(&self, answer: &[u8]) -> Option<Telegram> {
         let text = std::str::from_utf8(answer).ok()?.trim();
         let parts: Vec<&str> = text.strip_prefix('(')?.split_ascii_whitespace().collect();
         let [input, _, output, load, hertz, _, temperature, bits] = parts.as_slice() else { return None };

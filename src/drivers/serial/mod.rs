@@ -17,10 +17,12 @@ use self::inbox::Inbox;
 use self::line::{Address, Line};
 use self::task::Task;
 use super::{Driver, Kind};
-use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError, Watts};
+use crate::model::{Batch, BoxFuture, ChannelInfo, Clock, ErrorKind, PollError, Watts};
 
 mod dsmr;
 mod eaton_xcp;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod iec62056;
 mod inbox;
 pub mod line;
@@ -85,6 +87,24 @@ impl Protocol {
         match self {
             Self::Iec62056(_) | Self::Megatec(_) | Self::EatonXcp => true,
             Self::WattsUp | Self::Lmg450(_) | Self::Iec62056Push | Self::Dsmr | Self::Sml(_) => false,
+        }
+    }
+
+    /// What is known of the meter's channels beside their readings. An LMG's error depends on its measuring range, which it does not
+    /// say; the others do not say which meter they are, or not its class.
+    ///
+    /// # Errors
+    /// Never.
+    fn channels(&self) -> Result<Vec<ChannelInfo>, PollError> {
+        match self {
+            Self::WattsUp => Ok(vec![wattsup::info()?]),
+            Self::Lmg450(_)
+            | Self::Iec62056(_)
+            | Self::Iec62056Push
+            | Self::Dsmr
+            | Self::Sml(_)
+            | Self::Megatec(_)
+            | Self::EatonXcp => Ok(Vec::new()),
         }
     }
 
@@ -156,7 +176,8 @@ impl Settings {
 /// # Errors
 /// Never.
 pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Driver>, PollError> {
-    Ok(Box::new(Serial { settings: Arc::new(settings), clock, inbox: Arc::default(), running: None }))
+    let settings = Arc::new(settings);
+    Ok(Box::new(Serial { settings, clock, inbox: Arc::default(), running: None, told: false }))
 }
 
 struct Serial {
@@ -164,6 +185,8 @@ struct Serial {
     clock: Arc<dyn Clock>,
     inbox: Arc<Inbox>,
     running: Option<Running>,
+    /// Whether a poll has said what is known of the channels.
+    told: bool,
 }
 
 /// The task, which ends with this.
@@ -202,7 +225,11 @@ impl Serial {
         if self.settings.protocol.is_asked() || !self.inbox.has_telegrams() {
             let _ = timeout(whole, self.inbox.news(begun)).await;
         }
-        if let Some(batch) = self.inbox.take(begun, self.clock.as_ref()) {
+        if let Some(mut batch) = self.inbox.take(begun, self.clock.as_ref()) {
+            if !self.told {
+                batch.channels = self.settings.protocol.channels()?;
+                self.told = true;
+            }
             return Ok(batch);
         }
         Err(self.inbox.error().unwrap_or_else(|| {

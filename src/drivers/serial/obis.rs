@@ -213,7 +213,12 @@ impl Fold {
                 Meaning::Given(spot) if item.unit == Unit::Watt => {
                     into.measured(&place(&self.given, spot), Quantity::Power, item.value);
                 }
-                Meaning::Net(spot) if item.unit == Unit::Watt => net.push((spot, item.value)),
+                Meaning::Net(spot) if item.unit == Unit::Watt => {
+                    // Of two, the first: its sign says where both belong.
+                    if !net.iter().any(|(known, _)| *known == spot) {
+                        net.push((spot, item.value));
+                    }
+                }
                 Meaning::Both(spot) if item.unit == Unit::Watt && !gives_back => {
                     both.push((spot, item.value));
                 }
@@ -309,6 +314,12 @@ mod tests {
         assert_eq!(lines(&mut Fold::new().unwrap(), &[power]), ["input power 163.5"]);
         let both = [power, item([1, 0, 2, 8, 0], Unit::WattHour, 1.0)];
         assert_eq!(lines(&mut Fold::new().unwrap(), &both), ["export energy 3600"]);
+    }
+
+    #[test]
+    fn of_two_differences_only_the_first_counts() {
+        let items = [item([1, 0, 16, 7, 0], Unit::Watt, 40.0), item([1, 0, 16, 7, 0], Unit::Watt, -3.0)];
+        assert_eq!(lines(&mut Fold::new().unwrap(), &items), ["input power 40"]);
     }
 
     #[test]

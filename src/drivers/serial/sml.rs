@@ -10,7 +10,7 @@ const ESCAPE: [u8; 4] = [0x1b; 4];
 /// Longest frame: ten times what meters send.
 const MAX_FRAME: usize = 8 * 1024;
 /// Trees of meters are five deep.
-const MAX_DEPTH: u8 = 10;
+pub(super) const MAX_DEPTH: u8 = 10;
 /// Type of the message that holds values.
 const GET_LIST_RESPONSE: u64 = 0x701;
 
@@ -29,7 +29,7 @@ pub enum PowerSign {
 /// From bytes to telegrams.
 #[derive(Debug)]
 pub(super) struct Framer {
-    pending: Pending,
+    pub(super) pending: Pending,
     fold: Fold,
     sign: PowerSign,
 }
@@ -94,7 +94,7 @@ impl Framer {
 }
 
 /// What stands at a start sequence.
-enum Frame {
+pub(super) enum Frame {
     /// A frame with a right checksum, and how long it was with all its escapes.
     Whole { body: Vec<u8>, length: usize },
     /// Not there to its end.
@@ -103,7 +103,7 @@ enum Frame {
     Broken,
 }
 
-fn frame(bytes: &[u8]) -> Frame {
+pub(super) fn frame(bytes: &[u8]) -> Frame {
     let mut body = Vec::new();
     let mut chunks = bytes.chunks_exact(4).enumerate().skip(START.len() / 4);
     while let Some((_, chunk)) = chunks.next() {
@@ -148,7 +148,7 @@ fn checksums(bytes: &[u8]) -> [u16; 2] {
 
 /// A value of the tree.
 #[derive(Debug, PartialEq)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     /// Also what is left out, as an empty one.
     Octets(&'a [u8]),
     Bool,
@@ -160,7 +160,7 @@ enum Value<'a> {
 }
 
 /// Reads one value from the front of `bytes`; none if it is none.
-fn value<'a>(bytes: &mut &'a [u8], depth: u8) -> Option<Value<'a>> {
+pub(super) fn value<'a>(bytes: &mut &'a [u8], depth: u8) -> Option<Value<'a>> {
     let first = take(bytes, 1)?.first().copied()?;
     if first == 0 {
         return Some(Value::End);
@@ -325,10 +325,15 @@ const MAKER: [u8; 6] = [1, 0, 96, 50, 1, 1];
 const OLD_MAKER: [u8; 6] = [129, 129, 199, 130, 3, 255];
 const OLD_NUMBER: [u8; 6] = [1, 0, 0, 0, 9, 255];
 
+/// Numbers of meters have ten bytes; of longer ones the beginning is shown.
+const MAX_NUMBER: usize = 32;
+
 fn identity(entries: &[Entry<'_>]) -> Identity {
     let vendor = octets(entries, MAKER).or_else(|| octets(entries, OLD_MAKER)).map(printable);
     let number = octets(entries, NUMBER).or_else(|| octets(entries, OLD_NUMBER));
-    let serial = number.map(|octets| din_43863(octets).unwrap_or_else(|| hex::encode(octets)));
+    let serial = number.map(|octets| {
+        din_43863(octets).unwrap_or_else(|| hex::encode(octets.get(..MAX_NUMBER).unwrap_or(octets)))
+    });
     Identity { vendor: vendor.unwrap_or_default(), serial: serial.unwrap_or_default(), ..Identity::default() }
 }
 

@@ -70,6 +70,16 @@ fn the_checksum_is_that_of_x25() {
 }
 
 #[test]
+fn a_number_without_end_is_shown_with_its_beginning() {
+    // 83h 02h: octets, 50 bytes with these two.
+    let number = [&[0x83, 0x02][..], &[0xab; 48]].concat();
+    let power = entry_of([1, 0, 16, 7, 0, 255], 27, 0, &[0x52, 7]);
+    let frame = frame_of(&body_of(&[entry_of([1, 0, 96, 1, 0, 255], 255, 0, &number), power]));
+    let read = Framer::new(PowerSign::Auto).unwrap().push(&frame);
+    assert_eq!(read[0].identity.as_ref().unwrap().serial, "ab".repeat(MAX_NUMBER));
+}
+
+#[test]
 fn a_frame_is_read_however_it_is_cut() {
     let bytes = usual();
     assert_eq!(read(&bytes), USUAL);

@@ -20,8 +20,8 @@ const SMALL: usize = 2;
 pub struct Manners {
     /// Most variables in one request.
     max_oids: AtomicUsize,
-    /// Most rows in one GETBULK.
-    max_repetitions: AtomicUsize,
+    /// Most variables in one request and rows in one GETBULK by the profile that reads it now: another may be tried later.
+    profile: [AtomicUsize; 2],
     /// Whether walks go by GETNEXT.
     stepwise: AtomicBool,
     /// Most variables in a request that was answered.
@@ -40,7 +40,7 @@ impl Manners {
         let max_oids = max_oids.clamp(1, MAX_OIDS);
         Self {
             max_oids: max_oids.into(),
-            max_repetitions: MAX_REPETITIONS.into(),
+            profile: [MAX_OIDS.into(), MAX_REPETITIONS.into()],
             stepwise: (max_oids == 1 || !knows_bulk).into(),
             proven: 0.into(),
             bulk_proven: false.into(),
@@ -48,21 +48,18 @@ impl Manners {
         }
     }
 
-    /// Asks for no more than a profile says.
+    /// Asks for no more than a profile says, from now on and in place of what another said before.
     pub fn limit(&self, limits: Limits) {
-        if let Some(max_oids) = limits.max_oids {
-            self.max_oids.fetch_min(max_oids.max(1), Relaxed);
-        }
-        if let Some(rows) = limits.max_repetitions {
-            self.max_repetitions.fetch_min(rows.max(1), Relaxed);
-            self.stepwise.fetch_or(rows <= 1, Relaxed);
-        }
+        let [oids, rows] = &self.profile;
+        oids.store(limits.max_oids.unwrap_or(MAX_OIDS).max(1), Relaxed);
+        rows.store(limits.max_repetitions.unwrap_or(MAX_REPETITIONS).max(1), Relaxed);
     }
 
     /// Most variables in one request.
     #[must_use]
     pub fn max_oids(&self) -> usize {
-        self.max_oids.load(Relaxed)
+        let [oids, _] = &self.profile;
+        self.max_oids.load(Relaxed).min(oids.load(Relaxed))
     }
 
     /// Most columns in one request of a walk.
@@ -74,8 +71,10 @@ impl Manners {
     /// Rows to ask for with one GETBULK for `columns` at once; none where walks go by GETNEXT.
     #[must_use]
     pub fn repetitions(&self, columns: usize) -> Option<usize> {
+        let [_, most] = &self.profile;
+        let most = most.load(Relaxed);
         let rows = self.width().checked_div(columns).unwrap_or(1);
-        (!self.stepwise.load(Relaxed)).then(|| rows.clamp(1, self.max_repetitions.load(Relaxed)))
+        (most > 1 && !self.stepwise.load(Relaxed)).then(|| rows.clamp(1, most))
     }
 
     /// A request of so many variables was answered.
@@ -136,6 +135,9 @@ mod tests {
         assert_eq!((manners.max_oids(), manners.repetitions(1)), (20, Some(3)));
         manners.limit(Limits { max_oids: Some(5), max_repetitions: Some(1) });
         assert_eq!((manners.max_oids(), manners.repetitions(1)), (5, None));
+        // It was the wrong one: the next has its own.
+        manners.limit(Limits::default());
+        assert_eq!((manners.max_oids(), manners.repetitions(1)), (20, Some(20)));
         assert_eq!(
             (Manners::new(1, true).repetitions(1), Manners::new(20, false).repetitions(1)),
             (None, None)

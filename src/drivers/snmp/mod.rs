@@ -1,6 +1,6 @@
 //! SNMP v1, v2c and v3: PDUs, UPSes and meters, by profiles (device knowledge as YAML in `profiles/snmp/`).
 //!
-//! - `profile/`: what a profile says, checked; `discover`, `found`, `plan`, `read`: from a profile to a device's readings;
+//! - `profile/`: what a profile says, checked; `discover`, `found`, `rows`, `plan`, `read`: from a profile to a device's readings;
 //! - `device`: one agent over time, on a [`session::Session`]; `walk`: its columns; `recording`, `trace`: for people who write profiles;
 //! - `wire`, `answers`, `manners`, `pace`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
 
@@ -25,6 +25,8 @@ mod device;
 mod discover;
 mod errors;
 pub mod found;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod manners;
 pub mod oid;
 mod pace;
@@ -32,6 +34,7 @@ pub mod plan;
 pub mod profile;
 pub mod read;
 mod recording;
+mod rows;
 pub mod session;
 mod sockets;
 mod trace;

@@ -1,19 +1,16 @@
 //! From a profile and what a walk found to the list of variables that each poll reads. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::found::Found;
 use super::oid::Oid;
-use super::profile::{Group, Place, Profile, Scale, Source, ValueRow};
-use super::session::Figure;
-use crate::drivers::channels::Template;
+use super::profile::{Place, Profile, Scale, Source};
+use super::rows::{Candidate, candidates};
 use crate::model::{Accuracy, ChannelId, ChannelInfo, Quality, Quantity, Ratio, Watts};
 
 /// The most points of one device; far above the largest chain, so that a hostile agent cannot fill our memory.
-const MAX_POINTS: usize = 4000;
-
-/// The most variables that add up to one point.
-const MAX_TERMS: usize = 500;
+pub const MAX_POINTS: usize = 4000;
 
 /// sysUpTime.0, hundredths of a second; it falls when the agent restarts, and every 497 days.
 const SYS_UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
@@ -34,6 +31,8 @@ pub struct Point {
     pub terms: Vec<Term>,
     /// The point whose power, while above 0, makes a 0 here "not measured".
     pub zero_is_missing_while: Option<usize>,
+    /// Whether any row of its column had a value when the plan was made.
+    pub alive: bool,
 }
 
 /// One variable of a point.
@@ -42,7 +41,7 @@ pub struct Term {
     /// Its place in [`Plan::asked`].
     pub place: usize,
     /// From figure to value.
-    pub scale: Scale,
+    pub scale: Arc<Scale>,
 }
 
 /// All points of a device.
@@ -62,6 +61,11 @@ impl Plan {
     /// The variables of a point.
     pub fn sources<'a>(&'a self, point: &'a Point) -> impl Iterator<Item = &'a Oid> {
         point.terms.iter().filter_map(|term| self.asked.get(term.place))
+    }
+
+    /// The points in whose columns something had a value.
+    fn alive(&self) -> impl Iterator<Item = (&ChannelId, Quantity)> {
+        self.points.iter().filter(|point| point.alive).map(|point| (&point.channel, point.quantity))
     }
 
     /// The point of a channel and quantity.
@@ -113,22 +117,6 @@ fn places(profile: &Profile) -> Vec<&Place> {
     all
 }
 
-/// A point that a profile could give, before it is one.
-struct Candidate {
-    channel: ChannelId,
-    quantity: Quantity,
-    quality: Quality,
-    terms: Vec<(Oid, Scale)>,
-    while_channel: Option<ChannelId>,
-    /// What stands there now: all terms have a value.
-    present: bool,
-    /// The step in which it is shown, in base units.
-    step: f64,
-    accuracy: Option<Ratio>,
-    /// Whether it is worth asking for: something in its column has a value.
-    alive: bool,
-}
-
 /// The plan for what was found. Where several places give the same channel and quantity, the first that had a value
 /// is taken; an energy counter that `before` read stays, since two counters of one channel differ by some joules.
 /// What no row of a column had a value for, now and `before`, is not asked for.
@@ -157,8 +145,9 @@ pub fn plan(profile: &Profile, found: &Found, before: Option<&Plan>) -> Plan {
             }
         }
     }
-    if before.is_some() {
-        chosen.retain(|candidate| candidate.alive);
+    if let Some(before) = before {
+        let alive: HashSet<_> = before.alive().collect();
+        chosen.retain(|c| c.alive || alive.contains(&(&c.channel, c.quantity)));
     }
     made(profile, chosen, names)
 }
@@ -198,6 +187,7 @@ fn made(profile: &Profile, chosen: Vec<Candidate>, mut names: HashMap<ChannelId,
             quality: candidate.quality,
             terms: terms.collect(),
             zero_is_missing_while: candidate.while_channel.and_then(|channel| powers.get(&channel).copied()),
+            alive: candidate.alive,
         });
     }
     asked.extend(Oid::from_arcs(&SYS_UP_TIME));
@@ -215,119 +205,6 @@ fn accuracy(profile: &Profile, candidate: &Candidate) -> Option<Accuracy> {
         return None;
     }
     Some(Accuracy { share: class.unwrap_or(Ratio::ZERO), step: Watts::new(candidate.step).ok()? })
-}
-
-/// Every point that a group could give, with whether it has a value now; names of channels go to `names`.
-fn candidates(group: &Group, found: &Found, names: &mut HashMap<ChannelId, String>) -> Vec<Candidate> {
-    let mut all: Vec<Candidate> = Vec::new();
-    for value in &group.values {
-        let start = all.len();
-        let mut sums: HashMap<ChannelId, usize> = HashMap::new();
-        for (index, oid) in rows(value, found) {
-            let Some((unit, words)) = words(group, value, &index, found) else { continue };
-            let Some(scale) = scale(value, &index, found) else { continue };
-            let here = found.at(&value.place, &index).and_then(|v| scale.figure(v));
-            let reverse = value.reverse.as_ref().map(|template| (template, scale.clone().reversed()));
-            for (template, scale) in [(&group.channel, scale)].into_iter().chain(reverse) {
-                let Some(channel) = words.channel(unit, template) else { continue };
-                if !group.names.is_empty() {
-                    let name = group.names.iter().find_map(|cell| found.cell(cell, &index)?.words());
-                    let known = names.entry(channel.clone()).or_default();
-                    if known.is_empty() {
-                        *known = name.unwrap_or_default().into_owned();
-                    }
-                }
-                let here = here.filter(|figure| scale.apply(*figure).is_some());
-                let step = here.map_or(0.0, |figure: Figure| scale.step(figure));
-                let sum = if group.sum { sums.get(&channel).and_then(|&at| all.get_mut(at)) } else { None };
-                if let Some(sum) = sum {
-                    sum.add(oid.clone(), scale, here.map(|_| step));
-                } else if all.len() < MAX_POINTS {
-                    sums.insert(channel.clone(), all.len());
-                    all.push(Candidate {
-                        channel,
-                        quantity: value.quantity,
-                        quality: value.quality,
-                        terms: vec![(oid.clone(), scale)],
-                        while_channel: value
-                            .zero_is_missing_while
-                            .as_deref()
-                            .and_then(|name| in_unit(unit, name)),
-                        present: here.is_some(),
-                        step,
-                        accuracy: value.accuracy,
-                        alive: true,
-                    });
-                }
-            }
-        }
-        let of_value = all.get_mut(start..).unwrap_or_default();
-        let alive = of_value.iter().any(|candidate| candidate.present);
-        of_value.iter_mut().for_each(|candidate| candidate.alive = alive);
-    }
-    all
-}
-
-impl Candidate {
-    /// A row more that adds up; none if it has no value.
-    fn add(&mut self, oid: Oid, scale: Scale, step: Option<f64>) {
-        if self.terms.len() < MAX_TERMS {
-            self.terms.push((oid, scale));
-            self.present &= step.is_some();
-            self.step += step.unwrap_or_default();
-        }
-    }
-}
-
-/// Where a value stands: the index of each row, and the variable in it.
-fn rows(value: &ValueRow, found: &Found) -> Vec<(Vec<u32>, Oid)> {
-    match &value.place {
-        Place::Scalar(oid) => {
-            found.at(&value.place, &[]).map(|_| (Vec::new(), oid.clone())).into_iter().collect()
-        }
-        Place::Column(column) => {
-            found.rows(column).filter_map(|index| Some((index.clone(), column.row(index)?))).collect()
-        }
-    }
-}
-
-/// What a row says for the names in a channel's name.
-struct Words<'g>(Vec<(&'g str, String)>);
-
-impl Words<'_> {
-    fn channel(&self, unit: i64, template: &Template) -> Option<ChannelId> {
-        let fill = |hole: &str| self.0.iter().find(|(name, _)| *name == hole).map(|(_, word)| word.as_str());
-        in_unit(unit, &template.fill(fill)?)
-    }
-}
-
-/// The row's unit and words; none if the row does not count.
-fn words<'g>(group: &'g Group, value: &ValueRow, index: &[u32], found: &Found) -> Option<(i64, Words<'g>)> {
-    if !found.all_hold(&group.conditions, index) || !found.all_hold(&value.conditions, index) {
-        return None;
-    }
-    let unit = match &group.unit {
-        Some(var) => found.word(var, index)?.parse().ok().filter(|unit: &i64| *unit > 0)?,
-        None => 1,
-    };
-    let words: Option<Vec<(&str, String)>> =
-        group.vars.iter().map(|(name, var)| Some((name.as_str(), found.word(var, index)?))).collect();
-    Some((unit, Words(words?)))
-}
-
-/// The channel's full name: the first unit of a chain goes without its number, as a unit that stands alone does.
-fn in_unit(unit: i64, channel: &str) -> Option<ChannelId> {
-    match unit {
-        1 => ChannelId::new(channel).ok(),
-        later => ChannelId::new(&format!("unit/{later}/{channel}")).ok(),
-    }
-}
-
-/// The value's scale with what the device says of it; none if it does not say what it should.
-fn scale(value: &ValueRow, index: &[u32], found: &Found) -> Option<Scale> {
-    value.modifiers.iter().try_fold(value.scale.clone(), |scale, (modifier, cell)| {
-        Some(scale.with(modifier.factor(found.cell(cell, index)?.number()?)?))
-    })
 }
 
 #[cfg(test)]

@@ -51,9 +51,11 @@ fn measure(point: &Point, values: &[Value]) -> Option<Measure> {
         step += term.scale.step(figure);
     }
     let (quantum, modulus) = match point.quantity {
-        Quantity::Energy => {
-            (Joules::new(step).ok()?, point.terms.first().and_then(|term| term.scale.modulus()))
-        }
+        // A sum of counters does not begin again where one of them does.
+        Quantity::Energy => match point.terms.as_slice() {
+            [only] => (Joules::new(step).ok()?, only.scale.modulus()),
+            _ => (Joules::new(step).ok()?, None),
+        },
         Quantity::Power
         | Quantity::ApparentPower
         | Quantity::Voltage

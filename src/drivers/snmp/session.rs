@@ -2,6 +2,7 @@
 //! its tests know only this; `wire` implements it over UDP.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::oid::Oid;
 use super::profile::Limits;
@@ -163,6 +164,11 @@ pub trait Session: Send + Sync {
     /// Asks for no more at once than `limits`, from now on. Called again before each poll.
     fn limit(&self, limits: Limits) {
         let _ = limits;
+    }
+
+    /// How long something may take that can wait.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(2)
     }
 
     /// For how many variables at once [`Session::next`] says what follows.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::device::Device;
 use super::oid::Oid;
@@ -64,6 +65,10 @@ struct Witness<'s> {
 impl Session for Witness<'_> {
     fn limit(&self, limits: Limits) {
         self.session.limit(limits);
+    }
+
+    fn patience(&self) -> Duration {
+        self.session.patience()
     }
 
     fn width(&self) -> usize {

@@ -6,14 +6,17 @@ use super::oid::Oid;
 use super::session::{Following, Row, Session};
 use crate::model::{ErrorKind, PollError};
 
-/// The most rows of one column. The largest chains have a few hundred outlets.
-pub const MAX_ROWS: usize = 2000;
+/// The most rows of one column. The largest chains have 300 outlets, some with a row for each of an outlet's 14 sensors.
+const MAX_ROWS: usize = 5000;
+/// The most rows of all columns: what a hostile agent may fill our memory with.
+const MAX_ALL_ROWS: usize = 40_000;
 
 /// A walk under way; it can be dropped between any two requests and goes on where it stopped.
 #[derive(Debug, Default)]
 pub struct Walk {
     open: VecDeque<Column>,
     done: Vec<(Oid, Vec<Row>)>,
+    rows: usize,
 }
 
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Walk {
     #[must_use]
     pub fn of(columns: Vec<Oid>) -> Self {
         let open = columns.into_iter().map(|column| Column { column, rows: Vec::new() });
-        Self { open: open.collect(), done: Vec::new() }
+        Self { open: open.collect(), done: Vec::new(), rows: 0 }
     }
 
     /// Makes one request, if anything is left to ask; says whether all columns are walked.
@@ -84,11 +87,16 @@ impl Walk {
         let mut going = Vec::new();
         for following in following {
             let Some(mut column) = self.open.pop_front() else { break };
+            let before = column.rows.len();
             let ended = match following {
                 Following::Rows(rows) => column.take(rows)?,
                 Following::End => true,
                 Following::Unanswered => false,
             };
+            self.rows = self.rows.saturating_add(column.rows.len().saturating_sub(before));
+            if self.rows > MAX_ALL_ROWS {
+                return Err(endless(format!("more than {MAX_ALL_ROWS} rows in all")));
+            }
             if ended {
                 self.done.push((column.column, column.rows));
             } else {
@@ -102,5 +110,35 @@ impl Walk {
     /// The rows of the columns that came to their end since the last call.
     pub fn finished(&mut self) -> Vec<(Oid, Vec<Row>)> {
         std::mem::take(&mut self.done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drivers::snmp::recording::Recording;
+    use crate::model::BoxFuture;
+
+    #[tokio::test]
+    async fn columns_that_are_each_small_do_not_fill_the_memory_together() {
+        let row = |column: u32, n: u32| format!("1.3.{column}.{n}|2|1\n");
+        let text: String = (1..=11).flat_map(|column| (1..=4000).map(move |n| row(column, n))).collect();
+        let recording = Recording::parse(&text);
+        let walk = |columns: u32| {
+            let mut walk =
+                Walk::of((1..=columns).filter_map(|column| Oid::from_arcs(&[1, 3, column])).collect());
+            let session = &recording;
+            Box::pin(async move {
+                loop {
+                    if walk.step(session).await? {
+                        return Ok(walk.finished().len());
+                    }
+                }
+            }) as BoxFuture<'_, Result<usize, PollError>>
+        };
+        assert_eq!(walk(9).await.unwrap(), 9);
+        let error = walk(11).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Protocol);
+        assert!(error.cause.contains("more than 40000 rows in all"), "{error}");
     }
 }

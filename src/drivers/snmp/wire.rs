@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_snmp::{Client, Error, MasterKeys, Retry, UdpHandle, UsmConfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -310,6 +311,10 @@ impl UdpSession {
 impl Session for UdpSession {
     fn limit(&self, limits: Limits) {
         self.manners.limit(limits);
+    }
+
+    fn patience(&self) -> Duration {
+        self.settings.request_timeout
     }
 
     fn width(&self) -> usize {

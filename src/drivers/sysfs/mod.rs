@@ -14,6 +14,8 @@ use crate::model::{Batch, BoxFuture, ChannelId, Clock, ErrorKind, PollError};
 
 mod attribute;
 mod counter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hwmon;
 mod machine;
 mod powercap;

@@ -79,8 +79,8 @@ families! {
         METER_UNMEASURED_SECONDS_TOTAL: Counter Seconds "wattribute_meter_unmeasured_seconds_total",
             "Time in which a channel gave no reading that energy could be counted from", OF_CHANNEL;
         METER_ACCURACY_RATIO: Gauge Ratio "wattribute_meter_accuracy_ratio",
-            "Largest error of a channel's power by its meter's class and step, as a share of what it shows now; absent where the \
-             meter says nothing of it", OF_CHANNEL;
+            "Largest error of a channel's power by its meter's class and step, as a share of what it shows now; by the step alone, \
+             so at least this, where no class is known; absent where neither is", OF_CHANNEL;
         METER_CHANNEL_INFO: Info None "wattribute_meter_channel_info", "What a channel is called on its device", &[
             DATACENTER, METER, CHANNEL, label("name", "the name, such as an outlet's label")];
         METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings",

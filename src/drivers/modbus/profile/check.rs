@@ -101,7 +101,11 @@ impl Read<'_> {
             let own = raw.values.iter().find_map(|value| value.accuracy.as_deref());
             let own = own.and_then(|text| keep(share(text), place, &mut self.wrong));
             if !self.channels.iter().any(|channel| channel.id == id) {
-                let accuracy = own.or(self.defaults.accuracy);
+                // What a meter computes from a setting is no better than that setting.
+                let measured = !raw.values.iter().any(|value| {
+                    value.quantity == Quantity::Power.name() && matches!(value.quality, RawQuality::Estimated)
+                });
+                let accuracy = own.or(self.defaults.accuracy.filter(|_| measured));
                 self.channels.push(Channel { id: id.clone(), name, accuracy });
             }
             for (number, raw) in (1..).zip(&raw.values) {

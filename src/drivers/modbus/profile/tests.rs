@@ -13,13 +13,16 @@ fn channels_of_a_kind_are_written_once() {
                 defaults: {function: 4, type: i32, word_order: little}\nchannels:\n\
                 - {channel: input, values: [{quantity: power, register: 0x28, scale: 0.1, accuracy: 0.5 %}]}\n\
                 - channel: phase/L{n}\n  n: [1, 2, 3]\n  values:\n\
-                \x20 - {quantity: voltage, register: [0, 2, 4], scale: 0.1}\n";
+                \x20 - {quantity: voltage, register: [0, 2, 4], scale: 0.1}\n\
+                - {channel: rated, values: [{quantity: power, register: 6, quality: estimated}]}\n";
     let profile = Profile::parse(text).unwrap();
     let channels: Vec<_> =
-        profile.channels.iter().map(|c| (c.id.as_str(), c.accuracy.unwrap().get())).collect();
-    assert_eq!(channels, [("input", 0.005), ("phase/L1", 0.01), ("phase/L2", 0.01), ("phase/L3", 0.01)]);
+        profile.channels.iter().map(|c| (c.id.as_str(), c.accuracy.map(Ratio::get))).collect();
+    let phase = |id| (id, Some(0.01));
+    let [l1, l2, l3] = ["phase/L1", "phase/L2", "phase/L3"].map(phase);
+    assert_eq!(channels, [("input", Some(0.005)), l1, l2, l3, ("rated", None)]);
     let places: Vec<_> = profile.values.iter().map(|v| (v.channel.as_str(), v.spans[0].start)).collect();
-    assert_eq!(places, [("input", 40), ("phase/L1", 0), ("phase/L2", 2), ("phase/L3", 4)]);
+    assert_eq!(places, [("input", 40), ("phase/L1", 0), ("phase/L2", 2), ("phase/L3", 4), ("rated", 6)]);
     assert!(profile.values.iter().all(|v| v.order == Order::Little && v.spans[0].table == Table::Input));
 }
 

@@ -1,0 +1,5 @@
+//! See `lines` of `wattribute::fuzzing`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wattribute::fuzzing::lines(input));
