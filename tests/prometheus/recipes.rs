@@ -49,6 +49,20 @@ fn every_recipe_is_a_good_configuration() {
     );
 }
 
+#[test]
+fn what_stands_in_a_pages_query_is_in_no_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("main.yaml");
+    let series = "[{metric: p, quantity: power, channel: input}]";
+    let meter =
+        format!("{{name: m, prometheus: {{page: 'http://x:9/metrics?token=hunter2', series: {series}}}}}");
+    fs::write(&file, format!("meters: [{meter}]\n")).unwrap();
+    let env = |_: &str| None;
+    let config = config::load(&file, &env).unwrap();
+    let meter = plan(&config).meters.remove(0);
+    assert_eq!(meter.settings.address, "http://x:9/metrics");
+}
+
 /// 57 and 31 tens of watts; 1234.5 and 40 kWh.
 #[tokio::test]
 async fn a_pdu_by_snmp_exporter() {

@@ -11,12 +11,13 @@ use crate::model::Quality;
 /// Prometheus servers scrape once a minute, unless told otherwise: a sample may be as old as that, and late.
 const MAX_AGE: Duration = Duration::from_secs(120);
 
-/// Settings of the driver, and its address for people.
+/// Settings of the driver, and its address for people: without its query, in which a token may stand.
 pub(super) fn settings(of: &config::Prometheus, poll: &config::Poll) -> (Settings, String) {
-    let (source, address) = match &of.source {
-        PrometheusSource::Server(url) => (Source::Server(url.clone()), url.clone()),
-        PrometheusSource::Page(url) => (Source::Page(url.clone()), url.clone()),
+    let (source, url) = match &of.source {
+        PrometheusSource::Server(url) => (Source::Server(url.clone()), url),
+        PrometheusSource::Page(url) => (Source::Page(url.clone()), url),
     };
+    let address = url.split('?').next().unwrap_or_default().to_owned();
     let settings = Settings {
         source,
         access: match &of.access {

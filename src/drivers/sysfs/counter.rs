@@ -25,14 +25,12 @@ pub(super) struct Counter {
     at: Moment,
     total: u128,
     power: Option<Watts>,
-    /// Whether it was ever seen to count: virtual machines show registers that stay at 0.
-    counts: bool,
 }
 
 impl Counter {
     /// First sight of a counter that goes up to `range` microjoules, where that is known.
     pub(super) const fn new(raw: u64, range: Option<u64>, at: Moment) -> Self {
-        Self { range, raw, at, total: 0, power: None, counts: false }
+        Self { range, raw, at, total: 0, power: None }
     }
 
     /// Takes what the kernel shows at `at`. Where it cannot be told what was counted since, it begins anew.
@@ -42,7 +40,6 @@ impl Counter {
             // Not yet worth a step: the next one tells of this time too.
             return;
         }
-        self.counts |= raw != self.raw;
         let gained = self
             .gained(raw)
             .filter(|gained| !self.went_round(seconds) && !self.was_reset(raw, *gained, seconds));
@@ -79,16 +76,13 @@ impl Counter {
         raw < self.raw && joules(u128::from(gained)) > most * seconds
     }
 
-    /// Mean power between the last two sights; none before there are two, or while it has not been seen to count.
-    pub(super) fn power(&self) -> Option<Watts> {
-        self.power.filter(|_| self.counts)
+    /// Mean power between the last two sights; none before there are two.
+    pub(super) const fn power(&self) -> Option<Watts> {
+        self.power
     }
 
-    /// What it has counted since its first sight; none while it has not been seen to count.
+    /// What it has counted since its first sight.
     pub(super) fn shown(&self) -> Option<EnergyCounter> {
-        if !self.counts {
-            return None;
-        }
         let quantum = self.range.map_or(1, step).max(1);
         Some(EnergyCounter {
             total: Joules::new(joules(self.total)).ok()?,
@@ -132,6 +126,7 @@ mod tests {
     #[test]
     fn energy_begins_at_nothing_and_power_is_what_was_counted_over_the_time() {
         let mut c = Counter::new(5_000_000, RANGE, at(1));
+        assert_eq!(shown(&c), (0.0, None));
         c.advance(405_000_000, at(3)); // 400 J in 2 s
         assert_eq!(shown(&c), (400.0, Some(200.0)));
         c.advance(405_000_000, at(4)); // it may stand still
@@ -174,15 +169,6 @@ mod tests {
         assert_eq!(shown(&c), (1.0, Some(1.0)));
         c.advance(10, at(2));
         assert_eq!(shown(&c), (0.0, None));
-    }
-
-    #[test]
-    fn a_counter_that_never_moved_is_none() {
-        let mut c = Counter::new(0, RANGE, at(0));
-        c.advance(0, at(1));
-        assert_eq!((c.shown(), c.power()), (None, None), "a virtual machine's register is not 0 W");
-        c.advance(50_000_000, at(2));
-        assert_eq!(shown(&c), (50.0, Some(50.0)));
     }
 
     #[test]

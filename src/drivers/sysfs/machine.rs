@@ -150,7 +150,6 @@ impl Machine {
                     }
                     into.readings.push(power);
                 }
-                // None of a counter that does not count.
                 let energy = counter.shown().ok_or(Trouble::NoValue)?;
                 into.readings.push(Reading::measured(sensor.channel.clone(), Measure::Energy(energy)));
             }
@@ -179,7 +178,16 @@ fn file(sensor: &Sensor) -> Option<PathBuf> {
 
 /// Why there is no reading at all.
 fn nothing(root: &Path, sensors: usize, denied: &[PathBuf]) -> PollError {
+    let there = root.is_dir();
     let root = root.display();
+    if !there {
+        let cause = format!("there is no folder {root}");
+        return PollError::new(
+            ErrorKind::NoReading,
+            cause,
+            "name the place where sysfs is mounted as `root`",
+        );
+    }
     if let Some(first) = denied.first() {
         let cause = format!("this machine's sensors may be read by root only, such as {}", first.display());
         return PollError::new(ErrorKind::Auth, cause, LET_READ);
