@@ -30,7 +30,7 @@ pub fn lines(input: &[u8]) {
         let found = pattern.read(line);
         found.iter().for_each(usable);
         assert!(found.len() <= MOST_READINGS);
-        assert!(shown(line).chars().count() <= 120 && !shown(line).contains(|c: char| c.is_control()));
+        assert!(shown(line).chars().count() <= 120 && !shown(line).contains(char::is_control));
         if let Some(separator) = separator {
             quoted(line, separator);
         }
@@ -101,7 +101,7 @@ fn told(output: &[u8], piece: usize) -> Vec<String> {
 fn usable(reading: &Reading) {
     assert!(reading.measure.value().is_finite());
     let name = reading.channel.to_string();
-    assert!(!name.is_empty() && !name.contains(|c: char| c.is_control()), "{name:?}");
+    assert!(!name.is_empty() && !name.contains(char::is_control), "{name:?}");
 }
 
 /// Columns that are written again, in quotes, are read as what they were.

@@ -67,7 +67,7 @@ fn sound(telegram: &Telegram) {
     readings(&telegram.readings);
     if let Some(who) = &telegram.identity {
         for text in [&who.vendor, &who.model, &who.serial, &who.firmware] {
-            assert!(text.len() <= 64 && !text.contains(|c: char| c.is_control()), "{text:?}");
+            assert!(text.len() <= 64 && !text.contains(char::is_control), "{text:?}");
         }
     }
 }
@@ -115,7 +115,7 @@ fn crc(bytes: &[u8], polynomial: u16, start: u16) -> u16 {
     let mut register = start;
     for byte in bytes {
         for bit in 0..8 {
-            let out = (register >> 15 == 1) != (byte >> bit & 1 == 1);
+            let out = (register >> 15 == 1) != ((byte >> bit) & 1 == 1);
             register = (register << 1) ^ if out { polynomial } else { 0 };
         }
     }
@@ -190,7 +190,7 @@ fn iec62056(line: &Line, content: &[u8]) {
 }
 
 fn sound_texts(text: &str) {
-    assert!(text.len() <= 64 && !text.contains(|c: char| c.is_control()), "{text:?}");
+    assert!(text.len() <= 64 && !text.contains(char::is_control), "{text:?}");
 }
 
 const SML_START: &[u8] = &[0x1b, 0x1b, 0x1b, 0x1b, 1, 1, 1, 1];
@@ -293,7 +293,7 @@ fn number_of(kind: u8, bytes: &[u8; 8], size: usize, into: &mut Vec<u8>) {
 /// Type and length in `header` bytes of four bits each.
 fn head(kind: u8, length: usize, header: usize, into: &mut Vec<u8>) {
     for place in (0..header).rev() {
-        let nibble = u8::try_from(length >> (4 * place) & 0x0f).unwrap();
+        let nibble = u8::try_from((length >> (4 * place)) & 0x0f).unwrap();
         let kind = if place + 1 == header { kind << 4 } else { 0 };
         into.push(kind | nibble | if place > 0 { 0x80 } else { 0 });
     }
