@@ -2,7 +2,7 @@
 //!
 //! - `profile/`: what a profile says, checked; `discover`, `found`, `rows`, `plan`, `read`: from a profile to a device's readings;
 //! - `device`: one agent over time, on a [`session::Session`]; `walk`: its columns; `recording`, `trace`: for people who write profiles;
-//! - `wire`, `answers`, `manners`, `pace`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
+//! - `wire`, `credentials`, `answers`, `manners`, `pace`, `sockets`, `errors`: that session over UDP, with the library `async-snmp`, which is named nowhere else.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use self::credentials::Credentials;
 use self::device::Device;
 use self::manners::Manners;
 use self::sockets::Sockets;
-use self::wire::{Credentials, UdpSession};
+use self::wire::UdpSession;
 use super::{Driver, Kind, Trace};
 use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError};
 
 mod answers;
+mod credentials;
 mod device;
 mod discover;
 mod errors;

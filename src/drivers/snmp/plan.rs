@@ -165,7 +165,13 @@ fn made(profile: &Profile, chosen: Vec<Candidate>, mut names: HashMap<ChannelId,
         .map(|(place, candidate)| (candidate.channel.clone(), place))
         .collect();
     let present = chosen.iter().filter(|candidate| candidate.present).count();
-    for candidate in chosen {
+    // One name for all quantities of a channel: ten thousand devices have a million points.
+    let mut ids: HashSet<ChannelId> = HashSet::new();
+    for mut candidate in chosen {
+        match ids.get(&candidate.channel) {
+            Some(known) => candidate.channel = known.clone(),
+            None => drop(ids.insert(candidate.channel.clone())),
+        }
         let accuracy = accuracy(profile, &candidate);
         if let Some(name) = names.remove(&candidate.channel) {
             let info = ChannelInfo { channel: candidate.channel.clone(), name, accuracy: None };
