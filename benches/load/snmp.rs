@@ -239,12 +239,8 @@ impl Seen {
     /// before, and as long before as a poll may take: polls may end between the writing of a power and of its time. No other device
     /// shows the same in these seconds but by a chance of one in thousands.
     fn look(&mut self, page: &Page, load: &Load, now: f64) {
-        let mut stamps = vec![f64::NAN; load.count as usize];
-        let read = page.samples("wattribute_meter_reading_timestamp_seconds");
-        for (labels, at) in read.filter(|(labels, _)| is_input(labels)) {
-            stamps[number(labels) as usize] = at;
-            self.ages.push(now - at);
-        }
+        let stamps = stamps(page, load.count);
+        self.ages.extend(stamps.iter().filter(|at| at.is_finite()).map(|at| now - at));
         let before = load.interval.as_secs() + 2;
         for (labels, watts) in page.samples("wattribute_meter_power_watts").filter(|(l, _)| is_input(l)) {
             let number = number(labels);
@@ -260,6 +256,14 @@ impl Seen {
         }
         self.stamps = stamps;
     }
+}
+
+/// When each device's power was last read, as the page has it.
+fn stamps(page: &Page, count: u32) -> Vec<f64> {
+    let mut stamps = vec![f64::NAN; count as usize];
+    let read = page.samples("wattribute_meter_reading_timestamp_seconds");
+    read.filter(|(labels, _)| is_input(labels)).for_each(|(labels, at)| stamps[number(labels) as usize] = at);
+    stamps
 }
 
 fn results(page: &Page) -> BTreeMap<String, u64> {
@@ -294,6 +298,8 @@ pub fn run(load: &Load) -> Outcome {
     let (first, weight, simulator) = (exporter.page(), exporter.weigh(), thread_seconds(fleet::THREAD));
     let (requests, lost) = (agents.counts.requests(), agents.counts.lost());
     let (began, mut seen) = (Instant::now(), Seen::default());
+    // What stands on the first page is not compared: of the page before it no time stamps are known.
+    seen.stamps = stamps(&first, load.count);
     while began.elapsed() < load.measure {
         sleep(load.scrape.min(load.measure.saturating_sub(began.elapsed())));
         let page = exporter.page();
