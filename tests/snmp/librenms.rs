@@ -52,6 +52,10 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
         "tenths of an ampere; the column of hundredths is read",
     ),
     ("janitza-umg96_umg96", "1.3.6.1.4.1.34278.4.", "reactive energy"),
+    ("janitza-umg96_umg96", "1.3.6.1.4.1.34278.2.2.0", "reactive power of all phases"),
+    ("janitza-umg96_umg96", "1.3.6.1.4.1.34278.1.16.0", "reactive power of L1"),
+    ("janitza-umg96_umg96", "1.3.6.1.4.1.34278.1.17.0", "reactive power of L2"),
+    ("janitza-umg96_umg96", "1.3.6.1.4.1.34278.1.18.0", "reactive power of L3"),
     (
         "schleifenbauer",
         "1.3.6.1.4.1.31034.12.1.1.2.6.1.1.2.",
