@@ -1,7 +1,7 @@
 //! Reader programs: whatever prints lines with readings in them, for meters whose wire protocol is their maker's secret.
 //!
-//! [`program`] starts and ends the program with all that it started, [`stream`] reads its lines as they come, [`samples`]
-//! keeps what they said until the next poll, and [`pattern`] says what a line means. No shell is between, and the program
+//! `program` starts and ends the program with all that it started, `stream` reads its lines as they come, `samples`
+//! keeps what they said until the next poll, and `pattern` says what a line means. No shell is between, and the program
 //! gets no environment but what it needs.
 
 use std::path::PathBuf;

@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn of_two_differences_only_the_first_counts() {
         let items = [item([1, 0, 16, 7, 0], Unit::Watt, 40.0), item([1, 0, 16, 7, 0], Unit::Watt, -3.0)];
-        assert_eq!(lines(&mut Fold::new().unwrap(), &items), ["input power 40"]);
+        assert_eq!(lines(&mut Fold::new().unwrap(), &items), ["input power 40", "export power 0"]);
     }
 
     #[test]

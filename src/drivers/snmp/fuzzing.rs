@@ -27,7 +27,7 @@ const MOST_READINGS: usize = 4000;
 thread_local! {
     /// Read once for all runs.
     static PROFILES: Arc<Profiles> = Arc::new(drivers::Profiles::built_in().snmp);
-    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 }
 
 /// Runs one input.

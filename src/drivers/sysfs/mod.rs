@@ -1,8 +1,8 @@
 //! This machine's own sensors, as the kernel shows them under `/sys`: RAPL and other powercap zones, hwmon chips that measure
 //! power (the ACPI power meter, power supplies, graphics cards), batteries and plugs.
 //!
-//! Lives here: when to look, and on which thread. What is looked for is in [`powercap`], [`hwmon`] and [`supply`], each of
-//! which turns files into [`sensor::Sensor`]s; [`machine`] reads those. Nothing here adds channels up: they overlap.
+//! Lives here: when to look, and on which thread. What is looked for is in `powercap`, `hwmon` and `supply`, each of
+//! which turns files into `sensor::Sensor`s; `machine` reads those. Nothing here adds channels up: they overlap.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
