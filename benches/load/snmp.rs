@@ -1,5 +1,6 @@
 //! Loads of SNMP: a fleet of simulated PDUs in this process, the exporter in its own, and beside Debian's
-//! `prometheus-snmp-exporter` on the same PDUs and samples.
+//! `prometheus-snmp-exporter` on the same PDUs and samples. Long, since the PDU of both, its profile, the other exporter's module and
+//! what must be seen of it all follow from one table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

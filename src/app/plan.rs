@@ -1,5 +1,5 @@
-//! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`. Long, since every
-//! driver's settings are translated here and nowhere else.
+//! From configuration to plan. Pure: nothing is opened, and whatever could be wrong was found by `config`. Long, since
+//! it holds the plan's types and the settings of the three drivers of BMCs and PDUs; those of the others stand in `plan/`.
 
 mod command;
 mod http;
