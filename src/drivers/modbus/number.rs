@@ -1,9 +1,13 @@
 //! From registers to numbers, and from numbers to values in base units. Pure.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::model::{Joules, Quantity};
 
-/// How a number stands in registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How a number stands in registers, and the word for it in profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Type {
     /// Unsigned, one register.
     U16,
@@ -24,9 +28,11 @@ pub enum Type {
 }
 
 /// Which of a number's registers comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Order {
     /// The highest: ABCD.
+    #[default]
     Big,
     /// The lowest: CDAB.
     Little,

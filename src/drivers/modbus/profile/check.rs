@@ -1,11 +1,9 @@
 //! From what a file says to what may run: every mistake is found here, with the entry it stands in.
 
-use super::schema::{
-    RawChannel, RawDefaults, RawOrder, RawProfile, RawQuality, RawRegister, RawText, RawType, RawValue,
-};
+use super::schema::{RawChannel, RawDefaults, RawProfile, RawQuality, RawRegister, RawText, RawValue};
 use super::{Channel, Ident, Profile, Span, Text, Value};
 use crate::drivers::channels::{Sign, Template};
-use crate::drivers::modbus::number::{Order, Scale, Type, believable};
+use crate::drivers::modbus::number::{Scale, believable};
 use crate::drivers::modbus::wire::pdu::{MAX_REGISTERS, Table};
 use crate::drivers::profiles::Profile as _;
 use crate::model::{ChannelId, Quality, Quantity, Ratio};
@@ -171,26 +169,6 @@ fn span(table: Table, start: u32, count: u16) -> Result<Span, String> {
     }
 }
 
-const fn kind(raw: RawType) -> Type {
-    match raw {
-        RawType::U16 => Type::U16,
-        RawType::I16 => Type::I16,
-        RawType::U32 => Type::U32,
-        RawType::I32 => Type::I32,
-        RawType::U64 => Type::U64,
-        RawType::I64 => Type::I64,
-        RawType::F32 => Type::F32,
-        RawType::F64 => Type::F64,
-    }
-}
-
-const fn order(raw: Option<RawOrder>) -> Order {
-    match raw {
-        Some(RawOrder::Little) => Order::Little,
-        Some(RawOrder::Big) | None => Order::Big,
-    }
-}
-
 /// A share: `1 %` or `0.01`.
 fn share(text: &str) -> Result<Ratio, String> {
     let number = text.trim().strip_suffix('%').map_or_else(
@@ -211,9 +189,8 @@ fn text(raw: &RawText, defaults: &Defaults<'_>) -> Result<Text, String> {
             Ok(Text::Characters(span(table, register, count)?))
         }
         (None, Some(_), Some(_), None) => Err(format!("`registers` must be 1 to {MAX_TEXT}")),
-        (None, Some(register), None, Some(raw_kind)) => {
-            let kind = kind(raw_kind);
-            let order = order(raw.word_order.or(defaults.raw.word_order));
+        (None, Some(register), None, Some(kind)) => {
+            let order = raw.word_order.or(defaults.raw.word_order).unwrap_or_default();
             Ok(Text::Number(span(table, register, kind.registers())?, kind, order))
         }
         (_, _, _, _) => {
@@ -233,8 +210,8 @@ fn value(
         format!("is not a quantity; use one of {}", Quantity::ALL.map(Quantity::name).join(", "))
     })?;
     let table = table(raw.function, defaults.raw)?;
-    let kind = raw.kind.or(defaults.raw.kind).map(kind).ok_or("`type` is missing, here and in `defaults`")?;
-    let order = order(raw.word_order.or(defaults.raw.word_order));
+    let kind = raw.kind.or(defaults.raw.kind).ok_or("`type` is missing, here and in `defaults`")?;
+    let order = raw.word_order.or(defaults.raw.word_order).unwrap_or_default();
     let first = match &raw.register {
         RawRegister::One(register) if of == 1 => *register,
         RawRegister::Each(each) if each.len() == of => each.get(nth).copied().unwrap_or_default(),

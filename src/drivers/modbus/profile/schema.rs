@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::drivers::modbus::number::{Order, Type};
+
 /// How to read one family of Modbus meters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,9 +43,9 @@ pub struct RawDefaults {
     pub function: Option<u8>,
     /// Type of the numbers.
     #[serde(rename = "type")]
-    pub kind: Option<RawType>,
+    pub kind: Option<Type>,
     /// Order of the registers of one number.
-    pub word_order: Option<RawOrder>,
+    pub word_order: Option<Order>,
 }
 
 /// What the device bears.
@@ -80,11 +82,11 @@ pub struct RawText {
     pub registers: Option<u16>,
     /// A number instead: its type.
     #[serde(rename = "type")]
-    pub kind: Option<RawType>,
+    pub kind: Option<Type>,
     /// Function 3 or 4; default as in `defaults`.
     pub function: Option<u8>,
     /// Word order of a number; default as in `defaults`.
-    pub word_order: Option<RawOrder>,
+    pub word_order: Option<Order>,
     /// Object of Read Device Identification (43/14): 0 vendor, 1 product code, 2 revision, 4 product name, 5 model.
     pub object: Option<u8>,
 }
@@ -129,9 +131,9 @@ pub struct RawValue {
     pub function: Option<u8>,
     /// Type of the number; default as in `defaults`.
     #[serde(rename = "type")]
-    pub kind: Option<RawType>,
+    pub kind: Option<Type>,
     /// Order of its registers; default as in `defaults`.
-    pub word_order: Option<RawOrder>,
+    pub word_order: Option<Order>,
     /// From the number to the base unit (W VA V A ratio Hz Cel ratio m3/s J); required for energy and flow.
     pub scale: Option<f64>,
     /// Added after scaling.
@@ -159,38 +161,6 @@ pub struct RawValue {
     /// As the profile's, for this value.
     #[schemars(with = "Option<serde_json::Value>")]
     pub accuracy: Option<String>,
-}
-
-/// Types of numbers.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum RawType {
-    /// Unsigned, one register.
-    U16,
-    /// Signed, one register.
-    I16,
-    /// Unsigned, two registers.
-    U32,
-    /// Signed, two registers.
-    I32,
-    /// Unsigned, four registers.
-    U64,
-    /// Signed, four registers.
-    I64,
-    /// IEEE 754, two registers.
-    F32,
-    /// IEEE 754, four registers.
-    F64,
-}
-
-/// Orders of registers.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum RawOrder {
-    /// The first register is the highest: ABCD.
-    Big,
-    /// The first register is the lowest: CDAB.
-    Little,
 }
 
 /// How a value came to be.
