@@ -8,14 +8,15 @@ use std::time::Duration;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use wattribute::attribution::Ledger;
-use wattribute::inventory::{Feed, Host, Idle, Inventory};
+use wattribute::inventory::{Feed, Host, Inventory};
 use wattribute::model::{
-    Batch, ChannelId, Component, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment,
-    ProjectId, Ratio, Reading, Watts, WorkloadId,
+    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment, ProjectId,
+    Reading, Watts, WorkloadId,
 };
 use wattribute::store::{MeterSettings, Store};
 use wattribute::workloads::{
-    CpuNanos, Node, SourceIndex, SourceSettings, State, Usage, UsageLog, Workload, WorkloadInfo, WorkloadKind,
+    CpuNanos, Details, Node, SourceIndex, SourceSettings, State, Usage, UsageLog, Workload, WorkloadInfo,
+    WorkloadKind,
 };
 
 fn main() {
@@ -87,26 +88,15 @@ impl Fleet {
     fn new(hosts: usize, vms: usize) -> Self {
         let channel = ChannelId::new("input").unwrap();
         let host = |n: usize| Host {
-            id: HostId::new(&format!("host-{n}")).unwrap(),
-            datacenter: DatacenterId::new("dc1").unwrap(),
-            component: Component::Compute,
-            cluster: String::new(),
-            rack: String::new(),
             feeds: vec![Feed::Channels(vec![(meter(n).id, channel.clone())])],
-            idle: Idle::Learned,
-            cpu_overcommit: Ratio::new(1.0).unwrap(),
-            memory_overcommit: Ratio::new(1.0).unwrap(),
+            ..Host::new(HostId::new(&format!("host-{n}")).unwrap(), DatacenterId::new("dc1").unwrap())
         };
         let info = |h: usize, v: usize| {
+            let id = WorkloadId::new(&format!("11111111-1111-4111-{h:04}-{v:012}")).unwrap();
             Arc::new(WorkloadInfo {
-                id: WorkloadId::new(&format!("11111111-1111-4111-{h:04}-{v:012}")).unwrap(),
-                kind: WorkloadKind::Vm,
                 domain: format!("instance-{v:08x}"),
-                name: format!("vm-{v}"),
                 project_id: ProjectId::new(&format!("project-{}", v % 50)).ok(),
-                project_name: String::new(),
-                user: String::new(),
-                flavor: String::new(),
+                ..WorkloadInfo::new(id, WorkloadKind::Vm, &format!("vm-{v}"))
             })
         };
         let inventory = Inventory { hosts: (0..hosts).map(host).collect(), ..Inventory::default() };
@@ -140,13 +130,14 @@ impl Fleet {
                 cpu: Some(CpuNanos(self.second * (1 + v as u64 % 7) * 100_000_000)),
                 vcpus: 2,
                 memory_bytes: 4 << 30,
+                cycles: None,
+                details: Details::default(),
             };
             let node = Node {
                 cpus: 256,
-                mhz: None,
                 memory_bytes: 1 << 40,
-                free_memory_bytes: None,
                 busy: Some(CpuNanos(self.second * 200_000_000_000)),
+                ..Node::default()
             };
             let workloads = infos.iter().enumerate().map(vm).collect();
             self.usage.push(SourceIndex(h), Usage { at: now, node: Some(node), workloads });

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
+use crate::inventory::{
+    EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Model, Price, Tenant, Tenants,
+};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
@@ -79,7 +81,14 @@ pub struct SourcePlan {
     /// When and how long.
     pub timing: Timing,
     /// How it is reached.
-    pub libvirt: libvirt::Settings,
+    pub reached: Reached,
+}
+
+/// How the workloads of a host are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// By libvirt.
+    Libvirt(libvirt::Settings),
 }
 
 /// A way to read devices that clients name.
@@ -395,7 +404,11 @@ fn source(host: &config::Host, l: &config::Libvirt) -> SourcePlan {
             stale_after: l.interval * STALE_INTERVALS,
         },
         timing: Timing { interval: l.interval, deadline: l.interval.max(l.call_timeout * CALLS_PER_SAMPLE) },
-        libvirt: libvirt::Settings { address, uri: l.uri.clone(), call_timeout: l.call_timeout },
+        reached: Reached::Libvirt(libvirt::Settings {
+            address,
+            uri: l.uri.clone(),
+            call_timeout: l.call_timeout,
+        }),
     }
 }
 
@@ -451,6 +464,7 @@ fn host(h: &config::Host) -> Host {
         cluster: h.cluster.clone(),
         rack: h.rack.clone(),
         feeds: h.feeds.iter().map(feed).collect(),
+        model: Model::default(),
         idle: match h.idle {
             config::Idle::Power(power) => Idle::Fixed(power),
             config::Idle::Learned => Idle::Learned,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::plan::Plan;
+use super::plan::{Plan, Reached};
 use crate::inventory::{Feed, Idle};
 use crate::model::Ratio;
 
@@ -50,10 +50,13 @@ impl fmt::Display for Plan {
             let source = self.host_sources.get(i).copied().flatten().and_then(|s| self.sources.get(s.0));
             if let Some(s) = source {
                 let (settings, every) = (&s.settings, span(s.timing.interval));
+                let what = match &s.reached {
+                    Reached::Libvirt(libvirt) => &libvirt.uri,
+                };
                 writeln!(
                     f,
-                    "    workloads: {} {} at {}, every {every}",
-                    settings.driver, s.libvirt.uri, settings.address
+                    "    workloads: {} {what} at {}, every {every}",
+                    settings.driver, settings.address
                 )?;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::plan::{DriverPlan, MeterPlan, SourcePlan};
+use super::plan::{DriverPlan, MeterPlan, Reached, SourcePlan};
 use crate::drivers::{
     Driver, Kind, Profiles, command, http, ipmi, modbus, prometheus, redfish, serial, snmp, sysfs,
 };
@@ -122,6 +122,16 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
     }
 }
 
+/// Opens a source of workloads.
+///
+/// # Errors
+/// As the source's `open`.
+fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
+    match reached {
+        Reached::Libvirt(settings) => libvirt::open(settings.clone(), Arc::clone(clock)),
+    }
+}
+
 /// A meter as a device of the poller.
 pub fn meter(
     plan: MeterPlan,
@@ -162,7 +172,7 @@ pub fn source(plan: SourcePlan, index: SourceIndex, usage: &Arc<UsageLog>, clock
         timing: plan.timing,
         open: Box::new(move || {
             Ok(Box::new(SourceTarget {
-                source: libvirt::open(plan.libvirt.clone(), Arc::clone(&clock))?,
+                source: open_source(&plan.reached, &clock)?,
                 index,
                 usage: Arc::clone(&usage),
             }))

@@ -10,8 +10,7 @@ use proptest::prelude::*;
 use super::ledger::{Ledger, Method};
 use crate::inventory::{Feed, Host, Idle, Inventory};
 use crate::model::{
-    Batch, ChannelId, Component, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment,
-    Ratio, Reading, Watts,
+    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment, Reading, Watts,
 };
 use crate::store::{MeterSettings, Store};
 use crate::workloads::UsageLog;
@@ -90,18 +89,12 @@ impl Room {
         };
         let store = Store::new(METERS.iter().map(meter).collect());
         let host = Host {
-            id: HostId::new("h").unwrap(),
-            datacenter: dc.clone(),
-            component: Component::Compute,
-            cluster: String::new(),
-            rack: String::new(),
             feeds: vec![
                 Feed::Channels(vec![channel("pdu-a"), channel("pdu-b")]),
                 Feed::Channels(vec![channel("bmc")]),
             ],
             idle: Idle::None,
-            cpu_overcommit: Ratio::ONE,
-            memory_overcommit: Ratio::ONE,
+            ..Host::new(HostId::new("h").unwrap(), dc.clone())
         };
         let inventory = Inventory { hosts: vec![host], ..Inventory::default() };
         let ledger = Ledger::new(&inventory, &[], &store, Moment::ZERO);

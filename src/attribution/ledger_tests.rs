@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::inventory::{Feed, Host, Idle, Tenant, Tenants};
 use crate::model::{
-    Accuracy, Batch, ChannelId, ChannelInfo, Component, HostId, Measure, MeterId, Point, Ratio, Reading,
-    WorkloadId,
+    Accuracy, Batch, ChannelId, ChannelInfo, HostId, Measure, MeterId, Point, Ratio, Reading, WorkloadId,
 };
 use crate::store::MeterSettings;
-use crate::workloads::{CpuNanos, Node, SourceSettings, State, Usage, Workload, WorkloadInfo, WorkloadKind};
+use crate::workloads::{
+    CpuNanos, Details, Node, SourceSettings, State, Usage, Workload, WorkloadInfo, WorkloadKind,
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -32,27 +33,24 @@ fn datacenter() -> DatacenterId {
 fn vm(id: &str, run: u32, cpu_seconds: Option<f64>, vcpus: u32, gib: u64) -> Workload {
     Workload {
         info: Arc::new(WorkloadInfo {
-            id: WorkloadId::new(id).unwrap(),
-            kind: WorkloadKind::Vm,
             domain: format!("instance-{id}"),
-            name: id.to_owned(),
             project_id: id.split('-').next().map(|p| ProjectId::new(p).unwrap()),
-            project_name: String::new(),
-            user: String::new(),
-            flavor: String::new(),
+            ..WorkloadInfo::new(WorkloadId::new(id).unwrap(), WorkloadKind::Vm, id)
         }),
         run,
         state: Some(State::Running),
         cpu: cpu_seconds.map(cpu_nanos),
         vcpus,
         memory_bytes: gib << 30,
+        cycles: None,
+        details: Details::default(),
     }
 }
 
 /// 10 CPUs, 40 GiB.
 fn usage(seconds: f64, busy_seconds: Option<f64>, workloads: Vec<Workload>) -> Usage {
     let busy = busy_seconds.map(cpu_nanos);
-    let node = Node { cpus: 10, mhz: None, memory_bytes: 40 << 30, free_memory_bytes: None, busy };
+    let node = Node { cpus: 10, memory_bytes: 40 << 30, busy, ..Node::default() };
     Usage { at: at(seconds), node: Some(node), workloads }
 }
 
@@ -95,17 +93,7 @@ impl Room {
         let host = |n: usize| {
             let mut feeds = vec![channel(&format!("pdu{n}")), channel(&format!("bmc{n}"))];
             feeds.extend(rated.map(|w| Feed::Rated(Watts::new(w / 2.0).unwrap())));
-            Host {
-                id: HostId::new(&format!("h{n}")).unwrap(),
-                datacenter: datacenter(),
-                component: Component::Compute,
-                cluster: String::new(),
-                rack: String::new(),
-                feeds,
-                idle,
-                cpu_overcommit: Ratio::new(1.0).unwrap(),
-                memory_overcommit: Ratio::new(1.0).unwrap(),
-            }
+            Host { feeds, idle, ..Host::new(HostId::new(&format!("h{n}")).unwrap(), datacenter()) }
         };
         let inventory = Inventory {
             hosts: (0..hosts).map(host).collect(),

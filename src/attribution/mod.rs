@@ -6,6 +6,7 @@ mod guests;
 pub mod host;
 pub mod idle;
 pub mod ledger;
+pub mod models;
 pub mod pricing;
 pub mod split;
 pub mod tenants;

@@ -55,6 +55,8 @@ pub struct Claim {
     pub vcpu_nanos: u128,
     /// Memory it held, KiB, times the ns it held it.
     pub memory_kib_nanos: u128,
+    /// Memory of the host that it really took, KiB, times ns; what it held where that is not known.
+    pub resident_kib_nanos: u128,
 }
 
 /// The host around the workloads, over the same interval.

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn claim(cpu: u64, vcpus: u128, memory: u128) -> Claim {
-    Claim { cpu_nanos: cpu, vcpu_nanos: vcpus, memory_kib_nanos: memory }
+    Claim { cpu_nanos: cpu, vcpu_nanos: vcpus, memory_kib_nanos: memory, resident_kib_nanos: memory }
 }
 
 fn total(s: &Split) -> u128 {

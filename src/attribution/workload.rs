@@ -15,6 +15,8 @@ pub struct Held {
     pub vcpus: u32,
     /// Memory, KiB.
     pub memory_kib: u64,
+    /// Memory of the host that it really takes, KiB.
+    pub resident_kib: u64,
 }
 
 /// A CPU counter as last read.
@@ -164,7 +166,12 @@ impl WorkloadAccount {
         self.seen = Some(until);
         self.held = match sample.state {
             Some(state) if state.holds_resources() => {
-                Held { vcpus: sample.vcpus, memory_kib: sample.memory_bytes / 1024 }
+                let resident = sample.details.resident_memory_bytes.unwrap_or(sample.memory_bytes);
+                Held {
+                    vcpus: sample.vcpus,
+                    memory_kib: sample.memory_bytes / 1024,
+                    resident_kib: resident / 1024,
+                }
             }
             Some(_) => Held::default(),
             // It could not be asked, but it is there: it holds what it held.
@@ -233,11 +240,12 @@ pub(super) fn scale(gained: u64, part: Duration, span: Duration) -> u64 {
 
 /// A reservation that changed inside an interval counts half with its old and half with its new size.
 fn held_over(before: Held, after: Held, time: Duration, cpu_nanos: u64) -> Claim {
-    let nanos = time.as_nanos();
+    let mean = |before: u64, after: u64| (u128::from(before) + u128::from(after)) * time.as_nanos() / 2;
     Claim {
         cpu_nanos,
-        vcpu_nanos: (u128::from(before.vcpus) + u128::from(after.vcpus)) * nanos / 2,
-        memory_kib_nanos: (u128::from(before.memory_kib) + u128::from(after.memory_kib)) * nanos / 2,
+        vcpu_nanos: mean(before.vcpus.into(), after.vcpus.into()),
+        memory_kib_nanos: mean(before.memory_kib, after.memory_kib),
+        resident_kib_nanos: mean(before.resident_kib, after.resident_kib),
     }
 }
 

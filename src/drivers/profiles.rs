@@ -21,11 +21,24 @@ pub trait Profile: Sized {
     /// Its name: in the configuration, the `profile` label and messages.
     fn name(&self) -> &str;
 
+    /// What a file's text says.
+    ///
+    /// # Errors
+    /// Every mistake with its place.
+    fn understand(text: &str) -> Result<Self, Vec<String>>;
+
     /// Reads a file's text.
     ///
     /// # Errors
     /// Every mistake with its place, on one line, joined by `; `.
-    fn parse(text: &str) -> Result<Self, String>;
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::understand(text).map_err(|all| one_line(&all))
+    }
+}
+
+/// Mistakes as one line of a message: they quote the file, which may hold any character.
+fn one_line(mistakes: &[String]) -> String {
+    mistakes.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A profile file that cannot be used.
@@ -219,8 +232,8 @@ impl Profiles {
     /// If it cannot be used.
     pub fn add(&mut self, file: &str, text: &str) -> Result<Added, ProfileError> {
         let wrong = |problem: String| ProfileError { file: file.to_owned(), problem };
-        let head: Head = parse(text).map_err(|problem| {
-            let error = wrong(problem);
+        let head: Head = parse(text).map_err(|problem: Vec<String>| {
+            let error = wrong(one_line(&problem));
             self.refuse_unread(file, text, &error);
             error
         })?;
@@ -336,15 +349,15 @@ pub fn json_schema() -> String {
 const MAX_SHOWN: usize = 40;
 
 /// Text as what a profile may say; the message is one line, and ends with what stands at the mistake.
-pub(in crate::drivers) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
+pub(in crate::drivers) fn parse<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Vec<String>> {
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location();
         let stands = place.and_then(|place| stands_at(text, place.line(), place.column()));
         let said = error.without_snippet().to_string();
-        match stands {
+        vec![match stands {
             Some(stands) => format!("{said}, where `{stands}` stands"),
             None => said,
-        }
+        }]
     })
 }
 

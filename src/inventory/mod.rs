@@ -30,6 +30,49 @@ pub enum Idle {
     None,
 }
 
+/// How a host's energy is divided; the formulas stand in `attribution::models`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Model {
+    /// Idle power by reservation, the rest by CPU time.
+    #[default]
+    IdleDynamic,
+    /// All of it by CPU time.
+    CpuProportional,
+    /// Processor and memory by their own meters' ratio, a tenth in equal parts (CEEMS).
+    RaplWeighted,
+    /// By vCPUs times the power factor at their utilisation (MRPUSA).
+    PowerFactorVcores,
+    /// All of it by what is reserved.
+    Reservation,
+    /// Idle power in equal parts, the rest by CPU time: the Shapley value of the affine game.
+    EqualIdle,
+}
+
+impl Model {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::IdleDynamic,
+        Self::CpuProportional,
+        Self::RaplWeighted,
+        Self::PowerFactorVcores,
+        Self::Reservation,
+        Self::EqualIdle,
+    ];
+
+    /// Its name in the configuration and in labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IdleDynamic => "idle-dynamic",
+            Self::CpuProportional => "cpu-proportional",
+            Self::RaplWeighted => "rapl-weighted",
+            Self::PowerFactorVcores => "power-factor-vcores",
+            Self::Reservation => "reservation",
+            Self::EqualIdle => "equal-idle",
+        }
+    }
+}
+
 /// A physical machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Host {
@@ -45,12 +88,33 @@ pub struct Host {
     pub rack: String,
     /// How its power is known, best first.
     pub feeds: Vec<Feed>,
+    /// How its energy is divided.
+    pub model: Model,
     /// Idle power.
     pub idle: Idle,
     /// vCPUs that may be reserved per logical CPU.
     pub cpu_overcommit: Ratio,
     /// Memory that may be reserved per memory.
     pub memory_overcommit: Ratio,
+}
+
+impl Host {
+    /// A compute node that nothing feeds, learned idle power, no overcommit.
+    #[must_use]
+    pub fn new(id: HostId, datacenter: DatacenterId) -> Self {
+        Self {
+            id,
+            datacenter,
+            component: Component::Compute,
+            cluster: String::new(),
+            rack: String::new(),
+            feeds: Vec::new(),
+            model: Model::default(),
+            idle: Idle::Learned,
+            cpu_overcommit: Ratio::ONE,
+            memory_overcommit: Ratio::ONE,
+        }
+    }
 }
 
 /// A facility meter point.

@@ -157,20 +157,21 @@ mod tests {
 
     use super::*;
     use crate::model::WorkloadId;
-    use crate::workloads::{Workload, WorkloadInfo, WorkloadKind};
+    use crate::workloads::{Details, Workload, WorkloadInfo, WorkloadKind};
 
     fn usage(second: u64, workloads: usize) -> Usage {
-        let info = Arc::new(WorkloadInfo {
-            id: WorkloadId::new("a").unwrap(),
-            kind: WorkloadKind::Vm,
-            domain: String::new(),
-            name: String::new(),
-            project_id: None,
-            project_name: String::new(),
-            user: String::new(),
-            flavor: String::new(),
-        });
-        let one = Workload { info, run: 1, state: None, cpu: None, vcpus: 1, memory_bytes: 0 };
+        let info = Arc::new(WorkloadInfo::new(WorkloadId::new("a").unwrap(), WorkloadKind::Vm, "a"));
+        let details = Details::default();
+        let one = Workload {
+            info,
+            run: 1,
+            state: None,
+            cpu: None,
+            vcpus: 1,
+            memory_bytes: 0,
+            cycles: None,
+            details,
+        };
         let at = Moment::ZERO + Duration::from_secs(second);
         Usage { at, node: None, workloads: vec![one; workloads] }
     }

@@ -3,9 +3,10 @@
 //! Lives here: the words that sources and the ledger share, and the log in which usage waits to be settled. What a
 //! source cannot tell is unknown, never 0.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::{BoxFuture, Moment, PollError, ProjectId, WorkloadId};
+use crate::model::{BoxFuture, Moment, PciAddress, PollError, ProjectId, WorkloadId};
 
 pub mod libvirt;
 pub mod log;
@@ -42,7 +43,7 @@ pub struct Usage {
 }
 
 /// The physical node under the workloads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Node {
     /// Logical CPUs.
     pub cpus: u32,
@@ -54,6 +55,64 @@ pub struct Node {
     pub free_memory_bytes: Option<u64>,
     /// CPU time of all logical CPUs spent neither idle nor waiting for I/O, where told.
     pub busy: Option<CpuNanos>,
+    /// What changes rarely; empty or none where nobody said.
+    pub facts: Arc<NodeFacts>,
+    /// Bytes and packets over its physical links, where told.
+    pub network: Option<Traffic>,
+    /// Size and free space of its file systems for guests, bytes, where told.
+    pub disk: Option<Space>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeFacts {
+    /// Its own name.
+    pub hostname: String,
+    /// `x86_64`, `aarch64` ...
+    pub architecture: String,
+    /// Model of its processors.
+    pub processor_model: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Hardware threads of a core; 0 where nobody said.
+    pub threads_per_core: u32,
+    /// Speed of its fastest physical link, bits a second.
+    pub link_bits_per_second: Option<u64>,
+}
+
+/// Counters of a network link, as its owner sees them: received and sent since some start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Packets received.
+    pub received_packets: u64,
+    /// Packets sent.
+    pub sent_packets: u64,
+}
+
+/// Room of disks, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Space {
+    /// What there is: for a guest what its disks can hold.
+    pub capacity: u64,
+    /// What of it is taken: for a guest what its disks take of the host's.
+    pub taken: u64,
+}
+
+/// Counters of disks since some start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DiskIo {
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Requests to read.
+    pub reads: u64,
+    /// Requests to write.
+    pub writes: u64,
 }
 
 /// Whether a workload runs. As libvirt's domain states.
@@ -111,6 +170,16 @@ impl State {
 pub enum WorkloadKind {
     /// A virtual machine.
     Vm,
+    /// A systemd service or scope.
+    Service,
+    /// A container of a pod.
+    Container,
+    /// A job of a batch scheduler.
+    Job,
+    /// Processes of one name or unit.
+    Process,
+    /// Any other control group.
+    Cgroup,
 }
 
 impl WorkloadKind {
@@ -119,6 +188,11 @@ impl WorkloadKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vm => "vm",
+            Self::Service => "service",
+            Self::Container => "container",
+            Self::Job => "job",
+            Self::Process => "process",
+            Self::Cgroup => "cgroup",
         }
     }
 }
@@ -142,6 +216,35 @@ pub struct WorkloadInfo {
     pub user: String,
     /// Flavor name.
     pub flavor: String,
+    /// `x86_64`, `aarch64` ...
+    pub architecture: String,
+    /// Its addresses, as far as known without asking its inside.
+    pub addresses: Vec<IpAddr>,
+    /// What a rule of the configuration may match beside the name, `key` and `value`: tags of its metadata.
+    pub tags: Vec<(String, String)>,
+    /// Devices of the host that are its alone, such as GPUs.
+    pub devices: Vec<PciAddress>,
+}
+
+impl WorkloadInfo {
+    /// One of which nothing but this is known.
+    #[must_use]
+    pub fn new(id: WorkloadId, kind: WorkloadKind, name: &str) -> Self {
+        Self {
+            id,
+            kind,
+            domain: name.to_owned(),
+            name: name.to_owned(),
+            project_id: None,
+            project_name: String::new(),
+            user: String::new(),
+            flavor: String::new(),
+            architecture: String::new(),
+            addresses: Vec::new(),
+            tags: Vec::new(),
+            devices: Vec::new(),
+        }
+    }
 }
 
 /// One workload at one moment.
@@ -159,4 +262,25 @@ pub struct Workload {
     pub vcpus: u32,
     /// Memory it holds, bytes; 0 when unknown.
     pub memory_bytes: u64,
+    /// CPU cycles so far in this run, where counted.
+    pub cycles: Option<u64>,
+    /// What else is known of it; each none where nobody said.
+    pub details: Details,
+}
+
+/// What is known of a workload beyond what attribution needs. Counters are since the start of its run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Details {
+    /// CPUs it may use by its shares and quotas.
+    pub cpu_allocated: Option<f64>,
+    /// Memory of the host that it really takes, bytes.
+    pub resident_memory_bytes: Option<u64>,
+    /// Memory that it uses as seen from its inside, bytes.
+    pub used_memory_bytes: Option<u64>,
+    /// All its links together.
+    pub network: Option<Traffic>,
+    /// All its disks together.
+    pub disk: Option<Space>,
+    /// All its disks together.
+    pub io: Option<DiskIo>,
 }

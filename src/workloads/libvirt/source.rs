@@ -17,7 +17,7 @@ use super::quarantine::Quarantine;
 use super::stats::Record;
 use super::xml::Described;
 use crate::model::{BoxFuture, Clock, Moment, PollError};
-use crate::workloads::{CpuNanos, Node, Source, Usage, Workload};
+use crate::workloads::{CpuNanos, Details, Node, Source, Usage, Workload};
 
 /// The longest time that saying good-bye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -139,6 +139,8 @@ impl Libvirt {
             cpu: record.cpu.filter(|_| counts),
             vcpus: described.vcpus,
             memory_bytes: described.memory_bytes,
+            cycles: None,
+            details: Details::default(),
         })
     }
 }
@@ -180,5 +182,6 @@ fn node(info: &NodeInfo, busy: Option<u64>, free_memory_bytes: Option<u64>) -> O
         memory_bytes: info.memory_kib.checked_mul(1024)?,
         free_memory_bytes,
         busy: busy.map(CpuNanos),
+        ..Node::default()
     })
 }

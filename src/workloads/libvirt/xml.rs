@@ -97,15 +97,14 @@ fn info(domain: &Domain, nova: Option<Node<'_, '_>>) -> Option<WorkloadInfo> {
     let flavor = nova.and_then(|n| child(n, "flavor"));
     let domain_name = label(&domain.name);
     let given = words(nova.and_then(|n| child(n, "name")));
+    let id = WorkloadId::new(&domain.uuid.to_string()).ok()?;
     Some(WorkloadInfo {
-        id: WorkloadId::new(&domain.uuid.to_string()).ok()?,
-        kind: WorkloadKind::Vm,
         name: if given.is_empty() { domain_name.clone() } else { given },
-        domain: domain_name,
         project_id: project.and_then(|p| p.attribute("uuid")).and_then(|id| ProjectId::new(id).ok()),
         project_name: words(project),
         user: words(user),
         flavor: flavor.and_then(|f| f.attribute("name")).map(label).unwrap_or_default(),
+        ..WorkloadInfo::new(id, WorkloadKind::Vm, &domain_name)
     })
 }
 

@@ -173,8 +173,8 @@ impl profiles::Profile for Profile {
         &self.name
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        check::profile(profiles::parse(text)?).map_err(|wrong| wrong.join("; "))
+    fn understand(text: &str) -> Result<Self, Vec<String>> {
+        check::profile(profiles::parse(text)?)
     }
 }
 

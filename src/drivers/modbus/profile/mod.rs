@@ -139,9 +139,8 @@ impl profiles::Profile for Profile {
         &self.name
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let raw: schema::RawProfile = profiles::parse(text)?;
-        check::profile(raw).map_err(|all| all.join("; "))
+    fn understand(text: &str) -> Result<Self, Vec<String>> {
+        check::profile(profiles::parse(text)?)
     }
 }
 

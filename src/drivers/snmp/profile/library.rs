@@ -21,7 +21,7 @@ impl profiles::Profile for Profile {
         &self.name
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn understand(text: &str) -> Result<Self, Vec<String>> {
         if !text.contains(ID) {
             return parse(text);
         }
@@ -33,9 +33,9 @@ impl profiles::Profile for Profile {
 /// Stands in an object identifier for the number that follows the profile's prefix in a device's `sysObjectID`.
 const ID: &str = ".{id}";
 
-fn parse(text: &str) -> Result<Profile, String> {
+fn parse(text: &str) -> Result<Profile, Vec<String>> {
     let raw: RawProfile = profiles::parse(text)?;
-    check::profile(raw).map_err(|all| all.join("; "))
+    check::profile(raw)
 }
 
 impl Profile {
@@ -218,11 +218,11 @@ mod tests {
             ("name: [".into(), ""),
             (String::new(), "unexpected end"),
         ] {
-            let error = parse(&text).unwrap_err();
+            let error = parse(&text).unwrap_err().join("; ");
             assert!(error.contains(expected), "{text}\n{error}\n{expected}");
         }
         // All mistakes at once.
-        let error = parse(&with("[{quantity: a, scalar: b}, {quantity: power}]")).unwrap_err();
+        let error = parse(&with("[{quantity: a, scalar: b}, {quantity: power}]")).unwrap_err().join("; ");
         assert!(error.contains("value 1 (a)") && error.contains("value 2 (power)"), "{error}");
     }
 
