@@ -347,7 +347,7 @@ impl HostAccount {
         }
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
         let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
-        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor);
+        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor, &claims);
         let scene = Scene { energy, idle: self.idle_energy(time), rapl: None, capacity, claims: &claims };
         let parts = models::divide(self.host.model, &scene);
         let overhead = self.overhead.get_mut(method);
@@ -355,7 +355,7 @@ impl HostAccount {
         overhead.unallocated += parts.unallocated;
         for (account, share) in self.guests.iter_mut().zip(parts.shares) {
             account.book(method, share, time);
-            let charged = Price { method, energy: share.idle + share.dynamic };
+            let charged = Price { method, energy: share.total() };
             if charged.energy > Microjoules::ZERO {
                 let told = &account.info().project_name;
                 tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);

@@ -109,7 +109,7 @@ impl WorkloadAccount {
     /// All of its energy, by whatever method.
     #[must_use]
     pub fn total(&self) -> Microjoules {
-        Method::ALL.iter().map(|m| self.energy.get(*m)).map(|s| s.idle + s.dynamic).sum()
+        Method::ALL.iter().map(|m| self.energy.get(*m).total()).sum()
     }
 
     /// Its mean power over the last settled interval; none where that is not known.
@@ -215,11 +215,9 @@ impl WorkloadAccount {
 
     /// Books a share of an interval of `time`.
     pub(super) fn book(&mut self, method: Method, share: Share, time: Duration) {
-        let booked = self.energy.get_mut(method);
-        booked.idle += share.idle;
-        booked.dynamic += share.dynamic;
+        *self.energy.get_mut(method) += share;
         // To the milliwatt: more digits of a quotient say nothing, but cost bytes on every page.
-        let power = Joules::new((share.idle + share.dynamic).joules()).ok().and_then(|j| j.per(time));
+        let power = Joules::new(share.total().joules()).ok().and_then(|j| j.per(time));
         self.power = power.and_then(|p| Watts::new((p.get() * 1000.0).round() / 1000.0).ok());
     }
 
