@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 SECONDS ?= 600
-.PHONY: help demo test fuzz bench load-ipmi load-redfish load-snmp compare-ipmi compare-snmp lint fmt docs build setup clean
+.PHONY: help demo test accuracy fuzz bench load-ipmi load-redfish load-snmp compare-ipmi compare-snmp lint fmt docs build setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,10 @@ demo: ## a simulated data centre, the real exporter and a real Prometheus; ARGS=
 test: ## format, lint, unit and integration tests, rules, dashboards, docs; prints counts
 	@tests/setup.sh test
 	@tests/run.sh
+
+accuracy: ## every model and the formulas of others over traces whose truth is known; writes docs/accuracy.md
+	WATTRIBUTE_BLESS=1 cargo test --locked --test accuracy
+	@sed -n '/^| method/,/^$$/p' docs/accuracy.md | head -18
 
 fuzz: ## fuzz every target; SECONDS=600 each, two at a time
 	fuzz/run.sh $(SECONDS)

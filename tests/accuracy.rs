@@ -12,10 +12,13 @@
 )]
 
 mod accuracy {
+    pub mod claims;
     pub mod curve;
     pub mod load;
     pub mod ours;
+    pub mod page;
     pub mod random;
+    pub mod results;
     pub mod rivals;
     pub mod score;
     pub mod trace;
@@ -23,43 +26,57 @@ mod accuracy {
     pub mod truth;
 }
 
-use accuracy::score::{Score, score};
-use accuracy::{ours, rivals, traces, truth};
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use accuracy::page;
+use accuracy::results::{Kind, Results};
+use accuracy::score::Reading;
+
+/// Run once for all tests. That every joule is somewhere, to the microjoule, is asserted on the way.
+static RESULTS: LazyLock<Results> = LazyLock::new(Results::new);
+
+/// Compares `actual` with the file `path` in the repository; with `WATTRIBUTE_BLESS=1` rewrites it.
+fn golden(path: &str, actual: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("WATTRIBUTE_BLESS").is_some_and(|bless| bless == "1") {
+        fs::write(&file, actual).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    let differs = expected.lines().zip(actual.lines()).find(|(e, a)| e != a);
+    assert!(expected == actual, "{path} is out of date, run `make accuracy`: {differs:?}");
+}
 
 #[test]
-fn probe() {
-    let begun = std::time::SystemTime::now();
-    let mut sums = vec![[0.0; 3]; 16];
-    let mut n = 0.0;
-    for trace in traces::all() {
-        let truth = truth::truth(&trace);
-        let mut all: Vec<(&str, Score)> = Vec::new();
-        for (s, g) in ours::ALL.iter().zip(ours::run(&trace)) {
-            all.push((s.name, score(&trace, &truth, &g)));
-        }
-        for r in &rivals::ALL {
-            all.push((r.name, score(&trace, &truth, &(r.run)(&trace))));
-        }
-        println!("== {} {:?}", trace.name, begun.elapsed());
-        for (i, (name, s)) in all.iter().enumerate() {
-            for k in 0..3 {
-                sums[i][k] += s.error[k];
-            }
-            println!(
-                "{name:34} {:6.2} {:6.2} {:6.2}  worst {:6.1} {:8} unassigned {:5.1} sum {:6.2}",
-                s.error[0] * 100.0,
-                s.error[1] * 100.0,
-                s.error[2] * 100.0,
-                s.worst.1 * 100.0,
-                s.worst.0,
-                s.unassigned * 100.0,
-                s.sum * 100.0
-            );
-        }
-        n += 1.0;
+fn the_pages_say_what_the_code_computes() {
+    golden("docs/accuracy.md", &page::page(&RESULTS));
+    golden("docs/accuracy.svg", &page::picture(&RESULTS));
+    golden("docs/accuracy.csv", &page::figures(&RESULTS));
+}
+
+#[test]
+fn the_default_is_nearest_to_the_truth_in_the_mean_over_all_traces() {
+    let is_rival = |name: &str| !name.starts_with("idle-dynamic");
+    let best = RESULTS.best(Reading::Reserved, |m| is_rival(m.name));
+    let (ours, other) = (RESULTS.mean(0, Reading::Reserved), RESULTS.mean(best, Reading::Reserved));
+    assert!(ours < other, "{}: {other:.4}, ours {ours:.4}", RESULTS.methods[best].name);
+}
+
+#[test]
+fn for_every_reading_of_the_truth_one_of_our_models_is_nearest() {
+    for reading in Reading::ALL {
+        let best = RESULTS.best(reading, |_| true);
+        assert!(RESULTS.methods[best].kind == Kind::Ours, "{}", RESULTS.methods[best].name);
     }
-    println!("mean");
-    for (i, s) in sums.iter().enumerate() {
-        println!("{i:2} {:6.2} {:6.2} {:6.2}", s[0] / n * 100.0, s[1] / n * 100.0, s[2] / n * 100.0);
+}
+
+#[test]
+fn of_our_models_nothing_is_lost_but_what_the_meter_misses() {
+    for (trace, scores) in RESULTS.traces.iter().zip(&RESULTS.scores) {
+        let ours = scores.iter().zip(&RESULTS.methods).filter(|(_, m)| m.kind == Kind::Ours);
+        let sums: Vec<f64> = ours.map(|(s, _)| s.sum).collect();
+        assert!(sums.iter().all(|s| (s - sums[0]).abs() < 1e-9), "{}: {sums:?}", trace.name);
+        assert!((sums[0] - 1.0).abs() < 0.01, "{}: the meter itself is off: {}", trace.name, sums[0]);
     }
 }

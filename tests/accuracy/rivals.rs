@@ -27,25 +27,35 @@ impl Given {
     }
 }
 
-/// A published method.
+/// A method of others.
 pub struct Rival {
     pub name: &'static str,
+    /// Whether it is published as it stands here; else it is what its formula would do with more than it is given.
+    pub published: bool,
     pub run: fn(&Trace) -> Given,
+}
+
+const fn published(name: &'static str, run: fn(&Trace) -> Given) -> Rival {
+    Rival { name, published: true, run }
+}
+
+const fn stretched(name: &'static str, run: fn(&Trace) -> Given) -> Rival {
+    Rival { name, published: false, run }
 }
 
 /// All, in the page's order.
 pub const ALL: [Rival; 8] = [
-    Rival { name: "CEEMS, with RAPL", run: |t| ceems(t, true) },
-    Rival { name: "CEEMS, without", run: |t| ceems(t, false) },
-    Rival { name: "Kepler 0.11, RAPL", run: kepler },
-    Rival { name: "Kepler 0.7, platform", run: kepler_ratio },
-    Rival { name: "Leaf", run: leaf },
-    Rival { name: "MRPUSA", run: mrpusa },
-    Rival { name: "Kepler 0.11's formula on the wall", run: kepler_on_the_wall },
-    Rival { name: "Leaf's formula on the wall", run: leaf_on_the_wall },
+    published("CEEMS, with RAPL", |t| ceems(t, true)),
+    published("CEEMS, without RAPL", |t| ceems(t, false)),
+    published("Kepler 0.10, RAPL", kepler),
+    published("Kepler 0.9, platform", kepler_ratio),
+    published("Leaf", leaf),
+    published("MRPUSA", mrpusa),
+    stretched("Kepler 0.10 on the wall", kepler_on_the_wall),
+    stretched("Leaf on the wall", leaf_on_the_wall),
 ];
 
-/// CEEMS 0.11, `cpu-ipmi-redfish-hwmon.rules`:
+/// CEEMS, `cpu-ipmi-redfish-hwmon.rules`:
 /// `0.9 H K/(K+D) c/C + 0.9 H D/(K+D) m/M + 0.1 H/n`, at every scrape, with rates since the scrape before.
 fn ceems(trace: &Trace, with_rapl: bool) -> Given {
     let mut given = Given::none(trace);
@@ -113,7 +123,7 @@ fn by_busy_ratio(trace: &Trace, interval: usize, energy: impl Fn(usize, usize, u
     given.all_dynamic()
 }
 
-/// Kepler 0.7's ratio model (`pkg/model/estimator/local/ratio.go`) on platform power: the least energy of an interval so
+/// The ratio model of Kepler up to 0.9 (`pkg/model/estimator/local/ratio.go`) on platform power: the least energy of an interval so
 /// far is idle and goes in equal parts to the guests and the system, the rest goes by CPU time.
 fn kepler_ratio(trace: &Trace) -> Given {
     let mut given = Given::none(trace);

@@ -36,6 +36,23 @@ pub struct Meter {
     pub step: f64,
 }
 
+impl Meter {
+    /// For the page.
+    pub fn words(&self) -> String {
+        let mut words = match self.window {
+            1 => String::new(),
+            window => format!("mean of {window} s, "),
+        };
+        if self.lag > 0 {
+            words += &format!("{} s late, ", self.lag);
+        }
+        if self.noise > 0.0 {
+            words += &format!("noise {:.0} %, ", self.noise * 100.0);
+        }
+        words + &format!("each {} s, in {} W", self.refresh, self.step)
+    }
+}
+
 /// Each second, the mean of that second, to a tenth of a watt.
 pub const METER: Meter = Meter { refresh: 1, window: 1, lag: 0, noise: 0.0, step: 0.1 };
 
