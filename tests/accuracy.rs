@@ -35,7 +35,14 @@ use accuracy::results::{Kind, Results};
 use accuracy::score::Reading;
 
 /// Run once for all tests. That every joule is somewhere, to the microjoule, is asserted on the way.
-static RESULTS: LazyLock<Results> = LazyLock::new(Results::new);
+static RESULTS: LazyLock<Results> = LazyLock::new(|| Results::new(0));
+/// The same with other loads, so that nothing hangs on a seed.
+static OTHER_SEEDS: LazyLock<Vec<Results>> = LazyLock::new(|| {
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = [1, 2].map(|seed| scope.spawn(move || Results::new(seed))).into();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    })
+});
 
 /// Compares `actual` with the file `path` in the repository; with `WATTRIBUTE_BLESS=1` rewrites it.
 fn golden(path: &str, actual: &str) {
@@ -50,17 +57,18 @@ fn golden(path: &str, actual: &str) {
 
 #[test]
 fn the_pages_say_what_the_code_computes() {
-    golden("docs/accuracy.md", &page::page(&RESULTS));
+    golden("docs/accuracy.md", &page::page(&RESULTS, &OTHER_SEEDS));
     golden("docs/accuracy.svg", &page::picture(&RESULTS));
     golden("docs/accuracy.csv", &page::figures(&RESULTS));
 }
 
 #[test]
 fn the_default_is_nearest_to_the_truth_in_the_mean_over_all_traces() {
-    let is_rival = |name: &str| !name.starts_with("idle-dynamic");
-    let best = RESULTS.best(Reading::Reserved, |m| is_rival(m.name));
-    let (ours, other) = (RESULTS.mean(0, Reading::Reserved), RESULTS.mean(best, Reading::Reserved));
-    assert!(ours < other, "{}: {other:.4}, ours {ours:.4}", RESULTS.methods[best].name);
+    for results in OTHER_SEEDS.iter().chain([&*RESULTS]) {
+        let best = results.best(Reading::Reserved, |m| !m.name.starts_with("idle-dynamic"));
+        let (ours, other) = (results.mean(0, Reading::Reserved), results.mean(best, Reading::Reserved));
+        assert!(ours < other, "{}: {other:.4}, ours {ours:.4}", results.methods[best].name);
+    }
 }
 
 #[test]

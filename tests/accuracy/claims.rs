@@ -92,21 +92,21 @@ fn sampled_shares_are_near_the_exact_ones() {
 #[test]
 fn ceems_by_hand() {
     // Without RAPL, 200 W: 180 x 3/5 + 20/2 = 118 W, 180 x 1/5 + 10 = 46 W.
-    assert_eq!(watts(&given("CEEMS, without RAPL")), [118.0, 46.0]);
+    assert_eq!(watts(&given("CEEMS without RAPL")), [118.0, 46.0]);
     // RAPL: packages 35 + 70 = 105 W, memory 8 + 10 = 18 W: K/(K+D) = 0.853659.
     // 180 x 0.853659 x 3/5 + 180 x 0.146341 x 8/(8 + 4 + 2) + 10 = 117.247
     // 180 x 0.853659 x 1/5 + 180 x 0.146341 x 4/14 + 10 = 48.258
-    assert_eq!(watts(&given("CEEMS, with RAPL")), [117.247, 48.258]);
+    assert_eq!(watts(&given("CEEMS with RAPL")), [117.247, 48.258]);
 }
 
 #[test]
 fn kepler_by_hand() {
     // RAPL 123 W, half busy: 61.5 x 3/5 and x 1/5; 61.5 W idle, 12.3 W of the system.
-    let g = given("Kepler 0.10, RAPL");
+    let g = given("Kepler 0.10 RAPL");
     assert_eq!(watts(&g), [36.9, 12.3]);
     assert!((g.idle / SECONDS as f64 - 61.5).abs() < 1e-6 && (g.system / SECONDS as f64 - 12.3).abs() < 1e-6);
     // Steady power is the least power: all 200 W are idle, in three parts.
-    assert_eq!(watts(&given("Kepler 0.9, platform")), [66.667, 66.667]);
+    assert_eq!(watts(&given("Kepler 0.9 platform")), [66.667, 66.667]);
 }
 
 #[test]

@@ -5,28 +5,28 @@ use std::fmt::Write as _;
 
 use super::results::{Kind, Results};
 use super::score::Reading;
-use super::trace::Trace;
 
 const HEAD: &str = include_str!("accuracy.head.md");
 const TAIL: &str = include_str!("accuracy.tail.md");
 
 /// The page.
-pub fn page(results: &Results) -> String {
+pub fn page(results: &Results, others: &[Results]) -> String {
     let mut page = format!("{HEAD}\n## Over all traces\n\n");
     page += "![Mean error of each method](accuracy.svg)\n\n";
     summary(&mut page, results);
-    verdict(&mut page, results);
+    verdict(&mut page, results, others);
     nearer(&mut page, results);
     each_trace(&mut page, results);
     page += "\n## The traces\n\nBusy share `u` from 0 to 1, watts at the wall. Each lasts an hour.\n\n";
-    page += "| trace | what happens | the host's curve | the meter shows | read every |\n| --- | --- | --- | --- | --- |\n";
+    page += "| trace | what happens | what decides it | the host's curve | the meter shows | read every |\n| --- | --- | --- | --- | --- | --- |\n";
     for trace in &results.traces {
         let curves: Vec<String> = trace.hosts.iter().map(|m| m.curve.formula()).collect();
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} s |",
+            "| {} | {} | {} | {} | {} | {} s |",
             trace.name,
             trace.about,
+            trace.why,
             curves.join("<br>"),
             trace.meter.words(),
             trace.poll
@@ -70,36 +70,55 @@ fn summary(page: &mut String, r: &Results) {
 }
 
 /// What the table says, in words.
-fn verdict(page: &mut String, r: &Results) {
+fn verdict(page: &mut String, r: &Results, others: &[Results]) {
+    let published = r.best(Reading::Reserved, |m| m.kind == Kind::Published);
     let best = |reading: Reading| r.best(reading, |m| m.kind != Kind::Ours);
-    let (other, equal, dynamic) = (best(Reading::Reserved), best(Reading::Equal), best(Reading::Dynamic));
     let name = |m: usize| r.methods[m].name;
-    let _ = write!(
+    let mean = |m: usize, reading: Reading| percent(r.mean(m, reading));
+    *page += "\nBold: ours. Italic: a formula of others, fed with more than its program feeds it.\n\n";
+    let _ = writeln!(
         page,
-        "\nBold: ours. Italic: a formula of others, fed with more than its program feeds it.\n\n\
-         The default is wrong by {} of the VMs' energy in the mean, with idle power configured by {}; the nearest method of \
-         others, {}, by {}. In every trace the parts add up to what the meter told to the microjoule; what is missing to or \
-         above the wall is the meter's. Who holds that idle power belongs to all in equal parts takes `equal-idle` ({} \
-         learned, {} configured; nearest of others: {}, {}). Who holds that a VM answers for what it adds, and for no idle \
-         power, reads `part=\"dynamic\"` alone ({} and {}; nearest of others: {}, {}).\n",
-        percent(r.mean(0, Reading::Reserved)),
-        percent(r.mean(1, Reading::Reserved)),
-        name(other),
-        percent(r.mean(other, Reading::Reserved)),
-        percent(r.mean(2, Reading::Equal)),
-        percent(r.mean(3, Reading::Equal)),
+        "- **Mean error**: the default {}, with idle power configured {}; the nearest published method, {}, {}. With other loads \
+         from other seeds: {}.",
+        mean(0, Reading::Reserved),
+        mean(1, Reading::Reserved),
+        name(published),
+        mean(published, Reading::Reserved),
+        others
+            .iter()
+            .map(|o| {
+                let best = o.best(Reading::Reserved, |m| m.kind == Kind::Published);
+                let (ours, theirs) = (o.mean(0, Reading::Reserved), o.mean(best, Reading::Reserved));
+                format!("{} and {} ({})", percent(ours), percent(theirs), o.methods[best].name)
+            })
+            .collect::<Vec<String>>()
+            .join(", ")
+    );
+    *page += "- **Sum**: in every trace the parts of ours add up to what the meter told, to the microjoule. What is missing to the wall, \
+              or above it, is the meter's.\n";
+    let (equal, dynamic) = (best(Reading::Equal), best(Reading::Dynamic));
+    let _ = writeln!(
+        page,
+        "- **Idle in equal parts**: who holds this takes `equal-idle`, {} learned, {} configured; nearest of others: {}, {}.",
+        mean(2, Reading::Equal),
+        mean(3, Reading::Equal),
         name(equal),
-        percent(r.mean(equal, Reading::Equal)),
-        percent(r.mean(0, Reading::Dynamic)),
-        percent(r.mean(1, Reading::Dynamic)),
+        mean(equal, Reading::Equal),
+    );
+    let _ = writeln!(
+        page,
+        "- **Dynamic alone**: who holds that a VM answers only for what it adds reads `part=\"dynamic\"`, {} learned, {} \
+         configured; nearest of others: {}, {}.",
+        mean(0, Reading::Dynamic),
+        mean(1, Reading::Dynamic),
         name(dynamic),
-        percent(r.mean(dynamic, Reading::Dynamic)),
+        mean(dynamic, Reading::Dynamic),
     );
 }
 
 /// Where a method of others is nearer than the default.
 fn nearer(page: &mut String, r: &Results) {
-    *page += "\n## Where another is nearer\n\n";
+    *page += "\n## Where another is nearer\n\nTraces in which a method of others has a lesser mean error than the default.\n\n";
     let mut none = true;
     for (t, trace) in r.traces.iter().enumerate() {
         let ours = r.scores[t][0].error[0];
@@ -153,10 +172,6 @@ fn each_trace(page: &mut String, r: &Results) {
             }
             *page += "\n";
         }
-    }
-    *page += "\nWhat decides each:\n\n";
-    for Trace { name, why, .. } in &r.traces {
-        let _ = writeln!(page, "- **{name}**: {why}");
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Results {
 
 impl Results {
     /// Runs everything.
-    pub fn new() -> Self {
-        let traces = traces::all();
+    pub fn new(seed: u64) -> Self {
+        let traces = traces::all(seed);
         let of_ours = ours::ALL.iter().map(|s| Method { name: s.name, kind: Kind::Ours });
         let of_others = rivals::ALL.iter().map(|r| Method {
             name: r.name,

@@ -45,10 +45,10 @@ const fn stretched(name: &'static str, run: fn(&Trace) -> Given) -> Rival {
 
 /// All, in the page's order.
 pub const ALL: [Rival; 8] = [
-    published("CEEMS, with RAPL", |t| ceems(t, true)),
-    published("CEEMS, without RAPL", |t| ceems(t, false)),
-    published("Kepler 0.10, RAPL", kepler),
-    published("Kepler 0.9, platform", kepler_ratio),
+    published("CEEMS with RAPL", |t| ceems(t, true)),
+    published("CEEMS without RAPL", |t| ceems(t, false)),
+    published("Kepler 0.10 RAPL", kepler),
+    published("Kepler 0.9 platform", kepler_ratio),
     published("Leaf", leaf),
     published("MRPUSA", mrpusa),
     stretched("Kepler 0.10 on the wall", kepler_on_the_wall),

@@ -56,12 +56,13 @@ fn house(seed: u64) -> Vec<Guest> {
     ]
 }
 
-/// Every trace.
-pub fn all() -> Vec<Trace> {
-    let mut all = curves();
-    all.extend(meters());
-    all.extend(guests());
-    all.extend(hosts());
+/// Every trace. The loads follow from the seed: the page's is 0.
+pub fn all(seed: u64) -> Vec<Trace> {
+    let seed = seed * 1000;
+    let mut all = curves(seed);
+    all.extend(meters(seed));
+    all.extend(guests(seed));
+    all.extend(hosts(seed));
     all
 }
 
@@ -76,30 +77,30 @@ fn one(
     Trace::new(name, about, why, vec![host], guests, seen)
 }
 
-fn curves() -> Vec<Trace> {
+fn curves(seed: u64) -> Vec<Trace> {
     vec![
         one(
             "linear",
             "Six guests of 2 to 8 vCPUs on a host whose power is a straight line over load. The house that most other traces change one thing of.",
             "Every assumption of ours holds; what is left is the 10 s between readings.",
             machine(LINEAR),
-            house(1),
+            house(seed + 1),
             USUAL,
         ),
         one(
             "concave, logarithm",
             "The house on a curve of the form that Boavizta publishes for processors.",
-            "A straight line through the upper part of a curve meets zero load above the true idle power: some dynamic energy is taken for idle.",
+            "What was seen of a bent curve meets zero load above the true idle power: some dynamic energy is taken for idle.",
             machine(LOG),
-            house(2),
+            house(seed + 2),
             USUAL,
         ),
         one(
             "concave, square root",
             "The house on a strongly concave curve: the first tenth of load costs a third of the whole rise.",
-            "As above, but worse. Beside that, a small guest's CPU second costs more than a large one's, which CPU time does not say.",
+            "Here a small guest's CPU second costs more than a large one's, which CPU time does not say; and the curve is steepest where nobody sees it.",
             machine(ROOT),
-            house(3),
+            house(seed + 3),
             USUAL,
         ),
         one(
@@ -107,23 +108,23 @@ fn curves() -> Vec<Trace> {
             "The house on a curve of eleven points with a very low idle power, as SPECpower results have it: it leaps from idle to 10 %.",
             "A host that is never idle does not show its deep idle state, so nobody can learn it.",
             machine(SPEC),
-            house(4),
+            house(seed + 4),
             USUAL,
         ),
         one(
             "fan step",
             "The house on a straight line, but the fans take 30 W more from 45 % on.",
-            "The step tilts the learned line. Who pays for the step is for those present to share.",
+            "The step tilts what is learned of idle power. Who is there when it comes pays for it together.",
             machine(FANS),
-            house(5),
+            house(seed + 5),
             USUAL,
         ),
     ]
 }
 
-fn meters() -> Vec<Trace> {
+fn meters(seed: u64) -> Vec<Trace> {
     let house =
-        |name, about, why, (curve, seed), seen| one(name, about, why, machine(curve), house(seed), seen);
+        |name, about, why, (curve, n), seen| one(name, about, why, machine(curve), house(seed + n), seen);
     vec![
         house(
             "1 s meter",
@@ -135,7 +136,7 @@ fn meters() -> Vec<Trace> {
         house(
             "15 s meter",
             "The house, the meter shows a new value every 15 s and is read as often.",
-            "A value a meter took at one instant stands for 15 s.",
+            "A value that a meter took in one second stands for 15; the curve is bent beside.",
             (LOG, 7),
             (Meter { refresh: 15, ..METER }, 15),
         ),
@@ -149,14 +150,14 @@ fn meters() -> Vec<Trace> {
         house(
             "steps of 1 W",
             "The house, the meter shows whole watts.",
-            "Next to nothing.",
+            "The steps: next to nothing. The curve: its deep idle state is never seen.",
             (SPEC, 9),
             (Meter { step: 1.0, ..METER }, 10),
         ),
         house(
             "steps of 10 W",
             "The house, the meter shows tens of watts.",
-            "Rounding averages out over an hour of varied load.",
+            "Rounding averages out over an hour of varied load; what is left is the bent curve.",
             (LOG, 10),
             (Meter { step: 10.0, ..METER }, 10),
         ),
@@ -170,15 +171,15 @@ fn meters() -> Vec<Trace> {
         house(
             "15 s late",
             "The house, the meter shows what was 15 s ago.",
-            "As above, without the blur.",
+            "Power meets the CPU time of 15 s later; RAPL knows better. And the deep idle state of this curve is never seen.",
             (SPEC, 12),
             (Meter { lag: 15, ..METER }, 10),
         ),
     ]
 }
 
-fn guests() -> Vec<Trace> {
-    let mut r = Random::new(20);
+fn guests(seed: u64) -> Vec<Trace> {
+    let mut r = Random::new(seed + 20);
     let idlers = (0..6).map(|n| guest(&format!("idle-{n}"), 3, 12, steady(3, 0.005)));
     let idle = [
         guest("busy-0", 6, 16, steps(&mut r, 6, 0.1, 0.9)),
@@ -196,14 +197,14 @@ fn guests() -> Vec<Trace> {
         guest("most", 4, 32, steady(4, 0.8)),
         guest("none", 8, 32, steady(8, 0.005)),
     ];
-    let mut hot = house(21);
+    let mut hot = house(seed + 21);
     for (g, heat) in hot.iter_mut().zip([1.0, 0.8, 1.4, 1.0, 0.8, 1.0]) {
         g.heat = heat;
     }
-    let mut traffic = house(22);
+    let mut traffic = house(seed + 22);
     traffic[1].traffic_watts = 6.0;
     traffic[1].resident = 1.0;
-    let mut ends = house(23);
+    let mut ends = house(seed + 23);
     ends[0].stays = vec![(1003, SECONDS, 0)];
     ends[2].stays = vec![(0, 2047, 0)];
     ends[3].stays = vec![(598, 898, 0), (1795, 2991, 0)];
@@ -254,8 +255,8 @@ fn guests() -> Vec<Trace> {
     ]
 }
 
-fn hosts() -> Vec<Trace> {
-    let mut r = Random::new(30);
+fn hosts(seed: u64) -> Vec<Trace> {
+    let mut r = Random::new(seed + 30);
     let crowd = (0..24)
         .map(|n| {
             let high = [0.1, 0.3, 0.6, 1.0][n % 4];
@@ -264,7 +265,7 @@ fn hosts() -> Vec<Trace> {
         })
         .collect();
     let crowded = Machine { overcommit: 3.0, ..machine(SPEC) };
-    let mut moving = house(31);
+    let mut moving = house(seed + 31);
     moving.push(guest("mover", 4, 16, steps(&mut r, 4, 0.3, 0.9)));
     moving[6].stays = vec![(0, 1443, 0), (1443, SECONDS, 1)];
     for g in moving.iter_mut().skip(3).take(3) {
@@ -276,7 +277,7 @@ fn hosts() -> Vec<Trace> {
         one(
             "overcommit 3:1",
             "24 guests of 4 vCPUs on 32 CPUs, the curve of eleven points; at times they want more than there is.",
-            "Who takes the size of a host for its capacity gives away more than all of it.",
+            "Who takes the size of a host for its capacity gives away more than all of it. Where all of a host is reserved three times over and well used, CPU time and reservation come near each other.",
             crowded,
             crowd,
             USUAL,
@@ -292,9 +293,9 @@ fn hosts() -> Vec<Trace> {
         one(
             "busy hypervisor",
             "The house, but the host itself (network, storage, backup) uses 8 to 25 % of its CPUs.",
-            "Whoever divides by the guests' CPU time alone charges them for it.",
+            "Whoever divides by the guests' CPU time alone charges them for the host's. And the deep idle state of this curve is never seen.",
             Machine { own, ..machine(SPEC) },
-            house(32),
+            house(seed + 32),
             USUAL,
         ),
         one(
@@ -302,7 +303,7 @@ fn hosts() -> Vec<Trace> {
             "The house, but RAPL shows one package of two and no memory.",
             "Methods that rest on RAPL see a quarter of the host.",
             Machine { rapl: part, ..machine(LINEAR) },
-            house(33),
+            house(seed + 33),
             USUAL,
         ),
     ]
