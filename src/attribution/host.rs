@@ -1,13 +1,13 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
+mod scene;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::capacity::capacity;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method};
-use super::models::{self, Scene};
 use super::pricing::{self, Opening, Price, Pricing, Supply};
 use super::split::Claim;
 use super::tenants::TenantBook;
@@ -16,6 +16,7 @@ use crate::inventory::{Host, Idle, Tenants};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
+use scene::{Account, PartMeters};
 
 /// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
 /// it. Until then the interval grows, and CPU counters, which go on counting, still tell whose it was.
@@ -38,6 +39,7 @@ pub struct HostAccount {
     place: LabelSet,
     info: LabelSet,
     supplies: Vec<Supply>,
+    parts: PartMeters,
     source: Option<SourceIndex>,
     patience: Duration,
     opened: Moment,
@@ -66,8 +68,10 @@ impl HostAccount {
             ("host", host.id.as_str()),
             ("cluster", &host.cluster),
             ("rack", &host.rack),
+            ("model", host.model.name()),
         ]);
         Self {
+            parts: PartMeters::find(&host, store),
             supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
             labels,
             place,
@@ -207,8 +211,17 @@ impl HostAccount {
     pub fn idle_power(&self) -> Option<Watts> {
         match self.host.idle {
             Idle::Fixed(power) => Some(power),
-            Idle::Learned => self.learner.estimate(),
+            Idle::Learned => self.learner.estimate().map(|known| known.power),
             Idle::None => None,
+        }
+    }
+
+    /// Between which limits its idle power hardly fails to lie; none where it is not learned.
+    #[must_use]
+    pub fn idle_limits(&self) -> Option<(Watts, Watts)> {
+        match self.host.idle {
+            Idle::Learned => self.learner.estimate().map(|known| (known.lower, known.upper)),
+            Idle::Fixed(_) | Idle::None => None,
         }
     }
 
@@ -231,12 +244,16 @@ impl HostAccount {
                 continue;
             }
             let interval = Interval { from, until: sample.at };
+            if self.parts.wait(store, self.opened, sample.at, now) {
+                self.pending.push_front(sample);
+                break;
+            }
             match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
                 Pricing::Wait => {
                     self.pending.push_front(sample);
                     break;
                 }
-                Pricing::Known(price) => self.share(interval, Some(&sample), price, tenants),
+                Pricing::Known(price) => self.share(interval, Some(&sample), price, store, tenants),
                 Pricing::Unknown => self.skip(interval, Some(&sample), &tenants.names),
             }
             self.advance(sample.at, store);
@@ -262,7 +279,7 @@ impl HostAccount {
         let interval = Interval { from, until };
         match pricing::price(&self.supplies, store, self.opened, from, until, now) {
             Pricing::Wait => return,
-            Pricing::Known(price) => self.share(interval, None, price, tenants),
+            Pricing::Known(price) => self.share(interval, None, price, store, tenants),
             Pricing::Unknown => self.skip(interval, None, &tenants.names),
         }
         self.advance(until, store);
@@ -309,13 +326,12 @@ impl HostAccount {
 
     fn advance(&mut self, until: Moment, store: &Store) {
         self.settled = Some(until);
-        for supply in &self.supplies {
-            if let Supply::Channels(feeds) = supply {
-                for feed in feeds {
-                    store.forget_before(*feed, until);
-                }
-            }
-        }
+        let of_supply = |supply: &Supply| match supply {
+            Supply::Channels(feeds) => feeds.clone(),
+            Supply::Rated(_) => Vec::new(),
+        };
+        let feeds = self.supplies.iter().flat_map(of_supply).chain(self.parts.feeds());
+        feeds.for_each(|feed| store.forget_before(feed, until));
     }
 
     /// An interval that nobody can price: its seconds are counted, and the counters read at its end start the next.
@@ -328,7 +344,14 @@ impl HostAccount {
     }
 
     /// Gives an interval's energy away.
-    fn share(&mut self, interval: Interval, sample: Option<&Usage>, price: Price, tenants: &mut TenantBook) {
+    fn share(
+        &mut self,
+        interval: Interval,
+        sample: Option<&Usage>,
+        price: Price,
+        store: &Store,
+        tenants: &mut TenantBook,
+    ) {
         let time = interval.time();
         let Price { method, energy } = price;
         *self.energy.get_mut(method) += energy;
@@ -342,14 +365,9 @@ impl HostAccount {
             return;
         };
         let (claims, busy) = self.claims(interval, sample, &tenants.names);
-        if method == Method::Measured {
-            self.learn(energy, busy, &claims, time);
-        }
-        let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
-        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor, &claims);
-        let scene = Scene { energy, idle: self.idle_energy(time), rapl: None, capacity, claims: &claims };
-        let parts = models::divide(self.host.model, &scene);
+        let is_measured = method == Method::Measured;
+        let account = Account { interval, energy, claims: &claims, busy, is_measured };
+        let parts = self.divide(&account, store);
         let overhead = self.overhead.get_mut(method);
         overhead.hypervisor += parts.hypervisor;
         overhead.unallocated += parts.unallocated;
@@ -390,12 +408,9 @@ impl HostAccount {
         self.idle_power().map_or(Microjoules::ZERO, |p| Microjoules::round(p.over(time)))
     }
 
-    fn learn(&mut self, energy: Microjoules, busy: Option<u64>, claims: &[Claim], time: Duration) {
-        let Some(cpus) = self.node.as_ref().map(|n| f64::from(n.cpus)).filter(|c| *c > 0.0) else { return };
-        let used = busy.unwrap_or_else(|| claims.iter().fold(0, |s, c| s.saturating_add(c.cpu_nanos)));
-        let share = Duration::from_nanos(used).as_secs_f64() / (cpus * time.as_secs_f64());
+    fn learn(&mut self, energy: Microjoules, utilisation: f64, time: Duration) {
         if let Some(power) = Joules::new(energy.joules()).ok().and_then(|j| j.per(time)) {
-            self.learner.learn(power, share, time);
+            self.learner.learn(power, utilisation, time);
         }
     }
 }

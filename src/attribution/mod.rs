@@ -8,6 +8,7 @@ pub mod idle;
 pub mod ledger;
 pub mod models;
 pub mod pricing;
+pub mod smt;
 pub mod split;
 pub mod tenants;
 pub mod workload;

@@ -3,12 +3,16 @@
 //! Lives here: the topology as checked types. Does not live here: the configuration file's shape (`config`) or
 //! anything that changes while the exporter runs.
 
+mod inside;
+
 use std::collections::HashMap;
 
 use crate::model::{
     Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, ProjectId,
     Ratio, Watts,
 };
+
+pub use inside::{Gpu, Parts, Weighting, Work};
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +96,10 @@ pub struct Host {
     pub model: Model,
     /// Idle power.
     pub idle: Idle,
+    /// Meters of its parts.
+    pub parts: Parts,
+    /// How its CPU time is weighed.
+    pub work: Work,
     /// vCPUs that may be reserved per logical CPU.
     pub cpu_overcommit: Ratio,
     /// Memory that may be reserved per memory.
@@ -111,6 +119,8 @@ impl Host {
             feeds: Vec::new(),
             model: Model::default(),
             idle: Idle::Learned,
+            parts: Parts::default(),
+            work: Work::default(),
             cpu_overcommit: Ratio::ONE,
             memory_overcommit: Ratio::ONE,
         }
