@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use wattribute::attribution::Ledger;
 use wattribute::attribution::ledger::Method;
-use wattribute::inventory::{Feed, Host, Idle, Inventory, Model};
+use wattribute::inventory::{Feed, Host, Idle, Inventory, Model, Parts};
 use wattribute::model::{
-    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, Ratio, Reading, Watts,
-    WorkloadId,
+    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Microjoules, Moment,
+    Ratio, Reading, Watts, WorkloadId,
 };
 use wattribute::store::{MeterSettings, Store};
 use wattribute::workloads::{
@@ -58,6 +58,7 @@ pub fn run(trace: &Trace) -> Vec<Given> {
     let mut room = Room::new(trace);
     for t in (0..=SECONDS).step_by(trace.poll) {
         room.read_meters(trace, t);
+        room.read_rapl(trace, t);
         room.sample_hosts(trace, t);
         room.ledger.settle(&room.store, &room.usage, at(t));
     }
@@ -76,8 +77,16 @@ fn meter(h: usize) -> MeterId {
     MeterId::new(&format!("meter-{h}")).unwrap()
 }
 
+fn rapl(h: usize) -> MeterId {
+    MeterId::new(&format!("rapl-{h}")).unwrap()
+}
+
+fn channel(name: &str) -> ChannelId {
+    ChannelId::new(name).unwrap()
+}
+
 fn input() -> ChannelId {
-    ChannelId::new("input").unwrap()
+    channel("input")
 }
 
 struct Room {
@@ -89,13 +98,15 @@ struct Room {
     used: Vec<Vec<f64>>,
     /// CPU seconds of each host so far.
     busy: Vec<f64>,
+    /// Joules of each host's packages and memory so far.
+    counted: Vec<(f64, f64)>,
 }
 
 impl Room {
     /// Every host stands here once for each set-up, all fed by the same meter.
     fn new(trace: &Trace) -> Self {
-        let settings = |h| MeterSettings {
-            id: meter(h),
+        let settings = |id| MeterSettings {
+            id,
             datacenter: datacenter(),
             driver: "snmp",
             address: String::new(),
@@ -103,12 +114,20 @@ impl Room {
             stale_after: PATIENCE,
             max_gap: PATIENCE,
         };
-        let store = Store::new((0..trace.hosts.len()).map(settings).collect());
+        let meters = (0..trace.hosts.len()).flat_map(|h| [meter(h), rapl(h)]);
+        let store = Store::new(meters.map(settings).collect());
         let host = |h: usize, setup: &Setup| {
             let idle = Watts::new(trace.hosts[h].curve.watts(CALIBRATED_AT)).unwrap();
             Host {
                 feeds: vec![Feed::Channels(vec![(meter(h), input())])],
                 model: setup.model,
+                parts: Parts {
+                    packages: vec![(rapl(h), channel("package"))],
+                    memory: Vec::from_iter(
+                        trace.hosts[h].rapl.has_memory.then(|| (rapl(h), channel("memory"))),
+                    ),
+                    gpus: Vec::new(),
+                },
                 idle: if setup.learns { Idle::Learned } else { Idle::Fixed(idle) },
                 cpu_overcommit: Ratio::new(trace.hosts[h].overcommit).unwrap(),
                 ..Host::new(HostId::new(&format!("host-{h}-{}", setup.name)).unwrap(), datacenter())
@@ -134,6 +153,7 @@ impl Room {
             infos: trace.guests.iter().map(|g| Arc::new(info(&g.name))).collect(),
             used: trace.guests.iter().map(|g| vec![0.0; g.stays.len()]).collect(),
             busy: vec![0.0; trace.hosts.len()],
+            counted: vec![(0.0, 0.0); trace.hosts.len()],
         }
     }
 
@@ -142,6 +162,26 @@ impl Room {
             let power = Measure::Power(Watts::new(trace.shown(h, t)).unwrap());
             let batch = Batch { readings: vec![Reading::measured(input(), power)], ..Batch::default() };
             self.store.apply(self.store.find(&meter(h)).unwrap(), &batch, at(t));
+        }
+    }
+
+    /// RAPL's counters, as they are read from sysfs: microjoules.
+    fn read_rapl(&mut self, trace: &Trace, t: usize) {
+        for (h, counted) in self.counted.iter_mut().enumerate() {
+            let (packages, memory) = trace.rapl(h, t.saturating_sub(trace.poll), t);
+            counted.0 += packages;
+            counted.1 += memory;
+            let counter = |name: &str, joules: f64| {
+                let total = Joules::new((joules * 1e6).floor() / 1e6).unwrap();
+                let counter = EnergyCounter { total, quantum: Joules::new(1e-6).unwrap(), modulus: None };
+                Reading::measured(channel(name), Measure::Energy(counter))
+            };
+            let mut readings = vec![counter("package", counted.0)];
+            if trace.hosts[h].rapl.has_memory {
+                readings.push(counter("memory", counted.1));
+            }
+            let batch = Batch { readings, ..Batch::default() };
+            self.store.apply(self.store.find(&rapl(h)).unwrap(), &batch, at(t));
         }
     }
 
