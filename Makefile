@@ -26,7 +26,7 @@ fuzz: ## fuzz every target; SECONDS=600 each, two at a time
 	fuzz/run.sh $(SECONDS)
 
 bench: ## the figures of docs/performance.md, as this machine gives them
-	cargo bench --locked --bench core --bench exposition --bench ipmi --bench snmp
+	cargo bench --locked --bench core --bench exposition --bench ipmi --bench snmp --bench workloads
 
 load-ipmi: ## 10,000 simulated BMCs a second over IPMI, real exporter; ARGS="--count N --seconds N --suites 3,17 --silent 0,10,50 --json"
 	cargo bench --locked --bench load -- ipmi $(ARGS)
