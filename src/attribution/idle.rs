@@ -1,11 +1,11 @@
 //! Idle power, learned: what a host draws with nothing to do, from its own power at varying load.
 //!
-//! Minutes of power fall into bins of utilisation, each with a robust mean that fades (`bins`). A robust line through the
-//! lowest bins says where power starts (`line`). Beside it stands what is known of machines in general; the two are
+//! Minutes of power fall into bins of utilisation, each with a robust mean that fades (`bins`). Robust curves through the
+//! bins say where power starts (`curve`). Beside it stands what is known of machines in general; the two are
 //! weighed by how sure they are, so that a host under constant load is neither called all idle nor guessed at for ever.
 
 mod bins;
-mod line;
+mod curve;
 
 use std::time::Duration;
 
@@ -109,12 +109,12 @@ struct Guess {
     deviation: f64,
 }
 
-/// What machines in general and this one's own line say, weighed by how sure they are. Never above the least mean power
+/// What machines in general and this one's own curve say, weighed by how sure they are. Never above the least mean power
 /// that was seen at any load.
 fn estimate(bins: &Bins) -> Option<Estimate> {
     let points: Vec<Bin> = bins.iter().copied().collect();
     let least = points.iter().map(|p| p.power).reduce(f64::min)?;
-    let guesses = [usual(&points), line::start(&points)];
+    let guesses = [usual(&points), curve::start(&points)];
     let (mut sum, mut weights) = (0.0, 0.0);
     for guess in guesses.into_iter().flatten() {
         let weight = guess.deviation.max(1e-3).powi(-2);

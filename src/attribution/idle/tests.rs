@@ -78,18 +78,31 @@ fn a_host_whose_load_varies_is_learned_to_a_watt_or_two() {
 #[test]
 fn a_host_that_never_idles_is_extrapolated_and_less_sure() {
     let (power, lower, upper) = estimate(&learned(load(0.5, 0.9).map(|b| (b, linear(b)))));
-    assert!((power - 100.0).abs() < 8.0, "{power}");
+    assert!((power - 100.0).abs() < 12.0, "{power}");
     assert!(lower < 90.0 && upper > 110.0, "{lower} to {upper}");
 }
 
 #[test]
-fn a_bent_curve_is_followed_at_its_low_end() {
+fn a_bent_curve_is_followed() {
     for bend in [0.6, 0.8, 1.3] {
         let curve = move |b: f64| 100.0 + 200.0 * b.powf(bend);
         let (power, lower, upper) = estimate(&learned(load(0.0, 0.7).map(|b| (b, curve(b)))));
-        assert!((power - 100.0).abs() < 15.0, "{bend}: {power}");
-        assert!(lower < 102.0 && upper > 98.0, "{bend}: {lower} to {upper}");
+        assert!((power - 100.0).abs() < 3.0, "{bend}: {power}");
+        assert!(lower <= 100.5 && upper >= 99.5, "{bend}: {lower} to {upper}");
     }
+}
+
+#[test]
+fn a_curve_of_eleven_points_is_followed_too() {
+    // As benchmarks publish them: watts at 0, 10 ... 100 % load.
+    let points = [50.0, 62.0, 72.0, 81.0, 91.0, 103.0, 117.0, 136.0, 160.0, 185.0, 210.0];
+    let curve = move |b: f64| {
+        let (n, part) = ((b * 10.0).floor(), (b * 10.0).fract());
+        let n = n as usize;
+        points[n] + part * (points[n + 1] - points[n])
+    };
+    let (power, lower, _) = estimate(&learned(load(0.0, 0.5).map(|b| (b, curve(b)))));
+    assert!((power - 50.0).abs() < 3.0 && lower < 50.0, "{power}");
 }
 
 #[test]
