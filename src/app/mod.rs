@@ -11,7 +11,7 @@ mod workers;
 
 pub use plan::{Plan, plan};
 pub use run::run;
-pub use target::{Shared, open};
+pub use target::{Shared, open, open_source};
 pub use workers::workers;
 
 pub use crate::poller::task::deadline_error;
