@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("fuzzing", &["config", "drivers", "workloads"]),
-    ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim"]),
+    ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim", "workloads"]),
 ];
 
 /// The first segments behind `crate::` in every path of a file, `#[cfg(test)]` code included.

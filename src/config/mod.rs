@@ -29,10 +29,10 @@ mod types;
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
-    AuthProtocol, Basis, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
-    Datacenter, Device, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk,
-    IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity,
-    ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe,
+    AuthProtocol, Basis, Cgroups, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
+    Datacenter, Device, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk,
+    IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom, Libvirt, LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity,
+    ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes, ProcessesBy,
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
     Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
 };

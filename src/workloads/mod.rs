@@ -21,6 +21,9 @@ mod thread;
 pub use log::{SourceIndex, SourceSettings, UsageLog};
 pub use merged::Merged;
 
+/// Every kind of source: values of the `driver` label.
+pub const NAMES: [&str; 3] = [cgroup::NAME, libvirt::NAME, process::NAME];
+
 /// A hypervisor or host that says what runs on it. One task owns it.
 pub trait Source: Send {
     /// Asks once. May be dropped at any await, like a driver's poll.
