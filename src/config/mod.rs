@@ -29,12 +29,13 @@ mod types;
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
-    AuthProtocol, Basis, Cgroups, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
-    Datacenter, Device, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk,
-    IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom, Libvirt, LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity,
-    ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes, ProcessesBy,
-    Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
-    Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
+    AuthProtocol, Basis, Cgroups, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component,
+    Config, Datacenter, Device, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi, IpmiInBand,
+    IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom, Libvirt,
+    LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Module, Origin, Overcommit,
+    Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes, ProcessesBy, Prometheus,
+    PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource, Redfish, Secret,
+    Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

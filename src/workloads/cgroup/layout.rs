@@ -107,6 +107,11 @@ impl Layout {
             let all = || Some(whole.clone());
             return Ok(Self { memory: all(), quota: all(), cpus: all(), cpu: whole });
         }
+        if root.join("cpuacct.usage").is_file() {
+            // One v1 hierarchy by itself.
+            let whole = Hierarchy::new(root.to_owned(), Version::V1);
+            return Ok(Self { memory: None, quota: Some(whole.clone()), cpus: None, cpu: whole });
+        }
         let mounts = Hierarchy::new(root.to_owned(), Version::V1).below("");
         let v1 = |controller: &str| {
             let name = mounts.iter().find(|name| name.split(',').any(|part| part == controller))?;

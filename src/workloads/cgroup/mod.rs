@@ -24,8 +24,6 @@ pub(crate) mod fuzzing;
 mod layout;
 mod qemu;
 mod source;
-#[cfg(test)]
-mod tests;
 mod tree;
 mod who;
 
