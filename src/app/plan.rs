@@ -9,6 +9,7 @@ mod prometheus;
 mod serial;
 mod services;
 mod sysfs;
+mod workloads;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventor
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
-use crate::workloads::{SourceIndex, SourceSettings, libvirt};
+use crate::workloads::{SourceIndex, SourceSettings, cgroup, libvirt, process};
 
 /// A hypervisor is down after this many intervals without a sample.
 const STALE_INTERVALS: u32 = 3;
@@ -89,6 +90,12 @@ pub struct SourcePlan {
 pub enum Reached {
     /// By libvirt.
     Libvirt(libvirt::Settings),
+    /// By this machine's control groups.
+    Cgroups(cgroup::Settings),
+    /// Machines by libvirt, all else by control groups.
+    Both(libvirt::Settings, cgroup::Settings),
+    /// By this machine's processes.
+    Processes(process::Settings),
 }
 
 /// A way to read devices that clients name.
@@ -142,7 +149,7 @@ pub fn plan(config: &Config) -> Plan {
         .hosts
         .iter()
         .map(|host| {
-            let source = source(host, host.hypervisor.as_ref()?);
+            let source = workloads::source(host, host.hypervisor.as_ref()?);
             sources.push(source);
             Some(SourceIndex(sources.len() - 1))
         })
@@ -376,39 +383,6 @@ const fn privacy_protocol(protocol: config::PrivacyProtocol) -> snmp::PrivacyPro
         config::PrivacyProtocol::Aes128 => snmp::PrivacyProtocol::Aes128,
         config::PrivacyProtocol::Aes192 => snmp::PrivacyProtocol::Aes192,
         config::PrivacyProtocol::Aes256 => snmp::PrivacyProtocol::Aes256,
-    }
-}
-
-fn source(host: &config::Host, l: &config::Libvirt) -> SourcePlan {
-    let (address, shown) = match &l.address {
-        config::LibvirtAddress::Unix(path) => {
-            (libvirt::Address::Unix(path.clone()), path.display().to_string())
-        }
-        config::LibvirtAddress::Tcp(endpoint) => (libvirt::Address::Tcp(endpoint.clone()), endpoint.clone()),
-        config::LibvirtAddress::Tls { endpoint, ca_file, identity } => (
-            libvirt::Address::Tls {
-                endpoint: endpoint.clone(),
-                ca_file: ca_file.clone(),
-                identity: identity.clone(),
-            },
-            endpoint.clone(),
-        ),
-    };
-    SourcePlan {
-        defined: host.place.to_string(),
-        settings: SourceSettings {
-            host: host.id.clone(),
-            datacenter: host.datacenter.clone(),
-            driver: libvirt::NAME,
-            address: shown,
-            stale_after: l.interval * STALE_INTERVALS,
-        },
-        timing: Timing { interval: l.interval, deadline: l.interval.max(l.call_timeout * CALLS_PER_SAMPLE) },
-        reached: Reached::Libvirt(libvirt::Settings {
-            address,
-            uri: l.uri.clone(),
-            call_timeout: l.call_timeout,
-        }),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::http::{self, Limits, MetricsPath};
 use crate::model::{ChannelId, Clock, MeterId};
 use crate::poller::{Stats, supervise};
 use crate::store::Store;
-use crate::workloads::{UsageLog, libvirt};
+use crate::workloads::{self, UsageLog};
 
 /// From one tick of the ledger to the next: the finest that a scrape can see.
 const TICK: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub async fn run(
     let store = Arc::new(Store::new(plan.meters.iter().map(|m| m.settings.clone()).collect()));
     let usage = Arc::new(UsageLog::new(plan.sources.iter().map(|s| s.settings.clone()).collect()));
     let ledger = Arc::new(Mutex::new(Ledger::new(&plan.inventory, &plan.host_sources, &store, clock.now())));
-    let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain([libvirt::NAME]).collect();
+    let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain(workloads::NAMES).collect();
     let stats = Arc::new(Stats::new(&kinds));
     let generation = Arc::new(Generation::default());
     let tasks = TaskTracker::new();

@@ -10,7 +10,7 @@ use crate::model::{BoxFuture, Clock, OpenSessions, PollError};
 use crate::poller::stats::DriverStats;
 use crate::poller::{Device, Stats, Target};
 use crate::store::{MeterIndex, Store};
-use crate::workloads::{Source, SourceIndex, UsageLog, libvirt};
+use crate::workloads::{Merged, Source, SourceIndex, UsageLog, cgroup, libvirt, process};
 
 struct MeterTarget {
     driver: Box<dyn Driver>,
@@ -129,6 +129,12 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
 pub fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
     match reached {
         Reached::Libvirt(settings) => libvirt::open(settings.clone(), Arc::clone(clock)),
+        Reached::Cgroups(settings) => cgroup::open(settings.clone(), Arc::clone(clock)),
+        Reached::Both(machines, groups) => Ok(Box::new(Merged::new(
+            libvirt::open(machines.clone(), Arc::clone(clock))?,
+            cgroup::open(groups.clone(), Arc::clone(clock))?,
+        ))),
+        Reached::Processes(settings) => process::open(settings.clone(), Arc::clone(clock)),
     }
 }
 

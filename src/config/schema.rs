@@ -11,6 +11,7 @@ use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
     Intensity, Label, Name, Power, Privacy, Share, Span, TargetPattern,
 };
+mod cgroup;
 mod command;
 mod http;
 mod modbus;
@@ -24,6 +25,7 @@ use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model,
     Privilege, Telemetry, UserLookup, Weighting,
 };
+pub(super) use cgroup::{Cgroups, Kubernetes, Processes};
 pub(super) use command::{
     Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
 };
@@ -567,15 +569,20 @@ pub(super) struct Overcommit {
     pub(super) memory: Field<f64>,
 }
 
-/// Who says what runs on a host.
+/// Who says what runs on a host: `libvirt`, `cgroups`, both of one machine, or `processes`.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Hypervisor {
     /// A libvirt daemon.
-    #[schemars(required)]
     #[garde(dive)]
     pub(super) libvirt: Field<Libvirt>,
+    /// This machine's control groups; beside `libvirt` all but virtual machines.
+    #[garde(dive)]
+    pub(super) cgroups: Field<Cgroups>,
+    /// This machine's processes, where control groups do not tell who is who.
+    #[garde(dive)]
+    pub(super) processes: Field<Processes>,
 }
 
 /// A libvirt daemon, reached by one of `socket` (default), `tcp` and `tls`.

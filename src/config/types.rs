@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod cgroup;
 mod command;
 mod http;
 mod modbus;
@@ -19,6 +20,7 @@ pub mod serial;
 mod services;
 mod sysfs;
 
+pub use cgroup::{Cgroups, Hypervisor, Kernel, Kubernetes, KubernetesWhom, Processes, ProcessesBy};
 pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
@@ -477,7 +479,7 @@ pub struct Host {
     /// How its resources are over-allocated.
     pub overcommit: Overcommit,
     /// Who says what runs on it.
-    pub hypervisor: Option<Libvirt>,
+    pub hypervisor: Option<Hypervisor>,
 }
 
 /// One way to know what a host draws.

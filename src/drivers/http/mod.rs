@@ -1,7 +1,7 @@
 //! JSON meters over HTTP: Shelly, Tasmota and similar, by profiles.
 //!
 //! `profile` is what a file may say, `identify` finds the profile of a device that nobody named, `read` makes readings of answers, and
-//! `poll` asks for them over `drivers::web`.
+//! `poll` asks for them over `crate::web`.
 
 mod identify;
 mod poll;
@@ -19,9 +19,9 @@ pub(crate) use profile::fuzzing;
 pub use profile::{Profile, schema};
 
 use super::profiles::Library;
-pub use super::web::Trust;
 use super::{Driver, Kind, Trace};
 use crate::model::{Clock, PollError};
+pub use crate::web::Trust;
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "http", about: "JSON meters over HTTP: Shelly, Tasmota and similar" };

@@ -1,7 +1,7 @@
 //! Series of a Prometheus server or of another exporter: what is measured is defined apart from how it is collected.
 //!
 //! `text` reads an exporter's page, `query` asks a Prometheus server, `series` makes readings of samples, `poll` does it under
-//! `drivers::web`.
+//! `crate::web`.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use super::web::Trust;
 use super::{Driver, Kind};
 use crate::drivers::channels::Template;
 use crate::model::{Clock, PollError, Quality, Quantity};
+pub use crate::web::Trust;
 
 /// This driver's line in the registry.
 pub const KIND: Kind =

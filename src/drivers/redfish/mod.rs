@@ -67,9 +67,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use super::web::Trust;
 use super::{Driver, Kind};
 use crate::model::{Clock, OpenSessions, PollError, SystemClock};
+pub use crate::web::Trust;
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
