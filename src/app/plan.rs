@@ -7,6 +7,7 @@ mod modbus;
 mod prometheus;
 mod serial;
 mod sysfs;
+mod tenants;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,9 +16,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{
-    EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Model, Price, Tenant, Tenants,
-};
+use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Model, Price};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
@@ -438,17 +437,12 @@ fn inventory(config: &Config) -> Inventory {
             channels: channels(list),
         })
     });
-    let tenant = |t: &config::Tenant| Tenant {
-        project_id: t.project_id.clone(),
-        name: t.name.clone(),
-        domains: t.domains.clone(),
-    };
     Inventory {
         hosts: config.hosts.iter().map(host).collect(),
         facility: facility.collect(),
         factors: factors.collect(),
         prices: prices.collect(),
-        tenants: Tenants::new(config.tenants.iter().map(tenant).collect()),
+        tenants: tenants::tenants(&config.tenants),
     }
 }
 

@@ -166,7 +166,7 @@ impl Guests {
         let project = info
             .project_id
             .clone()
-            .or_else(|| names.by_domain(&info.domain).cloned())
+            .or_else(|| names.owner(&info.domain, &info.tags))
             .unwrap_or_else(ProjectId::unassigned);
         let name = names.name(&project).unwrap_or(&info.project_name).to_owned();
         let (datacenter, host) = (&host.datacenter, &host.id);

@@ -34,7 +34,7 @@ pub use types::{
     IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity,
     ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe,
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
-    Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
+    Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, TenantLabel, Trust, UserLookup,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

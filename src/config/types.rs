@@ -16,6 +16,7 @@ mod modbus;
 mod prometheus;
 pub mod serial;
 mod sysfs;
+mod tenants;
 
 pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
@@ -25,12 +26,11 @@ pub use prometheus::{
 };
 pub use serial::Serial;
 pub use sysfs::Sysfs;
+pub use tenants::{Tenant, TenantLabel};
 
 use super::problem::{Place, Problem};
 pub use crate::model::{Basis, Component, Point};
-use crate::model::{
-    ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Pattern, ProjectId, Ratio, Watts,
-};
+use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Pattern, Ratio, Watts};
 
 /// A whole configuration without errors.
 #[derive(Debug, Clone)]
@@ -528,23 +528,4 @@ pub enum LibvirtAddress {
         /// Our certificate and key, PEM.
         identity: Option<(PathBuf, PathBuf)>,
     },
-}
-
-/// A name for a project, and which domains are its when they do not say so themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tenant {
-    /// The project.
-    pub project_id: ProjectId,
-    /// Its name; the project id where none is given.
-    pub name: String,
-    /// Patterns over the hypervisor's name of a domain.
-    pub domains: Vec<glob::Pattern>,
-}
-
-impl Tenant {
-    /// Whether a domain without metadata is this tenant's.
-    #[must_use]
-    pub fn claims(&self, domain: &str) -> bool {
-        self.domains.iter().any(|pattern| pattern.matches(domain))
-    }
 }
