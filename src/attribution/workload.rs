@@ -1,7 +1,12 @@
 //! The account of one workload on one host.
 
+mod observed;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use observed::Observed;
 
 use super::ledger::{ByMethod, Method};
 use super::split::{Claim, Share};
@@ -34,6 +39,7 @@ pub struct WorkloadAccount {
     project: ProjectId,
     labels: LabelSet,
     info_labels: LabelSet,
+    address_labels: Vec<LabelSet>,
     energy: ByMethod<Share>,
     power: Option<Watts>,
     state: Option<State>,
@@ -41,6 +47,7 @@ pub struct WorkloadAccount {
     cpu: Option<CpuMark>,
     cpu_total: CpuNanos,
     seen: Option<Moment>,
+    observed: Observed,
 }
 
 impl WorkloadAccount {
@@ -61,11 +68,13 @@ impl WorkloadAccount {
             ("project_id", project.as_str()),
         ]);
         let info_labels = info_labels(&info, &project, project_name, datacenter, host);
+        let address_labels = address_labels(&info, &project, datacenter, host);
         Self {
             info,
             project,
             labels,
             info_labels,
+            address_labels,
             energy: ByMethod::default(),
             power: None,
             state: None,
@@ -73,6 +82,7 @@ impl WorkloadAccount {
             cpu: None,
             cpu_total: CpuNanos::default(),
             seen: None,
+            observed: Observed::default(),
         }
     }
 
@@ -98,6 +108,18 @@ impl WorkloadAccount {
     #[must_use]
     pub const fn info_labels(&self) -> &LabelSet {
         &self.info_labels
+    }
+
+    /// The labels of its addresses' series, rendered.
+    #[must_use]
+    pub fn address_labels(&self) -> &[LabelSet] {
+        &self.address_labels
+    }
+
+    /// What else is known of it.
+    #[must_use]
+    pub const fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// Its energy so far.
@@ -153,6 +175,7 @@ impl WorkloadAccount {
         if !Arc::ptr_eq(&self.info, info) {
             self.info = Arc::clone(info);
             self.info_labels = info_labels(info, &self.project, project_name, datacenter, host);
+            self.address_labels = address_labels(info, &self.project, datacenter, host);
         }
     }
 
@@ -164,6 +187,7 @@ impl WorkloadAccount {
         let before = self.held;
         self.state = sample.state;
         self.seen = Some(until);
+        self.observed.take(sample.run, &sample.details);
         self.held = match sample.state {
             Some(state) if state.holds_resources() => {
                 let resident = sample.details.resident_memory_bytes.unwrap_or(sample.memory_bytes);
@@ -186,6 +210,7 @@ impl WorkloadAccount {
         self.cpu = before.cpu.take();
         self.held = std::mem::take(&mut before.held);
         self.seen = before.seen;
+        self.observed.succeed(&mut before.observed);
         before.state = None;
         before.power = None;
     }
@@ -194,6 +219,7 @@ impl WorkloadAccount {
     pub(super) fn leave(&mut self, from: Moment, until: Moment) -> Claim {
         let before = std::mem::take(&mut self.held);
         self.state = None;
+        self.observed.leave();
         held_over(before, self.held, until.since(from), 0)
     }
 
@@ -263,9 +289,33 @@ fn info_labels(
         ("workload", info.id.as_str()),
         ("name", &info.name),
         ("domain", &info.domain),
+        ("architecture", &info.architecture),
         ("project_id", project.as_str()),
         ("project_name", project_name),
         ("user", &info.user),
         ("flavor", &info.flavor),
     ])
+}
+
+fn address_labels(
+    info: &WorkloadInfo,
+    project: &ProjectId,
+    datacenter: &DatacenterId,
+    host: &HostId,
+) -> Vec<LabelSet> {
+    let labels = |address: &IpAddr| {
+        LabelSet::new(&[
+            ("datacenter", datacenter.as_str()),
+            ("host", host.as_str()),
+            ("kind", info.kind.name()),
+            ("workload", info.id.as_str()),
+            ("project_id", project.as_str()),
+            ("address", &address.to_string()),
+        ])
+    };
+    // Two ports may have the same address; a series stands once.
+    let mut all: Vec<_> = info.addresses.iter().map(labels).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
