@@ -141,7 +141,7 @@ families! {
         NODE_INFO: Info None "wattribute_node_info", "What a host says that it is", &[
             DATACENTER, HOST,
             label("hostname", "its own name for itself"),
-            label("architecture", "`x86_64`, `aarch64` ..."),
+            label("architecture", "instruction set: `x86_64`, `aarch64`"),
             label("processor_model", "model of its processors, as its hypervisor names it"),
         ];
         NODE_ADDRESS_INFO: Info None "wattribute_node_address_info", "An address of a host",
@@ -182,7 +182,7 @@ families! {
             label("user", "who created the workload"),
             label("flavor", "size it was created with"),
             label("domain", "the hypervisor's own name for it"),
-            label("architecture", "`x86_64`, `aarch64` ..., where told"),
+            label("architecture", "instruction set, where told: `x86_64`, `aarch64`"),
         ];
     }
     "Virtual machines": {
