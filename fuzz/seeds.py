@@ -122,7 +122,16 @@ put("libvirt", "error", 7, word(42), word(10), word(1), text(b"Domain not found"
 put("libvirt", "event", 8, word(1), DOMAIN)
 put("libvirt", "authentication", 4, word(2), word(0), word(2))
 put("libvirt", "xml_reply", 9, text(b"<domain/>"))
-put("libvirt", "domain", 10, b"""<domain type='kvm' id='7'><memory unit='KiB'>1024</memory><vcpu current='2'>4</vcpu><metadata>
+put("libvirt", "details", 2, word(1), DOMAIN, word(4), text(b"balloon.rss"), word(4), bytes(8), text(b"net.0.rx.bytes"), word(4), bytes(8), text(b"block.count"), word(2), word(0), text(b"block.1.capacity"), word(4), bytes(8))
+put("libvirt", "pools", 10, word(1), text(b"default"), bytes(range(16)), word(1))
+put("libvirt", "pool", 6, word(2), bytes(24))
+put("libvirt", "capabilities", 11, b"<capabilities><host><cpu><arch>x86_64</arch><model>EPYC</model></cpu></host></capabilities>")
+put("libvirt", "limits", 12, b"""<domain><vcpu>4</vcpu><cputune><shares>2048</shares><period>100000</period><quota>25000</quota><global_quota>90000</global_quota>
+</cputune><perf><event name='cpu_cycles' enabled='yes'/></perf><devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x00'
+function='0x0'/></source></hostdev><memballoon><stats period='10'/></memballoon></devices></domain>""")
+put("libvirt", "opennebula", 12, b"""<domain><metadata><one:vm xmlns:one='http://opennebula.org/xmlns/libvirt/1.0'><one:uname>buzz</one:uname>
+<one:gname>moonshot</one:gname></one:vm><a:x xmlns:a='urn:a'><a:tenant>blue</a:tenant></a:x></metadata></domain>""")
+put("libvirt", "domain", 12, b"""<domain type='kvm' id='7'><memory unit='KiB'>1024</memory><vcpu current='2'>4</vcpu><metadata>
 <n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:name>web-1</n:name><n:flavor name='m1'/>
 <n:owner><n:user uuid='u'>buzz</n:user><n:project uuid='p'>moonshot</n:project></n:owner></n:instance></metadata></domain>""")
 

@@ -9,6 +9,7 @@ mod prometheus;
 mod serial;
 mod services;
 mod sysfs;
+mod tenants;
 mod workloads;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
+use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
@@ -412,17 +413,12 @@ fn inventory(config: &Config) -> Inventory {
             channels: channels(list),
         })
     });
-    let tenant = |t: &config::Tenant| Tenant {
-        project_id: t.project_id.clone(),
-        name: t.name.clone(),
-        domains: t.domains.clone(),
-    };
     Inventory {
         hosts: config.hosts.iter().map(|h| model::divide(host(h), h, config)).collect(),
         facility: facility.collect(),
         factors: factors.collect(),
         prices: prices.collect(),
-        tenants: Tenants::new(config.tenants.iter().map(tenant).collect()),
+        tenants: tenants::tenants(&config.tenants),
         services: services::services(config),
     }
 }

@@ -35,8 +35,8 @@ pub use types::{
     Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Model,
     Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes,
     ProcessesBy, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
-    PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust,
-    UserLookup, Weighting,
+    PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant,
+    TenantLabel, Trust, UserLookup, Weighting,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

@@ -2,8 +2,10 @@
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
 mod model;
+mod nodes;
 mod services;
 mod totals;
+mod vms;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +20,7 @@ use crate::inventory::Inventory;
 use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
-use crate::workloads::{State, UsageLog};
+use crate::workloads::UsageLog;
 
 /// A workload that left is still shown for this long, so that its last joules are scraped.
 const SHOW_DEPARTED: Duration = Duration::from_secs(300);
@@ -255,7 +257,7 @@ impl Collector {
         }
         let mut info = page.family(&catalog::HOST_INFO);
         ledger.hosts().iter().for_each(|host| info.info(host.info()));
-        nodes(page, ledger, now);
+        nodes::write(page, ledger, now);
     }
 
     fn buildings(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
@@ -308,23 +310,6 @@ impl Collector {
     }
 }
 
-fn nodes(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let heard = || ledger.hosts().iter().filter(|h| h.is_heard(now));
-    let nodes = || heard().filter_map(|h| Some((h.place(), h.node()?)));
-    let mut cpus = page.family(&catalog::NODE_CPUS);
-    nodes().for_each(|(place, node)| cpus.sample(place, node.cpus));
-    let mut clock = page.family(&catalog::NODE_CPU_HERTZ);
-    for (place, mhz) in nodes().filter_map(|(p, n)| Some((p, n.mhz?))) {
-        clock.sample(place, u64::from(mhz) * 1_000_000);
-    }
-    let mut memory = page.family(&catalog::NODE_MEMORY_BYTES);
-    nodes().for_each(|(place, node)| memory.sample(place, node.memory_bytes));
-    let mut free = page.family(&catalog::NODE_FREE_MEMORY_BYTES);
-    for (place, bytes) in nodes().filter_map(|(p, n)| Some((p, n.free_memory_bytes?))) {
-        free.sample(place, bytes);
-    }
-}
-
 /// Every workload that is to be shown, with its host.
 fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &WorkloadAccount)> {
     ledger.hosts().iter().flat_map(move |host| {
@@ -336,14 +321,14 @@ fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &W
     })
 }
 
+/// Every workload that is there now, with its host.
+fn present(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &WorkloadAccount)> {
+    shown(ledger, now).filter(move |(host, w)| host.is_present(w) && host.is_heard(now))
+}
+
 fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let present = || {
-        let now_there =
-            |(host, w): &(&HostAccount, &WorkloadAccount)| host.is_present(w) && host.is_heard(now);
-        shown(ledger, now).filter(now_there).map(|(_, w)| w)
-    };
     let mut power = page.family(&catalog::WORKLOAD_POWER_WATTS);
-    for (workload, watts) in present().filter_map(|w| Some((w, w.power()?))) {
+    for (workload, watts) in present(ledger, now).filter_map(|(_, w)| Some((w, w.power()?))) {
         power.sample(workload.labels(), watts.get());
     }
     let mut energy = page.family(&catalog::WORKLOAD_ENERGY_JOULES_TOTAL);
@@ -356,18 +341,7 @@ fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
     }
     let mut info = page.family(&catalog::WORKLOAD_INFO);
     shown(ledger, now).for_each(|(_, workload)| info.info(workload.info_labels()));
-    let mut state = page.family(&catalog::VM_STATE);
-    for (workload, is) in present().filter_map(|w| Some((w, w.state()?))) {
-        state.sample_with(workload.labels(), state_label(is), 1u32);
-    }
-    let mut vcpus = page.family(&catalog::VM_VCPUS);
-    present().for_each(|w| vcpus.sample(w.labels(), w.held().vcpus));
-    let mut cpu = page.family(&catalog::VM_CPU_SECONDS_TOTAL);
-    for (workload, nanos) in shown(ledger, now).filter_map(|(_, w)| Some((w, w.cpu_total()?))) {
-        cpu.sample(workload.labels(), Duration::from_nanos(nanos.0));
-    }
-    let mut memory = page.family(&catalog::VM_MEMORY_BYTES);
-    present().for_each(|w| memory.sample(w.labels(), w.held().memory_kib.saturating_mul(1024)));
+    vms::write(page, ledger, now);
 }
 
 fn tenants(page: &mut Encoder, ledger: &Ledger) {
@@ -402,18 +376,5 @@ const fn overhead_labels(method: Method) -> [&'static str; 2] {
             ["method=\"measured\",part=\"hypervisor\"", "method=\"measured\",part=\"unallocated\""]
         }
         Method::Rated => ["method=\"rated\",part=\"hypervisor\"", "method=\"rated\",part=\"unallocated\""],
-    }
-}
-
-const fn state_label(state: State) -> &'static str {
-    match state {
-        State::NoState => "state=\"nostate\"",
-        State::Running => "state=\"running\"",
-        State::Blocked => "state=\"blocked\"",
-        State::Paused => "state=\"paused\"",
-        State::ShuttingDown => "state=\"shutdown\"",
-        State::ShutOff => "state=\"shutoff\"",
-        State::Crashed => "state=\"crashed\"",
-        State::Suspended => "state=\"pmsuspended\"",
     }
 }

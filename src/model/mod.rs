@@ -7,6 +7,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod labels;
+pub mod name_pattern;
 pub mod pci;
 pub mod place;
 pub mod reading;
@@ -18,6 +19,7 @@ pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use error::{ErrorKind, PollError};
 pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;
+pub use name_pattern::{NamePattern, NamePatternError};
 pub use pci::{PciAddress, PciError};
 pub use place::{Basis, Component, Point};
 pub use reading::{
