@@ -34,7 +34,7 @@ const IPMI_NEAR: Duration = Duration::from_secs(45);
 const IPMI_FAR: Duration = Duration::from_secs(300);
 
 /// How a meter is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum DriverPlan {
     /// Over IPMI.
     Ipmi(Arc<ipmi::Settings>),

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod pci;
 pub mod place;
 pub mod reading;
+pub mod secret;
 pub mod sessions;
 pub mod target;
 pub mod units;

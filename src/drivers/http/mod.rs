@@ -21,7 +21,7 @@ pub use profile::{Profile, schema};
 use super::profiles::Library;
 pub use super::web::Trust;
 use super::{Driver, Kind, Trace};
-use crate::model::{Clock, PollError};
+use crate::model::{Clock, PollError, secret};
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "http", about: "JSON meters over HTTP: Shelly, Tasmota and similar" };
@@ -44,6 +44,16 @@ pub struct Settings {
     pub trust: Trust,
     /// The longest a single request may take. The whole poll has a deadline of its own.
     pub request_timeout: Duration,
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new setting cannot be forgotten here.
+        let Self { url, profile, user, password, trust, request_timeout } = self;
+        (url, profile, user) == (&other.url, &other.profile, &other.user)
+            && (trust, request_timeout) == (&other.trust, &other.request_timeout)
+            && secret::are_same(password.as_ref(), other.password.as_ref())
+    }
 }
 
 /// What the meters of this kind share.

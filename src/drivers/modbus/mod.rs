@@ -48,7 +48,7 @@ pub const BUILT_IN: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/modbu
 pub type Profiles = Library<Profile>;
 
 /// All that the driver needs to know of one meter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The line.
     pub address: Address,
