@@ -25,6 +25,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod types;
+mod web;
 
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
@@ -36,6 +37,7 @@ pub use types::{
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
     Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
 };
+pub use web::{Web, WebClients, WebTls, load_web};
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

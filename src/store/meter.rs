@@ -278,10 +278,16 @@ impl Meter {
     }
 
     pub(super) fn fail(&mut self, error: &PollError, now: Moment) {
-        self.last_error = Some((now, error.clone()));
+        if self.enabled {
+            self.last_error = Some((now, error.clone()));
+        }
     }
 
     pub(super) fn apply(&mut self, batch: &Batch, now: Moment) {
+        if !self.enabled {
+            // Of a poll that was under way when it was switched off.
+            return;
+        }
         if let Some(identity) = &batch.identity
             && *identity != self.identity
         {

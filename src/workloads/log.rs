@@ -170,6 +170,10 @@ impl UsageLog {
     /// Adds a sample. One that is not later than the last is dropped.
     pub fn push(&self, source: SourceIndex, usage: Usage) {
         self.with(source, |state| {
+            if !state.enabled {
+                // Of a call that was under way when it was switched off.
+                return;
+            }
             state.error = None;
             if state.last_good.is_some_and(|last| last >= usage.at) {
                 return;
@@ -182,7 +186,7 @@ impl UsageLog {
 
     /// Takes note that a source could not be asked.
     pub fn fail(&self, source: SourceIndex, error: &PollError) {
-        self.with(source, |state| state.error = Some(error.clone()));
+        self.with(source, |state| state.error = state.enabled.then(|| error.clone()));
     }
 
     /// Takes all samples of a source, oldest first.

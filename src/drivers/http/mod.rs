@@ -75,6 +75,12 @@ impl Shared {
     pub fn new(profiles: Library<Profile>, clock: Arc<dyn Clock>) -> Self {
         Self { profiles: Arc::new(profiles), clock }
     }
+
+    /// The same clock, with other profiles.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Library<Profile>) -> Self {
+        Self::new(profiles, Arc::clone(&self.clock))
+    }
 }
 
 /// Builds the driver; reads the CA file, opens no connection.

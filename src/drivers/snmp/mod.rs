@@ -171,8 +171,8 @@ fn build(settings: Settings, shared: Arc<Shared>) -> Result<Snmp, PollError> {
 pub struct Shared {
     profiles: Arc<Profiles>,
     clock: Arc<dyn Clock>,
-    sockets: Sockets,
-    devices: AtomicUsize,
+    sockets: Arc<Sockets>,
+    devices: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -180,7 +180,18 @@ impl Shared {
     #[must_use]
     pub fn new(profiles: Profiles, clock: Arc<dyn Clock>) -> Self {
         let profiles = Arc::new(profiles);
-        Self { profiles, clock, sockets: Sockets::default(), devices: AtomicUsize::new(0) }
+        Self { profiles, clock, sockets: Arc::default(), devices: Arc::default() }
+    }
+
+    /// The same sockets and clock, with other profiles.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self {
+            profiles: Arc::new(profiles),
+            clock: Arc::clone(&self.clock),
+            sockets: Arc::clone(&self.sockets),
+            devices: Arc::clone(&self.devices),
+        }
     }
 }
 
