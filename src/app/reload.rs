@@ -99,6 +99,7 @@ impl Controller {
             for host in &inventory.hosts {
                 ledger.set_enabled(&host.id, switches.is_host_on(&host.id, &host.datacenter), now);
             }
+            world.store.release_removed(now);
             self.parts.collector.follow(&inventory);
             fleet.place(hosts.into_iter().zip(places));
         }

@@ -46,6 +46,8 @@ pub struct Channel {
     renewed: bool,
     pub(super) account: Account,
     pub(super) tracks: Vec<usize>,
+    /// Up to when the account is told.
+    settled: Option<Moment>,
     /// This poll's power, with the power before it, and counter, until both are accounted.
     power_in: Option<(Option<Watts>, Watts)>,
     counter_in: Option<EnergyCounter>,
@@ -63,6 +65,7 @@ impl Channel {
             renewed: false,
             account: Account::default(),
             tracks,
+            settled: None,
             power_in: None,
             counter_in: None,
         }
@@ -77,6 +80,14 @@ impl Channel {
     /// Another device is behind it from now on.
     pub(super) const fn renew(&mut self) {
         self.renewed = true;
+    }
+
+    /// Its readers have gone, and its values with them.
+    pub(super) fn forget(&mut self) {
+        self.tracks.clear();
+        for latest in &mut self.latest {
+            *latest = None;
+        }
     }
 
     /// Nobody reads it from now on, or somebody does again: what lies between is neither bridged nor unmeasured.
@@ -206,7 +217,16 @@ impl Channel {
             (None, None) => Drawn::Never,
         };
         let device = counted.and_then(|step| self.device.as_ref().map(|d| (step, d)));
-        self.account.advance(drawn, device)
+        let known = self.account.advance(drawn, device);
+        if known.is_some() {
+            self.settled = Some(now);
+        }
+        known
+    }
+
+    /// Up to when its account is told; none before its first reading.
+    pub(super) const fn settled(&self) -> Option<Moment> {
+        self.settled
     }
 
     fn power(&self) -> Option<Watts> {

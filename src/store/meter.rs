@@ -46,7 +46,7 @@ pub struct Meter {
     windows: Vec<Windowed>,
     channels: Vec<Channel>,
     by_id: HashMap<ChannelId, usize>,
-    /// One for each reader of a channel's past, since each forgets at its own pace; none where one has gone.
+    /// One for each reader of a channel's past, since each forgets at its own pace; none where a reader has gone.
     tracks: Vec<Option<(ChannelId, Track)>>,
     /// Scratch of one poll, kept for its allocation.
     touched: Vec<usize>,
@@ -107,6 +107,18 @@ impl Meter {
             return;
         }
         self.enabled = enabled;
+        self.pause(now);
+    }
+
+    /// Takes leave of the configuration: its energy stands, and its readers have gone.
+    pub(super) fn leave(&mut self, now: Moment) {
+        self.enabled = true;
+        self.pause(now);
+        self.tracks.clear();
+        self.channels.iter_mut().for_each(Channel::forget);
+    }
+
+    fn pause(&mut self, now: Moment) {
         let max_gap = self.settings.max_gap;
         self.channels.iter_mut().for_each(|channel| channel.pause(now, max_gap));
         self.windows.clear();
@@ -217,30 +229,46 @@ impl Meter {
         channel.latest(Quantity::Power).map(|_| channel.integral.unmeasured(now, self.settings.max_gap))
     }
 
+    /// A reader's track of a channel. One of a channel that has been read begins at its last reading.
     pub(super) fn track(&mut self, channel: &ChannelId) -> usize {
-        let track = self.tracks.iter().position(Option::is_none).unwrap_or(self.tracks.len());
-        let new = Some((channel.clone(), Track::default()));
-        match self.tracks.get_mut(track) {
-            Some(free) => *free = new,
-            None => self.tracks.push(new),
-        }
+        let free = self.tracks.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.tracks.len());
+        let mut track = Track::default();
         if let Some(known) = self.by_id.get(channel).and_then(|i| self.channels.get_mut(*i)) {
-            known.tracks.push(track);
+            known.tracks.push(index);
+            if let Some(at) = known.settled() {
+                track.push(at, known.account.total(), false);
+            }
         }
-        track
+        let track = Some((channel.clone(), track));
+        match self.tracks.get_mut(index) {
+            Some(place) => *place = track,
+            None => self.tracks.push(track),
+        }
+        index
     }
 
+    /// Lets go of a track whose reader has gone.
     pub(super) fn untrack(&mut self, track: usize) {
-        let Some((of, _)) = self.tracks.get_mut(track).and_then(Option::take) else { return };
-        if let Some(channel) = self.by_id.get(&of).and_then(|i| self.channels.get_mut(*i)) {
-            channel.tracks.retain(|t| *t != track);
+        let Some((id, _)) = self.tracks.get_mut(track).and_then(Option::take) else { return };
+        if let Some(known) = self.by_id.get(&id).and_then(|i| self.channels.get_mut(*i)) {
+            known.tracks.retain(|of| *of != track);
         }
+    }
+
+    /// Which channel a track is of.
+    pub(super) fn tracked(&self, track: usize) -> Option<&ChannelId> {
+        self.tracks.get(track)?.as_ref().map(|(id, _)| id)
     }
 
     /// Channels that someone reads the energy of, but this meter does not have, although it has answered.
     pub fn missing_feeds(&self) -> impl Iterator<Item = &ChannelId> {
         let answered = self.last_good.is_some();
-        self.tracks.iter().flatten().map(|(id, _)| id).filter(move |id| answered && !self.by_id.contains_key(*id))
+        self.tracks
+            .iter()
+            .flatten()
+            .map(|(id, _)| id)
+            .filter(move |id| answered && !self.by_id.contains_key(*id))
     }
 
     pub(super) fn track_at(&self, track: usize) -> Option<&Track> {
@@ -254,7 +282,7 @@ impl Meter {
     }
 
     pub(super) fn feed_power(&self, track: usize, now: Moment) -> Option<Watts> {
-        let (id, _) = self.tracks.get(track)?.as_ref()?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         let latest = channel.latest(Quantity::Power)?;
         match latest.measure {
@@ -265,14 +293,14 @@ impl Meter {
 
     /// The largest error of a feed's power, where that is known.
     pub(super) fn feed_error(&self, track: usize, now: Moment) -> Option<Watts> {
-        let (id, _) = self.tracks.get(track)?.as_ref()?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         Some(self.accuracy(channel)?.error_of(self.feed_power(track, now)?))
     }
 
     /// Whether the device itself only estimates a feed's power; none before its first reading.
     pub(super) fn feed_quality(&self, track: usize) -> Option<Quality> {
-        let (id, _) = self.tracks.get(track)?.as_ref()?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         channel.latest(Quantity::Power).or_else(|| channel.latest(Quantity::Energy)).map(|l| l.quality)
     }

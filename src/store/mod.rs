@@ -72,9 +72,15 @@ impl Store {
     }
 
     /// Makes these the meters, in this order. One whose name was there before goes on with its channels and their energy; where
-    /// `is_another` says so it is another device now, whose counter is not a continuation of the one before.
+    /// `is_another` says so it is another device now, whose counter is not a continuation of the one before. One that is
+    /// not named any more is not found and not shown, but its feeds still tell until [`Store::release_removed`].
     pub fn reconfigure(&self, meters: Vec<MeterSettings>, is_another: impl Fn(&MeterId) -> bool) {
         self.table.write().unwrap_or_else(PoisonError::into_inner).reconfigure(meters, is_another);
+    }
+
+    /// Puts aside, at `now`, what [`Store::reconfigure`] removed: its energy goes on if it comes back.
+    pub fn release_removed(&self, now: Moment) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).release_removed(now);
     }
 
     /// Stops or starts a meter at `now`: one that is off shows no value, is not down, and the time until it is on again is
@@ -102,9 +108,15 @@ impl Store {
         Some(FeedIndex { meter: index, track })
     }
 
-    /// The reader of a feed has gone: nothing more is kept for it.
+    /// Ends what [`Self::track`] began: the feed's past is no longer kept.
     pub fn untrack(&self, feed: FeedIndex) {
         self.with(feed.meter, |m| m.untrack(feed.track));
+    }
+
+    /// Which channel a feed is of; none once its meter is gone, or was replaced by one that nobody tracks yet.
+    #[must_use]
+    pub fn tracked(&self, feed: FeedIndex) -> Option<(MeterId, ChannelId)> {
+        self.with(feed.meter, |m| Some((m.settings().id.clone(), m.tracked(feed.track)?.clone())))?
     }
 
     /// Takes what a poll brought at `now`.

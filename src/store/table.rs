@@ -1,10 +1,13 @@
 //! Which meters there are: slots that keep their place while the configuration around them changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Meter, MeterIndex, MeterSettings};
-use crate::model::MeterId;
+use crate::model::{MeterId, Moment};
+
+/// The most removed meters whose energy is kept.
+const MAX_ASIDE: usize = 1000;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -17,6 +20,10 @@ struct Slot {
 pub(super) struct Table {
     slots: Vec<Slot>,
     order: Vec<MeterIndex>,
+    /// Removed, but their feeds still tell.
+    leaving: Vec<MeterIndex>,
+    /// Removed earlier, the longest ago first.
+    aside: VecDeque<Meter>,
     by_id: HashMap<MeterId, MeterIndex>,
 }
 
@@ -43,9 +50,7 @@ impl Table {
     ) {
         let mut before = std::mem::take(&mut self.by_id);
         let kept: Vec<_> = meters.iter().map(|m| before.remove(&m.id)).collect();
-        for gone in before.into_values() {
-            self.remove(gone);
-        }
+        self.leaving.extend(before.into_values());
         let mut free = (0..).zip(&self.slots).filter(|(_, s)| s.meter.is_none()).map(|(i, _)| i).collect();
         self.order.clear();
         self.by_id.reserve(meters.len());
@@ -59,19 +64,38 @@ impl Table {
                     }
                     index
                 }
-                None => self.place(Meter::new(settings), &mut free),
+                None => {
+                    let meter = self.come_back(settings);
+                    self.place(meter, &mut free)
+                }
             };
             self.order.push(index);
             self.by_id.insert(id, index);
         }
     }
 
-    fn remove(&mut self, index: MeterIndex) {
-        let slot = usize::try_from(index.slot).ok().and_then(|slot| self.slots.get_mut(slot));
-        if let Some(slot) = slot {
-            slot.meter = None;
+    /// See [`super::Store::release_removed`].
+    pub(super) fn release_removed(&mut self, now: Moment) {
+        for index in std::mem::take(&mut self.leaving) {
+            let slot = usize::try_from(index.slot).ok().and_then(|slot| self.slots.get_mut(slot));
+            let Some(slot) = slot.filter(|slot| slot.generation == index.generation) else { continue };
             slot.generation = slot.generation.wrapping_add(1);
+            let Some(meter) = slot.meter.take() else { continue };
+            let mut meter = meter.into_inner().unwrap_or_else(PoisonError::into_inner);
+            meter.leave(now);
+            self.aside.push_back(meter);
         }
+        while self.aside.len() > MAX_ASIDE {
+            self.aside.pop_front();
+        }
+    }
+
+    /// A new meter, or the one of that name that was removed earlier.
+    fn come_back(&mut self, settings: MeterSettings) -> Meter {
+        let at = self.aside.iter().position(|meter| meter.settings().id == settings.id);
+        let Some(mut meter) = at.and_then(|at| self.aside.remove(at)) else { return Meter::new(settings) };
+        meter.reconfigure(settings, true);
+        meter
     }
 
     fn place(&mut self, meter: Meter, free: &mut Vec<u32>) -> MeterIndex {
