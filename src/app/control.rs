@@ -15,7 +15,7 @@ use crate::http::{self, Control, Gate, Hypervisor, Switch, Unknown};
 use crate::inventory::Feed;
 use crate::model::{BoxFuture, Moment, PollError};
 use crate::store::{Channel, Meter};
-use crate::workloads::SourceState;
+use crate::workloads::log::SourceState;
 
 /// How many near names a wrong one is answered with.
 const NEAR: usize = 3;
@@ -38,8 +38,8 @@ pub(super) struct Controller {
     pub(super) parts: Parts,
     pub(super) load: Load,
     pub(super) reloads: Arc<Reloads>,
-    /// Held for as long as a change takes.
-    pub(super) fleet: tokio::sync::Mutex<Fleet>,
+    /// Held for as long as a change takes; none before the beginning.
+    pub(super) fleet: tokio::sync::Mutex<Option<Fleet>>,
     pub(super) switches: Arc<Mutex<Switches>>,
 }
 
@@ -75,6 +75,7 @@ impl Controller {
     async fn turn_switch(self: Arc<Self>, what: Switch, name: String, on: bool) -> Result<(), Unknown> {
         let mut fleet = self.fleet.lock().await;
         self.find(what, &name)?;
+        let Some(fleet) = fleet.as_mut() else { return Ok(()) };
         let changed = {
             let mut switches = self.switches.lock().unwrap_or_else(PoisonError::into_inner);
             switches.set(what, &name, on)
@@ -110,7 +111,9 @@ impl Control for Controller {
         let store = &self.parts.world.store;
         let index = crate::model::MeterId::new(name).ok().and_then(|id| store.find(&id));
         let now = self.parts.world.clock.now();
-        index.and_then(|index| store.look(index, |meter| device(meter, now))).ok_or(Unknown { near: Vec::new() })
+        index
+            .and_then(|index| store.look(index, |meter| device(meter, now)))
+            .ok_or(Unknown { near: Vec::new() })
     }
 
     fn hosts(&self) -> Vec<http::Host> {
@@ -138,7 +141,12 @@ impl Control for Controller {
         ledger.hosts().iter().map(host).collect()
     }
 
-    fn switch(self: Arc<Self>, what: Switch, name: String, on: bool) -> BoxFuture<'static, Result<(), Unknown>> {
+    fn switch(
+        self: Arc<Self>,
+        what: Switch,
+        name: String,
+        on: bool,
+    ) -> BoxFuture<'static, Result<(), Unknown>> {
         Box::pin(self.turn_switch(what, name, on))
     }
 

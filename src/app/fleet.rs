@@ -100,7 +100,9 @@ impl Fleet {
         for plan in meters {
             let id = plan.settings.id.clone();
             let unit = match before.remove(&id) {
-                Some(old) if old.plan.runs_as(&plan) && reads_as(&plan.driver, &self.profiles, &profiles) => old,
+                Some(old) if old.plan.runs_as(&plan) && reads_as(&plan.driver, &self.profiles, &profiles) => {
+                    old
+                }
                 Some(old) => {
                     if old.plan.driver != plan.driver {
                         others.insert(id.clone());

@@ -1,7 +1,7 @@
 //! The HTTP layer's pages, from the running parts.
 
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 

@@ -50,16 +50,25 @@ fn prober(plan: ProbePlan, shared: Shared, world: &World) -> Prober {
 }
 
 impl Controller {
+    /// Begins with `loaded`.
+    pub(super) async fn begin(&self, mut fleet: Fleet, loaded: Loaded) {
+        let mut place = self.fleet.lock().await;
+        self.turn(&mut fleet, loaded).await;
+        *place = Some(fleet);
+    }
+
     /// Loads and follows. Whoever asks meanwhile waits for a turn of their own.
     pub(super) async fn load_anew(self: Arc<Self>) -> Result<(), String> {
         let mut fleet = self.fleet.lock().await;
+        let Some(fleet) = fleet.as_mut() else { return Err("nothing runs yet; ask again".to_owned()) };
         let me = Arc::clone(&self);
         let loaded = tokio::task::spawn_blocking(move || (me.load)()).await.unwrap_or_else(|_| {
-            Err("reading the configuration ended early; this is a bug: please report it with the log".to_owned())
+            Err("reading the configuration ended early; this is a bug: please report it with the log"
+                .to_owned())
         });
         match loaded {
             Ok(loaded) => {
-                self.turn(&mut fleet, loaded).await;
+                self.turn(fleet, loaded).await;
                 self.reloads.succeeded(self.parts.world.clock.unix_seconds());
                 tracing::info!("the configuration is read anew");
                 Ok(())

@@ -91,7 +91,6 @@ struct Tls {
 #[serde(default, deny_unknown_fields)]
 struct HttpServer {
     /// Allows HTTP/2, which this server does not speak: nobody has to.
-    #[expect(dead_code, reason = "accepted, and without effect")]
     http2: Field<bool>,
     headers: Field<BTreeMap<String, Field<String>>>,
 }
@@ -119,7 +118,8 @@ enum Version {
 /// Everything that is wrong, at once, with its place.
 pub fn load_web(path: &Path) -> Result<Web, Errors> {
     let problems = RefCell::new(Problems::default());
-    let web = read(path, &problems).map(|file| Check { problems: &problems, files: Files::default() }.web(path, &file));
+    let web = read(path, &problems)
+        .map(|file| Check { problems: &problems, files: Files::default() }.web(path, &file));
     let (errors, warnings) = problems.into_inner().finish();
     match web {
         Some(web) if errors.is_empty() => Ok(Web { warnings, ..web }),
@@ -155,13 +155,17 @@ impl Check<'_> {
         Web {
             tls: file.tls_server_config.located().and_then(|(tls, at)| self.tls(&folder, tls, at)),
             users: self.users(&file.basic_auth_users),
-            headers: file.http_server_config.get().map_or_else(Vec::new, |server| self.headers(&server.headers)),
+            headers: file
+                .http_server_config
+                .get()
+                .map_or_else(Vec::new, |server| self.headers(&server.headers)),
             warnings: Vec::new(),
         }
     }
 
     fn users(&self, users: &Field<BTreeMap<String, Field<String>>>) -> BTreeMap<String, SecretString> {
-        const FIX: &str = "write the bcrypt hash of the password, as `htpasswd -nBC 10 '' | tr -d ':'` prints it";
+        const FIX: &str =
+            "write the bcrypt hash of the password, as `htpasswd -nBC 10 '' | tr -d ':'` prints it";
         let mut good = BTreeMap::new();
         if let Some((map, at)) = users.located()
             && map.is_empty()
@@ -206,9 +210,15 @@ impl Check<'_> {
     }
 
     fn tls(&mut self, folder: &Path, tls: &Tls, at: Mark) -> Option<WebTls> {
-        for (key, list) in [("cipher_suites", &tls.cipher_suites), ("curve_preferences", &tls.curve_preferences)] {
+        for (key, list) in
+            [("cipher_suites", &tls.cipher_suites), ("curve_preferences", &tls.curve_preferences)]
+        {
             if let Some((_, at)) = list.located() {
-                self.error(at, format!("`{key}` cannot be chosen"), "remove it: only those that are safe are used");
+                self.error(
+                    at,
+                    format!("`{key}` cannot be chosen"),
+                    "remove it: only those that are safe are used",
+                );
             }
         }
         if let Field::Is(false, at) = tls.prefer_server_cipher_suites {
@@ -228,7 +238,11 @@ impl Check<'_> {
         }
         if how.is_some() && tls.client_ca_file.is_absent() {
             let at = tls.client_auth_type.located().map_or(at, |(_, at)| at);
-            self.error(at, "`client_ca_file` is missing", "name the authorities of the clients' certificates");
+            self.error(
+                at,
+                "`client_ca_file` is missing",
+                "name the authorities of the clients' certificates",
+            );
         }
         let least = tls.min_version.get().copied().unwrap_or(Version::Tls12);
         let most = tls.max_version.get().copied().unwrap_or(Version::Tls13);
@@ -305,9 +319,8 @@ mod tests {
         fs::write(at("key.pem"), made.signing_key.serialize_pem()).unwrap();
         fs::write(at("web.yml"), text).unwrap();
         let place = format!("{}/", folder.path().display());
-        load_web(&at("web.yml")).map_err(|errors| {
-            errors.to_string().lines().map(|line| line.replace(&place, "")).collect()
-        })
+        load_web(&at("web.yml"))
+            .map_err(|errors| errors.to_string().lines().map(|line| line.replace(&place, "")).collect())
     }
 
     #[test]
@@ -345,7 +358,10 @@ mod tests {
             (11, "`Server` is no header"),
         ] {
             let place = format!("web.yml:{line}:");
-            assert!(wrong.iter().any(|l| l.starts_with(&place) && l.contains(words)), "{line} {words}: {wrong:#?}");
+            assert!(
+                wrong.iter().any(|l| l.starts_with(&place) && l.contains(words)),
+                "{line} {words}: {wrong:#?}"
+            );
         }
         assert!(!wrong.concat().contains("secret-word"));
     }
@@ -357,7 +373,10 @@ mod tests {
             (format!("{tls}  client_ca_file: cert.pem\n"), "no client is asked"),
             (format!("{tls}  client_auth_type: VerifyClientCertIfGiven\n"), "`client_ca_file` is missing"),
             (format!("{tls}  client_allowed_sans: [a]\n"), "`client_allowed_sans` is not a known key"),
-            (format!("{tls}  cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]\n"), "`cipher_suites` cannot be chosen"),
+            (
+                format!("{tls}  cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]\n"),
+                "`cipher_suites` cannot be chosen",
+            ),
             (format!("{tls}  min_version: TLS13\n  max_version: TLS12\n"), "below"),
             ("basic_auth_users: {}\n".to_owned(), "names no user"),
             (format!("basic_auth_users: {{a: {}}}\n", HASH.replace("$10$", "$20$")), "cost of 20"),

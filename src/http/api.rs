@@ -135,7 +135,12 @@ pub trait Control: Send + Sync {
     ///
     /// # Errors
     /// If there is nothing of that name.
-    fn switch(self: Arc<Self>, what: Switch, name: String, on: bool) -> BoxFuture<'static, Result<(), Unknown>>;
+    fn switch(
+        self: Arc<Self>,
+        what: Switch,
+        name: String,
+        on: bool,
+    ) -> BoxFuture<'static, Result<(), Unknown>>;
     /// Reads the configuration anew and follows it.
     ///
     /// # Errors
@@ -176,7 +181,11 @@ fn error(status: StatusCode, kind: &str, error: &str) -> Response {
 }
 
 fn unknown(what: Switch, name: &str, near: &Unknown) -> Response {
-    let hint = if near.near.is_empty() { String::new() } else { format!("; did you mean {}?", near.near.join(", ")) };
+    let hint = if near.near.is_empty() {
+        String::new()
+    } else {
+        format!("; did you mean {}?", near.near.join(", "))
+    };
     error(StatusCode::NOT_FOUND, "not_found", &format!("there is no {} {name:?}{hint}", what.noun()))
 }
 
@@ -240,12 +249,20 @@ pub(super) async fn switch(
     };
     let body = match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(_)) => return error(StatusCode::PAYLOAD_TOO_LARGE, "bad_data", "the body is too large or breaks off"),
+        Ok(Err(_)) => {
+            return error(StatusCode::PAYLOAD_TOO_LARGE, "bad_data", "the body is too large or breaks off");
+        }
         Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "timeout", "the body does not come"),
     };
     let on = match serde_json::from_slice(&body) {
         Ok(Wanted::Bare(on) | Wanted::Named { enabled: on }) => on,
-        Err(_) => return error(StatusCode::BAD_REQUEST, "bad_data", "write {\"enabled\": false} or {\"enabled\": true}"),
+        Err(_) => {
+            return error(
+                StatusCode::BAD_REQUEST,
+                "bad_data",
+                "write {\"enabled\": false} or {\"enabled\": true}",
+            );
+        }
     };
     let Some(control) = app.pages.control() else { return off() };
     tracing::info!(user, name, on, "the {} is switched", what.noun());
@@ -260,7 +277,9 @@ pub(super) async fn switch(
             success(Switched { name: &name, enabled: on })
         }
         Ok(Err(near)) => unknown(what, &name, &near),
-        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "it could not be switched; the log says why"),
+        Err(_) => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, "internal", "it could not be switched; the log says why")
+        }
     }
 }
 
@@ -279,7 +298,9 @@ pub(super) async fn reload(State(app): State<App>, headers: HeaderMap) -> Respon
     };
     match tokio::spawn(control.reload()).await {
         Ok(Ok(())) => plain(StatusCode::OK, ""),
-        Ok(Err(wrong)) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {wrong}\n")),
+        Ok(Err(wrong)) => {
+            plain(StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {wrong}\n"))
+        }
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "The reload ended early; the log says why.\n"),
     }
 }

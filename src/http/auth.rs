@@ -118,8 +118,9 @@ impl Gate {
         }
         let _turn = self.checks.acquire().await.ok()?;
         let hash = user.map_or(&rules.decoy, |user| &user.hash).clone();
-        let right =
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, hash.expose_secret()).unwrap_or(false));
+        let right = tokio::task::spawn_blocking(move || {
+            bcrypt::verify(password, hash.expose_secret()).unwrap_or(false)
+        });
         let right = right.await.unwrap_or(false);
         user.filter(|_| right)?.remember(digest);
         Some(Caller(name))
@@ -137,7 +138,9 @@ impl Gate {
 impl Rules {
     fn new(web: Web) -> Self {
         // As dear as the dearest of the users.
-        let cost = |hash: &SecretString| hash.expose_secret().split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok());
+        let cost = |hash: &SecretString| {
+            hash.expose_secret().split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok())
+        };
         let cost = web.users.values().filter_map(cost).max().unwrap_or(10);
         let decoy = format!("$2b${cost:02}$abcdefghijklmnopqrstuuKXTxBGQjlxnKnKeVnKUXXkpCx2rPYHW");
         let user = |hash| User { hash, known: Mutex::default() };
@@ -196,8 +199,7 @@ pub(super) async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, n
 }
 
 fn stranger() -> Response {
-    let head =
-        [(CONTENT_TYPE, PLAIN), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (WWW_AUTHENTICATE, "Basic")];
+    let head = [(CONTENT_TYPE, PLAIN), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (WWW_AUTHENTICATE, "Basic")];
     (StatusCode::UNAUTHORIZED, head, "Unauthorized\n").into_response()
 }
 
@@ -243,7 +245,10 @@ mod tests {
         for header in ["Bearer x", "Basic", "Basic !!!", "basic cHJvbWV0aGV1czo=", ""] {
             assert_eq!(come(&gate, header).await, None, "{header}");
         }
-        assert_eq!(come(&gate, &basic("prometheus:letmein").replace("Basic", "bAsIc")).await.as_deref(), Some("prometheus"));
+        assert_eq!(
+            come(&gate, &basic("prometheus:letmein").replace("Basic", "bAsIc")).await.as_deref(),
+            Some("prometheus")
+        );
     }
 
     #[tokio::test]

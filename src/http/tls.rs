@@ -42,8 +42,9 @@ pub fn server(settings: &TlsSettings) -> Result<Arc<ServerConfig>, String> {
         read.map_err(|why| format!("{}: {why}; name a PEM file with a certificate", path.display()))
     };
     let chain = certificates(&settings.cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(&settings.key_file)
-        .map_err(|why| format!("{}: {why}; name a PEM file with a private key", settings.key_file.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(|why| {
+        format!("{}: {why}; name a PEM file with a private key", settings.key_file.display())
+    })?;
     let versions: Vec<&SupportedProtocolVersion> =
         [(settings.allow_1_3, &rustls::version::TLS13), (settings.allow_1_2, &rustls::version::TLS12)]
             .into_iter()

@@ -43,11 +43,7 @@ impl Table {
     }
 
     /// See [`super::Store::reconfigure`].
-    pub(super) fn reconfigure(
-        &mut self,
-        meters: Vec<MeterSettings>,
-        is_another: impl Fn(&MeterId) -> bool,
-    ) {
+    pub(super) fn reconfigure(&mut self, meters: Vec<MeterSettings>, is_another: impl Fn(&MeterId) -> bool) {
         let mut before = std::mem::take(&mut self.by_id);
         let kept: Vec<_> = meters.iter().map(|m| before.remove(&m.id)).collect();
         self.leaving.extend(before.into_values());

@@ -216,8 +216,7 @@ impl UsageLog {
 
     fn with<T>(&self, source: SourceIndex, act: impl FnOnce(&mut SourceState) -> T) -> Option<T> {
         let sources = self.sources();
-        let mut state =
-            sources.slots.get(source.0)?.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = sources.slots.get(source.0)?.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         Some(act(&mut state))
     }
 }

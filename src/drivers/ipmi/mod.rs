@@ -136,7 +136,19 @@ pub struct Settings {
 impl PartialEq for Settings {
     fn eq(&self, other: &Self) -> bool {
         // Taken apart, so that a new setting cannot be forgotten here.
-        let Self { address, user, password, bmc_key, privilege, lookup, suites, legacy, readings, quirks, .. } = self;
+        let Self {
+            address,
+            user,
+            password,
+            bmc_key,
+            privilege,
+            lookup,
+            suites,
+            legacy,
+            readings,
+            quirks,
+            ..
+        } = self;
         let Self { request_timeout, retries, learning, keep_session, .. } = self;
         (address, user, privilege, lookup, suites)
             == (&other.address, &other.user, &other.privilege, &other.lookup, &other.suites)

@@ -114,7 +114,8 @@ pub enum Pick {
 impl PartialEq for Pick {
     fn eq(&self, other: &Self) -> bool {
         type Patterns = Vec<(String, regex::Regex)>;
-        let texts = |of: &Patterns| of.iter().map(|(l, r)| (l.clone(), r.as_str().to_owned())).collect::<Vec<_>>();
+        let texts =
+            |of: &Patterns| of.iter().map(|(l, r)| (l.clone(), r.as_str().to_owned())).collect::<Vec<_>>();
         match (self, other) {
             (Self::Query(one), Self::Query(other)) => one == other,
             (

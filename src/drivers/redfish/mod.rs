@@ -108,8 +108,10 @@ impl PartialEq for Settings {
         // Taken apart, so that a new setting cannot be forgotten here.
         let Self { url, credentials, login, trust, request_timeout, telemetry, stream } = self;
         let user = |of: &Option<(String, SecretString)>| of.as_ref().map(|(user, _)| user.clone());
-        let password = |of: &'_ Option<(String, SecretString)>| of.as_ref().map(|(_, password)| password.clone());
-        (url, login, trust, request_timeout) == (&other.url, &other.login, &other.trust, &other.request_timeout)
+        let password =
+            |of: &'_ Option<(String, SecretString)>| of.as_ref().map(|(_, password)| password.clone());
+        (url, login, trust, request_timeout)
+            == (&other.url, &other.login, &other.trust, &other.request_timeout)
             && (telemetry, stream) == (&other.telemetry, &other.stream)
             && user(credentials) == user(&other.credentials)
             && secret::are_same(password(credentials).as_ref(), password(&other.credentials).as_ref())
