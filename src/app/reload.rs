@@ -70,11 +70,13 @@ impl Controller {
             Ok(loaded) => {
                 self.turn(fleet, loaded).await;
                 self.reloads.succeeded(self.parts.world.clock.unix_seconds());
+                self.parts.generation.next();
                 tracing::info!("the configuration is read anew");
                 Ok(())
             }
             Err(wrong) => {
                 self.reloads.failed();
+                self.parts.generation.next();
                 for line in wrong.lines() {
                     tracing::error!("{line}");
                 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 
 use crate::process::{Program, free_address, get};
@@ -24,7 +24,9 @@ fn certificates(dir: &Path) {
     let issuer = Issuer::new(ca, ca_key);
     for (name, of) in [("server", "127.0.0.1"), ("client", "prometheus")] {
         let key = KeyPair::generate().unwrap();
-        let cert = CertificateParams::new([of.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let mut leaf = CertificateParams::new([of.to_owned()]).unwrap();
+        leaf.distinguished_name.push(DnType::CommonName, of);
+        let cert = leaf.signed_by(&key, &issuer).unwrap();
         fs::write(dir.join(format!("{name}.pem")), cert.pem()).unwrap();
         fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
     }

@@ -35,7 +35,7 @@ fn extra(dice: &mut Dice) -> String {
         let (interval, watts) = (100 * (1 + dice.roll(3)), 50 + 50 * dice.roll(2));
         writeln!(
             meters,
-            "  - {{name: x{n}, poll: {{interval: {interval}ms}}, command: {{run: [sh, -c, 'while :; do echo {watts}; sleep 0.1; done'], \
+            "  - {{name: x{n}, interval: {interval}ms, timeout: 100ms, command: {{run: [sh, -c, 'while :; do echo {watts}; sleep 0.1; done'], \
              format: csv, readings: [{{from: 1, channel: input, quantity: power}}]}}}}"
         )
         .unwrap();
@@ -60,7 +60,7 @@ async fn over_fifty_reloads_sessions_stay_and_no_counter_falls() {
     for round in 0..50 {
         let idle = 80 + dice.roll(20);
         room.change(&extra(&mut dice), |base| {
-            let price = format!("price: {{currency: EUR, per_kilowatt_hour: 0.{}}}", 10 + dice.roll(80));
+            let price = format!("price: {{currency: EUR, value: 0.{}}}", 10 + dice.roll(80));
             base.replacen("    facility:\n", &format!("    {price}\n    facility:\n"), 1)
                 // The account of this host changes, and none of its meters.
                 .replacen("idle_power: ", &format!("idle_power: {idle} W # "), 1)
@@ -99,15 +99,18 @@ async fn a_meter_that_changed_is_logged_out_and_in_and_its_neighbours_are_not() 
     let page = until(&mut exporter, "all settled", settled).await;
     let name = room.sim.world().hosts()[0].name.clone();
     let energy = [("meter", format!("bmc-{name}"))];
-    let energy: Vec<(&str, &str)> =
-        energy.iter().map(|(k, v)| (*k, v.as_str())).chain([("origin", "integrated")]).collect();
+    let energy: Vec<(&str, &str)> = energy
+        .iter()
+        .map(|(k, v)| (*k, v.as_str()))
+        .chain([("channel", "input"), ("origin", "integrated")])
+        .collect();
     let joules = "wattribute_meter_energy_joules_total";
     let before = value(&page, joules, &energy).unwrap();
 
     room.change("tenants: []\n", |base| {
         base.replacen(
             &format!("  - name: bmc-{name}\n"),
-            &format!("  - name: bmc-{name}\n    poll: {{interval: 500ms, timeout: 400ms}}\n"),
+            &format!("  - name: bmc-{name}\n    interval: 500ms\n    timeout: 400ms\n"),
             1,
         )
     });
@@ -201,11 +204,9 @@ async fn a_changed_secret_or_profile_restarts_what_it_reads_and_nothing_else() {
     let log = |program: &Program| program.output();
 
     // A wrong password for all BMCs: each is logged out, and refused.
-    let secret = fs::read_dir(room.dir.path()).unwrap().map(|entry| entry.unwrap().path());
-    let secret = secret
-        .filter(|path| path.is_file())
-        .find(|path| path.file_name().unwrap().to_string_lossy().contains("bmc"));
-    let secret = secret.expect("the BMCs' password stands in a file");
+    let config = fs::read_to_string(&room.config).unwrap();
+    let (_, secret) = config.split_once("password_file: \"").expect("the BMCs' password stands in a file");
+    let secret = room.dir.path().join(secret.split('"').next().unwrap());
     let right = fs::read_to_string(&secret).unwrap();
     fs::write(&secret, "another").unwrap();
     assert_eq!(ask(exporter.address, "POST /-/reload", "", "").await.status, 200);
