@@ -36,7 +36,7 @@ const IPMI_NEAR: Duration = Duration::from_secs(45);
 const IPMI_FAR: Duration = Duration::from_secs(300);
 
 /// How a meter is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum DriverPlan {
     /// Over IPMI.
     Ipmi(Arc<ipmi::Settings>),
@@ -73,6 +73,15 @@ pub struct MeterPlan {
     pub driver: DriverPlan,
 }
 
+impl MeterPlan {
+    /// Whether it is polled as `other` is; where it is defined does not matter.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let Self { defined: _, settings, timing, driver } = self;
+        *settings == other.settings && *timing == other.timing && *driver == other.driver
+    }
+}
+
 /// A hypervisor to sample.
 #[derive(Debug, Clone)]
 pub struct SourcePlan {
@@ -84,6 +93,15 @@ pub struct SourcePlan {
     pub timing: Timing,
     /// How it is reached.
     pub reached: Reached,
+}
+
+impl SourcePlan {
+    /// Whether it is sampled as `other` is; where it is defined does not matter.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let Self { defined: _, settings, timing, reached } = self;
+        *settings == other.settings && *timing == other.timing && *reached == other.reached
+    }
 }
 
 /// How the workloads of a host are asked for.

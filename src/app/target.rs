@@ -77,6 +77,18 @@ impl Shared {
         Self::with(profiles, clock, |kind| count(kind).unwrap_or_default())
     }
 
+    /// The same sockets, lines and counts, with other profiles: devices that are open keep those they were opened with.
+    pub(super) fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self {
+            ipmi: Arc::clone(&self.ipmi),
+            redfish: self.redfish.clone(),
+            snmp: Arc::new(self.snmp.with_profiles(profiles.snmp)),
+            http: self.http.with_profiles(profiles.http),
+            modbus: Arc::new(self.modbus.with_profiles(profiles.modbus)),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// Where open Redfish sessions are counted.
     pub(super) fn redfish_sessions(&self) -> OpenSessions {
         self.redfish.clone()
@@ -140,7 +152,7 @@ pub fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn 
 
 /// A meter as a device of the poller.
 pub fn meter(
-    plan: MeterPlan,
+    plan: Arc<MeterPlan>,
     index: MeterIndex,
     store: &Arc<Store>,
     clock: &Arc<dyn Clock>,
@@ -150,7 +162,7 @@ pub fn meter(
     let (store, clock, shared) = (Arc::clone(store), Arc::clone(clock), shared.clone());
     Device {
         name: plan.settings.id.as_str().to_owned(),
-        defined: plan.defined,
+        defined: plan.defined.clone(),
         driver: plan.settings.driver,
         address: plan.settings.address.clone(),
         timing: plan.timing,
@@ -167,12 +179,17 @@ pub fn meter(
 }
 
 /// A hypervisor as a device of the poller.
-pub fn source(plan: SourcePlan, index: SourceIndex, usage: &Arc<UsageLog>, clock: &Arc<dyn Clock>) -> Device {
+pub fn source(
+    plan: Arc<SourcePlan>,
+    index: SourceIndex,
+    usage: &Arc<UsageLog>,
+    clock: &Arc<dyn Clock>,
+) -> Device {
     let failed = Arc::clone(usage);
     let (usage, clock) = (Arc::clone(usage), Arc::clone(clock));
     Device {
         name: plan.settings.host.as_str().to_owned(),
-        defined: plan.defined,
+        defined: plan.defined.clone(),
         driver: plan.settings.driver,
         address: plan.settings.address.clone(),
         timing: plan.timing,

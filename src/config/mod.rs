@@ -25,6 +25,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod types;
+mod web;
 
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
@@ -38,6 +39,7 @@ pub use types::{
     PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant,
     TenantLabel, Trust, UserLookup, Weighting,
 };
+pub use web::{Web, WebClients, WebTls, load_web};
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -20,7 +20,7 @@ pub use profile::{Profile, schema};
 
 use super::profiles::Library;
 use super::{Driver, Kind, Trace};
-use crate::model::{Clock, PollError};
+use crate::model::{Clock, PollError, secret};
 pub use crate::web::Trust;
 
 /// This driver's line in the registry.
@@ -46,6 +46,16 @@ pub struct Settings {
     pub request_timeout: Duration,
 }
 
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new setting cannot be forgotten here.
+        let Self { url, profile, user, password, trust, request_timeout } = self;
+        (url, profile, user) == (&other.url, &other.profile, &other.user)
+            && (trust, request_timeout) == (&other.trust, &other.request_timeout)
+            && secret::are_same(password.as_ref(), other.password.as_ref())
+    }
+}
+
 /// What the meters of this kind share.
 #[derive(Clone)]
 pub struct Shared {
@@ -64,6 +74,12 @@ impl Shared {
     #[must_use]
     pub fn new(profiles: Library<Profile>, clock: Arc<dyn Clock>) -> Self {
         Self { profiles: Arc::new(profiles), clock }
+    }
+
+    /// The same clock, with other profiles.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Library<Profile>) -> Self {
+        Self::new(profiles, Arc::clone(&self.clock))
     }
 }
 

@@ -85,6 +85,9 @@ families! {
             DATACENTER, METER, CHANNEL, label("name", "the name, such as an outlet's label")];
         METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings",
             &[DATACENTER, METER, DRIVER];
+        METER_ENABLED: Gauge None "wattribute_meter_enabled",
+            "Whether a meter is polled; 0 where somebody has switched it off, and then it is neither up nor down",
+            &[DATACENTER, METER, DRIVER];
         METER_INFO: Info None "wattribute_meter_info", "Who a meter says it is", &[
             DATACENTER, METER, DRIVER,
             label("vendor", "maker of the device"),
@@ -140,6 +143,8 @@ families! {
             label("rack", "rack the host stands in"),
             label("model", "how its energy is divided"),
         ];
+        HOST_ENABLED: Gauge None "wattribute_host_enabled",
+            "Whether a host is monitored; 0 where somebody has switched it off", OF_NODE;
     }
     "Nodes": {
         NODE_INFO: Info None "wattribute_node_info", "What a host says that it is", &[
@@ -289,6 +294,11 @@ families! {
             "Sessions held open on devices, those that are being closed included", &[DRIVER];
         HYPERVISOR_UP: Gauge None "wattribute_hypervisor_up",
             "Whether the latest sample of a hypervisor was complete enough to use", OF_NODE;
+        CONFIG_LAST_RELOAD_SUCCESSFUL: Gauge None "wattribute_config_last_reload_successful",
+            "Whether the configuration was good when it was last read; otherwise the one before runs on", &[];
+        CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Gauge Seconds
+            "wattribute_config_last_reload_success_timestamp_seconds",
+            "When the configuration that runs was read, Unix time", &[];
         BUILD_INFO: Info None "wattribute_build_info", "Which build of the exporter runs", &[
             label("version", "release"),
             label("revision", "commit it was built from"),
