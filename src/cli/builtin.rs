@@ -52,6 +52,7 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
             emission_factors: Vec::new(),
             price: None,
             model: None,
+            pool: crate::config::Pool::Host,
             facility: Vec::new(),
         }],
         meters: vec![Meter {

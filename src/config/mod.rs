@@ -26,13 +26,14 @@ mod schema;
 mod tests;
 mod types;
 
+pub(crate) use check::pool_of;
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
     Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy,
     IpmiQuirk, IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine,
-    ModbusParity, ModbusPort, Model, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol,
+    ModbusParity, ModbusPort, Model, Module, Origin, Overcommit, Point, Poll, Pool, Price, PrivacyProtocol,
     Privilege, Probe, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
     PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust,
     UserLookup, Weighting,
