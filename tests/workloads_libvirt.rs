@@ -17,8 +17,14 @@ mod details;
 mod fake;
 #[path = "libvirt/faults.rs"]
 mod faults;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/page.rs"]
+mod page;
 #[path = "libvirt/peer.rs"]
 mod peer;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/process.rs"]
+mod process;
 #[path = "libvirt/real.rs"]
 mod real;
 #[path = "libvirt/slow.rs"]
