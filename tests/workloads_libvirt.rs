@@ -8,7 +8,8 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
 )]
 
 #[path = "libvirt/details.rs"]
