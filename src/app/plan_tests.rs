@@ -113,7 +113,7 @@ fn hosts_keep_their_feeds_in_order_and_find_their_hypervisor() {
     let [source] = plan.sources.as_slice() else { panic!("{:?}", plan.sources) };
     assert_eq!((source.settings.host.as_str(), source.settings.address.as_str()), ("node", "node:16509"));
     assert_eq!(source.timing.interval, Duration::from_secs(2));
-    let Reached::Libvirt(libvirt) = &source.reached;
+    let Reached::Libvirt(libvirt) = &source.reached else { panic!("{source:?}") };
     assert!(source.timing.deadline >= libvirt.call_timeout, "a call ends before the sample does");
 }
 

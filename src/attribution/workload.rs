@@ -11,7 +11,7 @@ pub use observed::Observed;
 use super::ledger::{ByMethod, Method};
 use super::split::{Claim, Share};
 use crate::model::{DatacenterId, HostId, Joules, LabelSet, Microjoules, Moment, ProjectId, Watts};
-use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo};
+use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo, WorkloadKind};
 
 /// What a workload holds of its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +39,11 @@ pub struct WorkloadAccount {
     project: ProjectId,
     labels: LabelSet,
     info_labels: LabelSet,
+    /// Of its total over all hosts; none where its id means something on this host only.
+    total_labels: Option<LabelSet>,
+    /// The services it is part of, by place in the configuration, and its weight in each.
+    services: Vec<(usize, u32)>,
+    fresh: bool,
     address_labels: Vec<LabelSet>,
     energy: ByMethod<Share>,
     power: Option<Watts>,
@@ -46,6 +51,8 @@ pub struct WorkloadAccount {
     held: Held,
     cpu: Option<CpuMark>,
     cpu_total: CpuNanos,
+    /// Its cycle counter as read with the CPU counter.
+    cycles: Option<u64>,
     seen: Option<Moment>,
     observed: Observed,
 }
@@ -68,12 +75,22 @@ impl WorkloadAccount {
             ("project_id", project.as_str()),
         ]);
         let info_labels = info_labels(&info, &project, project_name, datacenter, host);
+        let total_labels = (info.kind == WorkloadKind::Vm).then(|| {
+            LabelSet::new(&[
+                ("kind", info.kind.name()),
+                ("workload", info.id.as_str()),
+                ("project_id", project.as_str()),
+            ])
+        });
         let address_labels = address_labels(&info, &project, datacenter, host);
         Self {
             info,
             project,
             labels,
             info_labels,
+            total_labels,
+            services: Vec::new(),
+            fresh: true,
             address_labels,
             energy: ByMethod::default(),
             power: None,
@@ -81,6 +98,7 @@ impl WorkloadAccount {
             held: Held::default(),
             cpu: None,
             cpu_total: CpuNanos::default(),
+            cycles: None,
             seen: None,
             observed: Observed::default(),
         }
@@ -110,6 +128,18 @@ impl WorkloadAccount {
         &self.info_labels
     }
 
+    /// The labels of its total over all hosts; none where its id means something on this host only.
+    #[must_use]
+    pub const fn total_labels(&self) -> Option<&LabelSet> {
+        self.total_labels.as_ref()
+    }
+
+    /// The services it is part of, by place in the configuration, and its weight in each.
+    #[must_use]
+    pub fn services(&self) -> &[(usize, u32)] {
+        &self.services
+    }
+
     /// The labels of its addresses' series, rendered.
     #[must_use]
     pub fn address_labels(&self) -> &[LabelSet] {
@@ -131,7 +161,7 @@ impl WorkloadAccount {
     /// All of its energy, by whatever method.
     #[must_use]
     pub fn total(&self) -> Microjoules {
-        Method::ALL.iter().map(|m| self.energy.get(*m)).map(|s| s.idle + s.dynamic).sum()
+        Method::ALL.iter().map(|m| self.energy.get(*m).total()).sum()
     }
 
     /// Its mean power over the last settled interval; none where that is not known.
@@ -164,19 +194,31 @@ impl WorkloadAccount {
         self.seen
     }
 
-    /// Takes the info of the latest sample.
+    /// Takes the services it is part of.
+    pub(super) fn serve(&mut self, services: Vec<(usize, u32)>) {
+        self.services = services;
+    }
+
+    /// Takes the info of the latest sample; true if it is another, or the first.
     pub(super) fn refresh(
         &mut self,
         info: &Arc<WorkloadInfo>,
         project_name: &str,
         datacenter: &DatacenterId,
         host: &HostId,
-    ) {
-        if !Arc::ptr_eq(&self.info, info) {
-            self.info = Arc::clone(info);
-            self.info_labels = info_labels(info, &self.project, project_name, datacenter, host);
-            self.address_labels = address_labels(info, &self.project, datacenter, host);
+    ) -> bool {
+        if Arc::ptr_eq(&self.info, info) {
+            return std::mem::take(&mut self.fresh);
         }
+        self.info = Arc::clone(info);
+        self.rename(project_name, datacenter, host);
+        true
+    }
+
+    /// Takes its project's name.
+    pub(super) fn rename(&mut self, project_name: &str, datacenter: &DatacenterId, host: &HostId) {
+        self.info_labels = info_labels(&self.info, &self.project, project_name, datacenter, host);
+        self.address_labels = address_labels(&self.info, &self.project, datacenter, host);
     }
 
     /// Takes a sample at `until` and gives what the workload claims of the interval since `from`.
@@ -201,13 +243,16 @@ impl WorkloadAccount {
             // It could not be asked, but it is there: it holds what it held.
             None => before,
         };
+        let mark = self.cpu;
         let cpu_nanos = sample.cpu.map_or(0, |cpu| self.used(sample.run, cpu, from, until, is_new));
-        held_over(before, self.held, until.since(from), cpu_nanos)
+        let cycles = sample.cpu.and_then(|_| self.cycled(sample, mark, from, until, is_new));
+        Claim { cycles, ..held_over(before, self.held, until.since(from), cpu_nanos) }
     }
 
     /// Goes on where the account of the owner before left off: the same run of the same workload.
     pub(super) fn succeed(&mut self, before: &mut Self) {
         self.cpu = before.cpu.take();
+        self.cycles = before.cycles.take();
         self.held = std::mem::take(&mut before.held);
         self.seen = before.seen;
         self.observed.succeed(&mut before.observed);
@@ -239,13 +284,32 @@ impl WorkloadAccount {
         scale(gained, until.since(from), until.since(mark.at))
     }
 
+    /// CPU cycles in the interval, as [`Self::used`] takes CPU time; `mark` is where the CPU counter stood before. None where
+    /// they are not counted, or were not before.
+    fn cycled(
+        &mut self,
+        sample: &Workload,
+        mark: Option<CpuMark>,
+        from: Moment,
+        until: Moment,
+        is_new: bool,
+    ) -> Option<u64> {
+        let before = std::mem::replace(&mut self.cycles, sample.cycles);
+        let now = sample.cycles?;
+        let Some(mark) = mark else { return Some(if is_new { now } else { 0 }) };
+        let same_run = mark.run == sample.run;
+        let gained = if same_run { now.checked_sub(before?)? } else { now };
+        if is_new && !same_run {
+            return Some(gained);
+        }
+        Some(scale(gained, until.since(from), until.since(mark.at)))
+    }
+
     /// Books a share of an interval of `time`.
     pub(super) fn book(&mut self, method: Method, share: Share, time: Duration) {
-        let booked = self.energy.get_mut(method);
-        booked.idle += share.idle;
-        booked.dynamic += share.dynamic;
+        *self.energy.get_mut(method) += share;
         // To the milliwatt: more digits of a quotient say nothing, but cost bytes on every page.
-        let power = Joules::new((share.idle + share.dynamic).joules()).ok().and_then(|j| j.per(time));
+        let power = Joules::new(share.total().joules()).ok().and_then(|j| j.per(time));
         self.power = power.and_then(|p| Watts::new((p.get() * 1000.0).round() / 1000.0).ok());
     }
 
@@ -269,6 +333,7 @@ fn held_over(before: Held, after: Held, time: Duration, cpu_nanos: u64) -> Claim
     let mean = |before: u64, after: u64| (u128::from(before) + u128::from(after)) * time.as_nanos() / 2;
     Claim {
         cpu_nanos,
+        cycles: None,
         vcpu_nanos: mean(before.vcpus.into(), after.vcpus.into()),
         memory_kib_nanos: mean(before.memory_kib, after.memory_kib),
         resident_kib_nanos: mean(before.resident_kib, after.resident_kib),

@@ -11,25 +11,31 @@ use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, HttpsUrl, IdlePower, Intensity,
     Label, Name, Power, Privacy, Share, Span, TargetPattern,
 };
+mod cgroup;
 mod command;
 mod http;
 mod modbus;
+mod model;
 pub(super) mod prometheus;
 pub(super) mod serial;
+mod services;
 mod sysfs;
 mod tenants;
 
 use super::types::{
-    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
-    Telemetry, UserLookup,
+    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model,
+    Privilege, Telemetry, UserLookup, Weighting,
 };
+pub(super) use cgroup::{Cgroups, Kubernetes, Processes};
 pub(super) use command::{
     Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
 };
 pub(super) use http::Http;
 pub(super) use modbus::Modbus;
+pub(super) use model::{Gpu, Rapl};
 pub(super) use prometheus::Prometheus;
 pub(super) use serial::Serial;
+pub(super) use services::{Member, Service};
 pub(super) use sysfs::Sysfs;
 pub(super) use tenants::Tenant;
 
@@ -56,6 +62,9 @@ pub(super) struct File {
     /// Names of projects, and who owns VMs without metadata.
     #[garde(dive)]
     pub(super) tenants: List<Tenant>,
+    /// What workloads work for.
+    #[garde(dive)]
+    pub(super) services: List<Service>,
     /// Devices that are read when a client asks for them, at /probe.
     #[garde(dive)]
     pub(super) probe: Field<Probe>,
@@ -74,6 +83,8 @@ pub(super) struct Included {
     pub(super) hosts: List<Host>,
     #[garde(dive)]
     pub(super) tenants: List<Tenant>,
+    #[garde(dive)]
+    pub(super) services: List<Service>,
 }
 
 /// How meters are polled, unless a meter says otherwise.
@@ -110,6 +121,8 @@ pub(super) struct Datacenter {
     /// Price of its electricity.
     #[garde(dive)]
     pub(super) price: Field<Price>,
+    /// How the energy of its hosts is divided, unless a host says otherwise. Default `idle-dynamic`.
+    pub(super) model: Field<Model>,
     /// Which channels meter the building.
     #[garde(dive)]
     pub(super) facility: Field<Facility>,
@@ -496,6 +509,19 @@ pub(super) struct Host {
     /// What it draws when nothing runs on it: a power, `learned` (default) or `none`.
     #[garde(custom(host_idle))]
     pub(super) idle_power: Field<IdlePower>,
+    /// How its energy is divided. Default: as its data centre says.
+    pub(super) model: Field<Model>,
+    /// Meters of its processors and memory, for the model `rapl-weighted`.
+    #[garde(dive)]
+    pub(super) rapl: Field<Rapl>,
+    /// GPUs that are metered by themselves and given to the VMs that have them.
+    #[garde(custom(some), dive)]
+    pub(super) gpus: List<Gpu>,
+    /// What a second of work is: `cpu-time` (default), or `cycles` where every VM's are counted.
+    pub(super) weighting: Field<Weighting>,
+    /// What a hardware thread does while its sibling is busy too, of what it does alone, 0.5 to 1. Default 1.
+    #[garde(range(min = 0.5, max = 1.0))]
+    pub(super) smt_factor: Field<f64>,
     /// Allocation ratios of the scheduler.
     #[garde(dive)]
     pub(super) overcommit: Field<Overcommit>,
@@ -545,15 +571,20 @@ pub(super) struct Overcommit {
     pub(super) memory: Field<f64>,
 }
 
-/// Who says what runs on a host.
+/// Who says what runs on a host: `libvirt`, `cgroups`, both of one machine, or `processes`.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Hypervisor {
     /// A libvirt daemon.
-    #[schemars(required)]
     #[garde(dive)]
     pub(super) libvirt: Field<Libvirt>,
+    /// This machine's control groups; beside `libvirt` all but virtual machines.
+    #[garde(dive)]
+    pub(super) cgroups: Field<Cgroups>,
+    /// This machine's processes, where control groups do not tell who is who.
+    #[garde(dive)]
+    pub(super) processes: Field<Processes>,
 }
 
 /// A libvirt daemon, reached by one of `socket` (default), `tcp` and `tls`.

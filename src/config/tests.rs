@@ -180,7 +180,7 @@ fn the_smallest_host_gets_every_default() {
     assert_eq!(host.idle, Idle::Learned);
     assert_eq!((host.overcommit.cpu.get(), host.overcommit.memory.get()), (1.0, 1.0));
     assert!(matches!(host.feeds[..], [Feed::Rated(power)] if power.get() == 600.0));
-    let libvirt = host.hypervisor.clone().unwrap();
+    let Some(Hypervisor::Libvirt(libvirt)) = host.hypervisor.clone() else { panic!("{host:?}") };
     assert_eq!(libvirt.uri, "qemu:///system");
     assert_eq!(libvirt.address, LibvirtAddress::Unix("/run/libvirt/libvirt-sock-ro".into()));
     assert_eq!((libvirt.interval, libvirt.call_timeout), (seconds(10), seconds(2)));

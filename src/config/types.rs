@@ -10,21 +10,27 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod cgroup;
 mod command;
 mod http;
 mod modbus;
+mod model;
 mod prometheus;
 pub mod serial;
+mod services;
 mod sysfs;
 mod tenants;
 
+pub use cgroup::{Cgroups, Hypervisor, Kernel, Kubernetes, KubernetesWhom, Processes, ProcessesBy};
 pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
+pub use model::{Division, Model, Weighting};
 pub use prometheus::{
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
 };
 pub use serial::Serial;
+pub use services::{Member, Service};
 pub use sysfs::Sysfs;
 pub use tenants::{Tenant, TenantLabel};
 
@@ -43,6 +49,8 @@ pub struct Config {
     pub hosts: Vec<Host>,
     /// Tenants in the order of the files.
     pub tenants: Vec<Tenant>,
+    /// Services in the order of the files.
+    pub services: Vec<Service>,
     /// Devices that are read when a client asks for them; none where that is off.
     pub probe: Option<Probe>,
     /// Where the channels that hosts and facility points name are named, for what only the device can tell.
@@ -60,6 +68,8 @@ pub struct Datacenter {
     pub emission_factors: Vec<EmissionFactor>,
     /// Price of its electricity, where given.
     pub price: Option<Price>,
+    /// How the energy of its hosts is divided; none for the default.
+    pub model: Option<Model>,
     /// Points of the building, each with the channels that add up to it; only those that are configured.
     pub facility: Vec<(Point, Vec<ChannelRef>)>,
 }
@@ -464,10 +474,12 @@ pub struct Host {
     pub feeds: Vec<Feed>,
     /// What it draws when nothing runs on it.
     pub idle: Idle,
+    /// How its energy is divided.
+    pub division: Division,
     /// How its resources are over-allocated.
     pub overcommit: Overcommit,
     /// Who says what runs on it.
-    pub hypervisor: Option<Libvirt>,
+    pub hypervisor: Option<Hypervisor>,
 }
 
 /// One way to know what a host draws.

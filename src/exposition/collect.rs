@@ -1,10 +1,13 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
+mod model;
 mod nodes;
+mod services;
+mod totals;
 mod vms;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::catalog;
@@ -13,11 +16,16 @@ use super::process::Process;
 use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
-use crate::inventory::Inventory;
 use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
 use crate::workloads::UsageLog;
+
+mod reloads;
+mod told;
+
+pub use reloads::Reloads;
+use told::Told;
 
 /// A workload that left is still shown for this long, so that its last joules are scraped.
 const SHOW_DEPARTED: Duration = Duration::from_secs(300);
@@ -31,8 +39,8 @@ pub struct Collector {
     clock: Arc<dyn Clock>,
     /// Labels of figures per driver, in the order of [`Stats::drivers`]: plain, and by result.
     drivers: Vec<(LabelSet, Vec<LabelSet>)>,
-    factors: Vec<(LabelSet, f64)>,
-    prices: Vec<(LabelSet, f64)>,
+    told: RwLock<Told>,
+    reloads: Arc<Reloads>,
     build: LabelSet,
 }
 
@@ -46,7 +54,7 @@ impl Collector {
     /// A collector over these parts.
     #[must_use]
     pub fn new(
-        inventory: &Inventory,
+        reloads: Arc<Reloads>,
         store: Arc<Store>,
         ledger: Arc<Mutex<Ledger>>,
         usage: Arc<UsageLog>,
@@ -62,22 +70,9 @@ impl Collector {
                 (LabelSet::new(&[("driver", d.driver)]), by_result.collect())
             })
             .collect();
-        let factors = inventory.factors.iter().map(|f| {
-            let labels = LabelSet::new(&[
-                ("datacenter", f.datacenter.as_str()),
-                ("basis", f.basis.name()),
-                ("source", &f.source),
-                ("tier", &f.tier),
-            ]);
-            (labels, f.value.get())
-        });
-        let prices = inventory.prices.iter().map(|p| {
-            let labels = LabelSet::new(&[("datacenter", p.datacenter.as_str()), ("currency", &p.currency)]);
-            (labels, p.per_kilowatt_hour)
-        });
         Self {
-            factors: factors.collect(),
-            prices: prices.collect(),
+            told: RwLock::default(),
+            reloads,
             build: LabelSet::new(&[
                 ("version", crate::exposition::VERSION),
                 ("revision", crate::exposition::REVISION),
@@ -98,7 +93,9 @@ impl Collector {
         let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         self.hosts(page, &ledger, now);
         workloads(page, &ledger, now);
+        totals::write(page, &ledger);
         tenants(page, &ledger);
+        services::write(page, &ledger);
         self.buildings(page, &ledger, now);
         drop(ledger);
         self.itself(page, now);
@@ -148,9 +145,14 @@ impl Collector {
             }
         });
         let mut up = page.family(&catalog::METER_UP);
-        self.store.each(|meter| up.sample(meter.labels(), meter.is_up(now)));
+        self.store.each(|meter| {
+            if meter.is_enabled() {
+                up.sample(meter.labels(), meter.is_up(now));
+            }
+        });
         let mut info = page.family(&catalog::METER_INFO);
         self.store.each(|meter| info.info(meter.info()));
+        self.switched(page);
         self.windows(page, now);
         self.systems(page);
     }
@@ -233,6 +235,7 @@ impl Collector {
                 idle.sample(host.labels(), watts.get());
             }
         }
+        model::idle_limits(page, ledger);
         let wall = self.clock.unix_seconds();
         let mut settled = page.family(&catalog::HOST_SETTLED_TIMESTAMP_SECONDS);
         for (host, at) in ledger.hosts().iter().filter_map(|h| Some((h, h.settled()?))) {
@@ -251,6 +254,7 @@ impl Collector {
         }
         let mut info = page.family(&catalog::HOST_INFO);
         ledger.hosts().iter().for_each(|host| info.info(host.info()));
+        reloads::hosts(page, ledger);
         nodes::write(page, ledger, now);
     }
 
@@ -274,9 +278,10 @@ impl Collector {
             }
         }
         let mut factor = page.family(&catalog::EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR);
-        self.factors.iter().for_each(|(labels, value)| factor.sample(labels, *value));
+        let told = self.told.read().unwrap_or_else(PoisonError::into_inner);
+        told.factors.iter().for_each(|(labels, value)| factor.sample(labels, *value));
         let mut price = page.family(&catalog::ENERGY_PRICE_PER_KILOWATT_HOUR);
-        self.prices.iter().for_each(|(labels, value)| price.sample(labels, *value));
+        told.prices.iter().for_each(|(labels, value)| price.sample(labels, *value));
     }
 
     fn itself(&self, page: &mut Encoder, now: Moment) {
@@ -298,7 +303,12 @@ impl Collector {
             sessions.sample(labels, open);
         }
         let mut hypervisor = page.family(&catalog::HYPERVISOR_UP);
-        self.usage.each(|source| hypervisor.sample(source.labels(), source.is_up(now)));
+        self.usage.each(|source| {
+            if source.is_enabled() {
+                hypervisor.sample(source.labels(), source.is_up(now));
+            }
+        });
+        self.reloads.render(page);
         page.family(&catalog::BUILD_INFO).info(&self.build);
         Process::read().render(page);
     }
@@ -328,10 +338,9 @@ fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
     let mut energy = page.family(&catalog::WORKLOAD_ENERGY_JOULES_TOTAL);
     for (host, workload) in shown(ledger, now) {
         for method in host.methods() {
-            let share = workload.energy().get(method);
-            let [idle, dynamic] = share_labels(method);
-            energy.sample_with(workload.labels(), idle, share.idle);
-            energy.sample_with(workload.labels(), dynamic, share.dynamic);
+            for (labels, part) in model::parts(host, method, *workload.energy().get(method)) {
+                energy.sample_with(workload.labels(), labels, part);
+            }
         }
     }
     let mut info = page.family(&catalog::WORKLOAD_INFO);
@@ -371,12 +380,5 @@ const fn overhead_labels(method: Method) -> [&'static str; 2] {
             ["method=\"measured\",part=\"hypervisor\"", "method=\"measured\",part=\"unallocated\""]
         }
         Method::Rated => ["method=\"rated\",part=\"hypervisor\"", "method=\"rated\",part=\"unallocated\""],
-    }
-}
-
-const fn share_labels(method: Method) -> [&'static str; 2] {
-    match method {
-        Method::Measured => ["method=\"measured\",part=\"idle\"", "method=\"measured\",part=\"dynamic\""],
-        Method::Rated => ["method=\"rated\",part=\"idle\"", "method=\"rated\",part=\"dynamic\""],
     }
 }

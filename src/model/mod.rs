@@ -11,6 +11,7 @@ pub mod name_pattern;
 pub mod pci;
 pub mod place;
 pub mod reading;
+pub mod secret;
 pub mod sessions;
 pub mod target;
 pub mod units;

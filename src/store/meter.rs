@@ -38,6 +38,7 @@ pub struct System {
 #[derive(Debug)]
 pub struct Meter {
     settings: MeterSettings,
+    enabled: bool,
     labels: LabelSet,
     info: LabelSet,
     identity: Identity,
@@ -45,8 +46,8 @@ pub struct Meter {
     windows: Vec<Windowed>,
     channels: Vec<Channel>,
     by_id: HashMap<ChannelId, usize>,
-    /// One for each reader of a channel's past, since each forgets at its own pace.
-    tracks: Vec<(ChannelId, Track)>,
+    /// One for each reader of a channel's past, since each forgets at its own pace; none where a reader has gone.
+    tracks: Vec<Option<(ChannelId, Track)>>,
     /// Scratch of one poll, kept for its allocation.
     touched: Vec<usize>,
     last_good: Option<Moment>,
@@ -59,11 +60,8 @@ impl Meter {
     pub(super) fn new(settings: MeterSettings) -> Self {
         let identity = Identity::default();
         Self {
-            labels: LabelSet::new(&[
-                ("datacenter", settings.datacenter.as_str()),
-                ("meter", settings.id.as_str()),
-                ("driver", settings.driver),
-            ]),
+            enabled: true,
+            labels: labels(&settings),
             info: info_labels(&settings, &identity),
             identity,
             system: None,
@@ -77,6 +75,62 @@ impl Meter {
             last_error: None,
             settings,
         }
+    }
+
+    /// What the configuration says of it now. Where it is `another` device, nothing that the one before said of itself stays, and
+    /// its counter begins a new account; the energy so far goes on.
+    pub(super) fn reconfigure(&mut self, settings: MeterSettings, another: bool) {
+        if another {
+            self.identity = Identity::default();
+            self.system = None;
+            self.windows.clear();
+            self.last_error = None;
+            self.channels.iter_mut().for_each(Channel::renew);
+        }
+        if settings == self.settings && !another {
+            return;
+        }
+        self.labels = labels(&settings);
+        self.info = info_labels(&settings, &self.identity);
+        self.windows.clear();
+        self.system = self.system.take().map(|known| system(&settings, &known.summary));
+        for channel in &mut self.channels {
+            let labels = channel_labels(&settings, channel.id());
+            channel.relabel(labels);
+        }
+        self.settings = settings;
+    }
+
+    /// See [`super::Store::set_enabled`].
+    pub(super) fn set_enabled(&mut self, enabled: bool, now: Moment) {
+        if self.enabled == enabled {
+            return;
+        }
+        self.enabled = enabled;
+        self.pause(now);
+    }
+
+    /// Takes leave of the configuration: its energy stands, and its readers have gone.
+    pub(super) fn leave(&mut self, now: Moment) {
+        self.enabled = true;
+        self.pause(now);
+        self.tracks.clear();
+        self.channels.iter_mut().for_each(Channel::forget);
+    }
+
+    fn pause(&mut self, now: Moment) {
+        let max_gap = self.settings.max_gap;
+        self.channels.iter_mut().for_each(|channel| channel.pause(now, max_gap));
+        self.windows.clear();
+        (self.last_good, self.last_error) = (None, None);
+        // What the device itself kept of the time in which it was off is not wanted either.
+        self.last_taken = Some(now);
+    }
+
+    /// Whether it is polled; otherwise somebody has switched it off.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 
     /// What the configuration says of it.
@@ -133,10 +187,11 @@ impl Meter {
         self.last_error.as_ref().map(|(_, e)| e)
     }
 
-    /// Whether the last poll was good and its readings are still fresh at `now`.
+    /// Whether it is on, the last poll was good and its readings are still fresh at `now`.
     #[must_use]
     pub fn is_up(&self, now: Moment) -> bool {
-        self.last_error.is_none()
+        self.enabled
+            && self.last_error.is_none()
             && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
     }
 
@@ -144,7 +199,11 @@ impl Meter {
     #[must_use]
     pub fn fresh(&self, channel: &Channel, quantity: Quantity, now: Moment) -> Option<f64> {
         let latest = channel.latest(quantity)?;
-        (now.since(latest.at) <= self.settings.stale_after).then(|| latest.measure.value())
+        self.is_fresh(latest.at, now).then(|| latest.measure.value())
+    }
+
+    fn is_fresh(&self, at: Moment, now: Moment) -> bool {
+        self.enabled && now.since(at) <= self.settings.stale_after
     }
 
     /// How far a channel's power may be off: by the operator's word for its class, else by the device's or its profile's.
@@ -170,60 +229,93 @@ impl Meter {
         channel.latest(Quantity::Power).map(|_| channel.integral.unmeasured(now, self.settings.max_gap))
     }
 
+    /// A reader's track of a channel. One of a channel that has been read begins at its last reading.
     pub(super) fn track(&mut self, channel: &ChannelId) -> usize {
-        let track = self.tracks.len();
-        self.tracks.push((channel.clone(), Track::default()));
+        let free = self.tracks.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.tracks.len());
+        let mut track = Track::default();
         if let Some(known) = self.by_id.get(channel).and_then(|i| self.channels.get_mut(*i)) {
-            known.tracks.push(track);
+            known.tracks.push(index);
+            if let Some(at) = known.settled() {
+                track.push(at, known.account.total(), false);
+            }
         }
-        track
+        let track = Some((channel.clone(), track));
+        match self.tracks.get_mut(index) {
+            Some(place) => *place = track,
+            None => self.tracks.push(track),
+        }
+        index
+    }
+
+    /// Lets go of a track whose reader has gone.
+    pub(super) fn untrack(&mut self, track: usize) {
+        let Some((id, _)) = self.tracks.get_mut(track).and_then(Option::take) else { return };
+        if let Some(known) = self.by_id.get(&id).and_then(|i| self.channels.get_mut(*i)) {
+            known.tracks.retain(|of| *of != track);
+        }
+    }
+
+    /// Which channel a track is of.
+    pub(super) fn tracked(&self, track: usize) -> Option<&ChannelId> {
+        self.tracks.get(track)?.as_ref().map(|(id, _)| id)
     }
 
     /// Channels that someone reads the energy of, but this meter does not have, although it has answered.
     pub fn missing_feeds(&self) -> impl Iterator<Item = &ChannelId> {
         let answered = self.last_good.is_some();
-        self.tracks.iter().map(|(id, _)| id).filter(move |id| answered && !self.by_id.contains_key(*id))
+        self.tracks
+            .iter()
+            .flatten()
+            .map(|(id, _)| id)
+            .filter(move |id| answered && !self.by_id.contains_key(*id))
     }
 
     pub(super) fn track_at(&self, track: usize) -> Option<&Track> {
-        self.tracks.get(track).map(|(_, t)| t)
+        self.tracks.get(track)?.as_ref().map(|(_, t)| t)
     }
 
     pub(super) fn forget_before(&mut self, track: usize, until: Moment) {
-        if let Some((_, t)) = self.tracks.get_mut(track) {
+        if let Some(Some((_, t))) = self.tracks.get_mut(track) {
             t.forget_before(until);
         }
     }
 
     pub(super) fn feed_power(&self, track: usize, now: Moment) -> Option<Watts> {
-        let (id, _) = self.tracks.get(track)?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         let latest = channel.latest(Quantity::Power)?;
         match latest.measure {
-            Measure::Power(w) if now.since(latest.at) <= self.settings.stale_after => Some(w),
+            Measure::Power(w) if self.is_fresh(latest.at, now) => Some(w),
             _ => None,
         }
     }
 
     /// The largest error of a feed's power, where that is known.
     pub(super) fn feed_error(&self, track: usize, now: Moment) -> Option<Watts> {
-        let (id, _) = self.tracks.get(track)?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         Some(self.accuracy(channel)?.error_of(self.feed_power(track, now)?))
     }
 
     /// Whether the device itself only estimates a feed's power; none before its first reading.
     pub(super) fn feed_quality(&self, track: usize) -> Option<Quality> {
-        let (id, _) = self.tracks.get(track)?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         channel.latest(Quantity::Power).or_else(|| channel.latest(Quantity::Energy)).map(|l| l.quality)
     }
 
     pub(super) fn fail(&mut self, error: &PollError, now: Moment) {
-        self.last_error = Some((now, error.clone()));
+        if self.enabled {
+            self.last_error = Some((now, error.clone()));
+        }
     }
 
     pub(super) fn apply(&mut self, batch: &Batch, now: Moment) {
+        if !self.enabled {
+            // Of a poll that was under way when it was switched off.
+            return;
+        }
         if let Some(identity) = &batch.identity
             && *identity != self.identity
         {
@@ -302,7 +394,7 @@ impl Meter {
             let Some(channel) = self.channels.get_mut(index) else { continue };
             let Some(known) = channel.settle(now, max_gap) else { continue };
             for track in &channel.tracks {
-                if let Some((_, track)) = self.tracks.get_mut(*track) {
+                if let Some(Some((_, track))) = self.tracks.get_mut(*track) {
                     track.push(now, channel.account.total(), known);
                 }
             }
@@ -316,7 +408,7 @@ impl Meter {
         if let Some(index) = self.by_id.get(id) {
             return Some(*index);
         }
-        if self.channels.len() >= MAX_CHANNELS && !self.tracks.iter().any(|(of, _)| of == id) {
+        if self.channels.len() >= MAX_CHANNELS && !self.tracks.iter().flatten().any(|(of, _)| of == id) {
             return None;
         }
         let index = self.channels.len();
@@ -324,16 +416,29 @@ impl Meter {
             // Most meters are BMCs with one channel, and there may be ten thousand of them: no room for four at once.
             self.channels.reserve_exact(1);
         }
-        let labels = LabelSet::new(&[
-            ("datacenter", self.settings.datacenter.as_str()),
-            ("meter", self.settings.id.as_str()),
-            ("channel", id.as_str()),
-        ]);
-        let tracks = (0..).zip(&self.tracks).filter(|(_, (of, _))| of == id).map(|(i, _)| i).collect();
+        let labels = channel_labels(&self.settings, id);
+        let of_it = |track: &Option<(ChannelId, Track)>| track.as_ref().is_some_and(|(of, _)| of == id);
+        let tracks = (0..).zip(&self.tracks).filter(|(_, track)| of_it(track)).map(|(i, _)| i).collect();
         self.channels.push(Channel::new(id.clone(), labels, tracks));
         self.by_id.insert(id.clone(), index);
         Some(index)
     }
+}
+
+fn labels(settings: &MeterSettings) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", settings.datacenter.as_str()),
+        ("meter", settings.id.as_str()),
+        ("driver", settings.driver),
+    ])
+}
+
+fn channel_labels(settings: &MeterSettings, channel: &ChannelId) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", settings.datacenter.as_str()),
+        ("meter", settings.id.as_str()),
+        ("channel", channel.as_str()),
+    ])
 }
 
 fn system(settings: &MeterSettings, summary: &SystemSummary) -> System {

@@ -15,6 +15,7 @@ use super::problem::{Mark, Problems, nearest};
 use super::types::{ChannelRef, Config, Datacenter, ModbusPort, Origin, Secret};
 use crate::model::{DatacenterId, MeterId};
 
+mod cgroup;
 mod command;
 mod datacenters;
 mod hosts;
@@ -22,9 +23,11 @@ mod http;
 mod ipmi;
 mod meters;
 mod modbus;
+mod model;
 mod probe;
 mod prometheus;
 mod serial;
+mod services;
 mod sysfs;
 mod tenants;
 
@@ -73,6 +76,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     let datacenters = check.all_datacenters(documents);
     let hosts = check.all_hosts(documents, &defaults);
     let tenants = check.all_tenants(documents);
+    let services = check.all_services(documents);
     let probe = check.probe(documents);
     if documents.parts.iter().all(|part| part.meters.is_absent() && part.hosts.is_absent())
         && documents.probe.is_absent()
@@ -88,7 +92,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     }
     let place = |(channel, mark)| (channel, problems.borrow().place(mark));
     let channels = check.channels.into_inner().into_iter().map(place).collect();
-    Config { datacenters, meters, hosts, tenants, probe, channels, warnings: Vec::new() }
+    Config { datacenters, meters, hosts, tenants, services, probe, channels, warnings: Vec::new() }
 }
 
 impl Check<'_> {
@@ -303,7 +307,13 @@ impl Check<'_> {
         }
         let unnamed = self.datacenters.keys().cloned();
         unnamed
-            .map(|id| Datacenter { id, emission_factors: Vec::new(), price: None, facility: Vec::new() })
+            .map(|id| Datacenter {
+                id,
+                emission_factors: Vec::new(),
+                price: None,
+                model: None,
+                facility: Vec::new(),
+            })
             .collect()
     }
 }

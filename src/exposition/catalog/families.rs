@@ -85,6 +85,9 @@ families! {
             DATACENTER, METER, CHANNEL, label("name", "the name, such as an outlet's label")];
         METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings",
             &[DATACENTER, METER, DRIVER];
+        METER_ENABLED: Gauge None "wattribute_meter_enabled",
+            "Whether a meter is polled; 0 where somebody has switched it off, and then it is neither up nor down",
+            &[DATACENTER, METER, DRIVER];
         METER_INFO: Info None "wattribute_meter_info", "Who a meter says it is", &[
             DATACENTER, METER, DRIVER,
             label("vendor", "maker of the device"),
@@ -122,6 +125,9 @@ families! {
             &[DATACENTER, COMPONENT, HOST, METHOD];
         HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
             "Power of a host without load, configured or learned", OF_HOST;
+        HOST_IDLE_POWER_LIMIT_WATTS: Gauge Watts "wattribute_host_idle_power_limit_watts",
+            "Between which limits the learned idle power of a host lies, 95 in 100 times; wide apart while it is not known",
+            &[DATACENTER, COMPONENT, HOST, label("limit", "`lower` or `upper`")];
         HOST_SETTLED_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_host_settled_timestamp_seconds",
             "Up to when the energy of a host has been accounted, Unix time: its counters and its workloads' hold all until then",
             OF_HOST;
@@ -135,7 +141,10 @@ families! {
             DATACENTER, HOST, COMPONENT,
             label("cluster", "cluster or aggregate the host belongs to"),
             label("rack", "rack the host stands in"),
+            label("model", "how its energy is divided"),
         ];
+        HOST_ENABLED: Gauge None "wattribute_host_enabled",
+            "Whether a host is monitored; 0 where somebody has switched it off", OF_NODE;
     }
     "Nodes": {
         NODE_INFO: Info None "wattribute_node_info", "What a host says that it is", &[
@@ -174,7 +183,8 @@ families! {
         WORKLOAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_workload_energy_joules_total",
             "Energy given to a workload on a host",
             &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID, METHOD,
-                label("part", "`idle` by reserved vCPUs and memory, `dynamic` by CPU time")];
+                label("part", "`idle` what its host would draw without load, `dynamic` what follows its own CPU time, `gpu` its GPUs, \
+                 where they are metered by themselves")];
         WORKLOAD_INFO: Info None "wattribute_workload_info", "What a workload is called, and whose it is", &[
             DATACENTER, HOST, KIND, WORKLOAD,
             label("name", "name its owner gave the workload"),
@@ -184,6 +194,10 @@ families! {
             label("domain", "the hypervisor's own name for it"),
             label("architecture", "instruction set, where told: `x86_64`, `aarch64`"),
         ];
+        VM_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_vm_energy_joules_total",
+            "Energy given to a VM on all hosts it ever ran on, as one project's: it goes on over migrations; equals its series of \
+            workload energy, to the microjoule, those that have ended included",
+            &[KIND, WORKLOAD, PROJECT_ID, METHOD];
     }
     "Virtual machines": {
         VM_STATE: Gauge None "wattribute_vm_state", "1 for the state that a VM is in; its other states have no series",
@@ -228,6 +242,15 @@ families! {
             "Energy given to all workloads of a tenant, ended ones included", &[DATACENTER, PROJECT_ID, METHOD];
         TENANT_INFO: Info None "wattribute_tenant_info", "What a tenant is called", &[PROJECT_ID, PROJECT_NAME];
     }
+    "Services": {
+        SERVICE_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_service_energy_joules_total",
+            "Energy of the workloads that the configuration counts to a service, ended ones included; a workload of several \
+            services is shared by their weights", &[
+                DATACENTER,
+                label("service", "name of the service in the configuration"),
+                PROJECT_ID, METHOD,
+            ];
+    }
     "Buildings": {
         FACILITY_POWER_WATTS: Gauge Watts "wattribute_facility_power_watts",
             "Power at a point of the building's supply", &[DATACENTER, POINT];
@@ -271,6 +294,11 @@ families! {
             "Sessions held open on devices, those that are being closed included", &[DRIVER];
         HYPERVISOR_UP: Gauge None "wattribute_hypervisor_up",
             "Whether the latest sample of a hypervisor was complete enough to use", OF_NODE;
+        CONFIG_LAST_RELOAD_SUCCESSFUL: Gauge None "wattribute_config_last_reload_successful",
+            "Whether the configuration was good when it was last read; otherwise the one before runs on", &[];
+        CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Gauge Seconds
+            "wattribute_config_last_reload_success_timestamp_seconds",
+            "When the configuration that runs was read, Unix time", &[];
         BUILD_INFO: Info None "wattribute_build_info", "Which build of the exporter runs", &[
             label("version", "release"),
             label("revision", "commit it was built from"),
