@@ -1,21 +1,26 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
+mod pause;
+mod quote;
+mod reconfigure;
 mod scene;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::books::Books;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method};
-use super::pricing::{self, Opening, Price, Pricing, Supply};
+use super::pricing::{self, Opening, Price, Supply};
 use super::split::Claim;
-use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
-use crate::inventory::{Host, Idle, Tenants};
+use crate::inventory::{Host, Idle};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
+use pause::Pause;
+use quote::{Part, Quote, Stretch};
 use scene::{Account, PartMeters};
 
 /// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
@@ -31,19 +36,49 @@ pub struct Overhead {
     pub unallocated: Microjoules,
 }
 
+/// A host's labels, rendered.
+#[derive(Debug)]
+struct Labels {
+    labels: LabelSet,
+    place: LabelSet,
+    info: LabelSet,
+}
+
+impl Labels {
+    fn of(host: &Host) -> Self {
+        let (datacenter, id) = (("datacenter", host.datacenter.as_str()), ("host", host.id.as_str()));
+        let component = ("component", host.component.name());
+        Self {
+            labels: LabelSet::new(&[datacenter, component, id]),
+            place: LabelSet::new(&[datacenter, id]),
+            info: LabelSet::new(&[
+                datacenter,
+                component,
+                id,
+                ("cluster", &host.cluster),
+                ("rack", &host.rack),
+                ("model", host.model.name()),
+            ]),
+        }
+    }
+}
+
 /// One host's account.
 #[derive(Debug)]
 pub struct HostAccount {
     host: Host,
-    labels: LabelSet,
-    place: LabelSet,
-    info: LabelSet,
+    labels: Labels,
     supplies: Vec<Supply>,
     parts: PartMeters,
     source: Option<SourceIndex>,
     patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
+    /// Up to when it was settled before it was closed.
+    stood: Option<Moment>,
+    /// Time that is priced already, from `settled` on.
+    ahead: VecDeque<Stretch>,
+    pause: Option<Pause>,
     pending: VecDeque<Usage>,
     busy: Option<(Moment, CpuNanos)>,
     node: Option<Node>,
@@ -56,30 +91,17 @@ pub struct HostAccount {
 
 impl HostAccount {
     pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
-        let labels = LabelSet::new(&[
-            ("datacenter", host.datacenter.as_str()),
-            ("component", host.component.name()),
-            ("host", host.id.as_str()),
-        ]);
-        let place = LabelSet::new(&[("datacenter", host.datacenter.as_str()), ("host", host.id.as_str())]);
-        let info = LabelSet::new(&[
-            ("datacenter", host.datacenter.as_str()),
-            ("component", host.component.name()),
-            ("host", host.id.as_str()),
-            ("cluster", &host.cluster),
-            ("rack", &host.rack),
-            ("model", host.model.name()),
-        ]);
         Self {
             parts: PartMeters::find(&host, store),
             supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
-            labels,
-            place,
-            info,
+            labels: Labels::of(&host),
             source,
             patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
+            stood: None,
+            ahead: VecDeque::new(),
+            pause: None,
             pending: VecDeque::new(),
             busy: None,
             node: None,
@@ -101,19 +123,19 @@ impl HostAccount {
     /// `datacenter`, `component`, `host`, rendered.
     #[must_use]
     pub const fn labels(&self) -> &LabelSet {
-        &self.labels
+        &self.labels.labels
     }
 
     /// `datacenter`, `host`, rendered.
     #[must_use]
     pub const fn place(&self) -> &LabelSet {
-        &self.place
+        &self.labels.place
     }
 
     /// The info series' labels, rendered.
     #[must_use]
     pub const fn info(&self) -> &LabelSet {
-        &self.info
+        &self.labels.info
     }
 
     /// Its energy so far.
@@ -142,8 +164,8 @@ impl HostAccount {
 
     /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
-    pub const fn settled(&self) -> Option<Moment> {
-        self.settled
+    pub fn settled(&self) -> Option<Moment> {
+        self.settled.or(self.stood)
     }
 
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
@@ -181,7 +203,8 @@ impl HostAccount {
         self.node.as_ref()
     }
 
-    /// Its measured power: the best feed whose channels are all fresh; none if there is none, or its device only estimates.
+    /// Its measured power: the best feed whose channels are all fresh; none if there is none, if its device only estimates, or
+    /// if the host is switched off.
     #[must_use]
     pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
         self.measured(store, now).map(|(power, _)| power)
@@ -197,7 +220,8 @@ impl HostAccount {
     }
 
     fn measured(&self, store: &Store, now: Moment) -> Option<(Watts, &[FeedIndex])> {
-        self.supplies.iter().find_map(|s| match s {
+        let supplies = if self.is_enabled() { self.supplies.as_slice() } else { &[] };
+        supplies.iter().find_map(|s| match s {
             Supply::Channels(feeds) => match pricing::method(feeds, store) {
                 Method::Measured => Some((pricing::power(feeds, store, now)?, feeds.as_slice())),
                 Method::Rated => None,
@@ -226,21 +250,38 @@ impl HostAccount {
     }
 
     /// Settles all intervals that have become known.
-    pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, tenants: &mut TenantBook, now: Moment) {
+    pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, books: &mut Books, now: Moment) {
         if let Some(source) = self.source {
             usage.take(source, &mut self.pending);
             self.patience = SOURCE_PATIENCE.max(usage.stale_after(source));
         }
-        while let Some(sample) = self.pending.pop_front() {
+        self.settle_known(store, books, now);
+        self.guests.close_departed();
+    }
+
+    /// Settles what is known of the samples taken so far, and of the time that no sample bounds.
+    fn settle_known(&mut self, store: &Store, books: &mut Books, now: Moment) {
+        if let Some(pause) = self.pause
+            && !self.settle_paused(pause, store, books, now)
+        {
+            return;
+        }
+        self.settle_samples(store, books, None, now);
+        self.settle_without_usage(store, books, None, now);
+    }
+
+    /// Settles the samples up to `last`, as far as they are known.
+    fn settle_samples(&mut self, store: &Store, books: &mut Books, last: Option<Moment>, now: Moment) {
+        while let Some(sample) = self.pending.pop_front_if(|s| last.is_none_or(|last| s.at <= last)) {
             let Some(from) = self.settled else {
-                if !self.open(sample, store, &tenants.names, now) {
+                if !self.open(sample, store, books, now) {
                     break;
                 }
                 continue;
             };
             if sample.at <= from {
                 // Its time was settled without it; its counters start the next interval.
-                self.claims(Interval { from: sample.at, until: sample.at }, &sample, &tenants.names);
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, books);
                 continue;
             }
             let interval = Interval { from, until: sample.at };
@@ -248,41 +289,39 @@ impl HostAccount {
                 self.pending.push_front(sample);
                 break;
             }
-            match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
-                Pricing::Wait => {
-                    self.pending.push_front(sample);
-                    break;
-                }
-                Pricing::Known(price) => self.share(interval, Some(&sample), price, store, tenants),
-                Pricing::Unknown => self.skip(interval, Some(&sample), &tenants.names),
-            }
+            let Some(quote) = self.quote(interval, store, now) else {
+                self.pending.push_front(sample);
+                break;
+            };
+            self.share(interval, Some(&sample), quote, store, books);
             self.advance(sample.at, store);
         }
-        self.settle_without_usage(store, tenants, now);
-        self.guests.close_departed();
     }
 
-    /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
-    fn settle_without_usage(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
+    /// Settles what no usage sample bounds, up to `last`: a host without workloads, or one whose hypervisor has been silent
+    /// for long.
+    fn settle_without_usage(&mut self, store: &Store, books: &mut Books, last: Option<Moment>, now: Moment) {
         let waits = |since: Moment| now.since(since) <= self.patience;
         if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
             return;
         }
-        let Some(until) = self.boundary(store, now) else { return };
+        let Some(until) = self.boundary(store, now).map(|b| last.map_or(b, |last| b.min(last))) else {
+            return;
+        };
         let Some(from) = self.settled else {
-            self.settled = Some(until);
+            if until >= self.opened {
+                self.settled = Some(until);
+            }
             return;
         };
         if until <= from {
             return;
         }
         let interval = Interval { from, until };
-        match pricing::price(&self.supplies, store, self.opened, from, until, now) {
-            Pricing::Wait => return,
-            Pricing::Known(price) => self.share(interval, None, price, store, tenants),
-            Pricing::Unknown => self.skip(interval, None, &tenants.names),
+        if let Some(quote) = self.quote(interval, store, now) {
+            self.share(interval, None, quote, store, books);
+            self.advance(until, store);
         }
-        self.advance(until, store);
     }
 
     /// The end of an interval that no sample bounds: up to where the best speaking feed is known, but not over the edge of
@@ -309,7 +348,10 @@ impl HostAccount {
     }
 
     /// The first sample that a feed can price opens the account. False: ask again later.
-    fn open(&mut self, sample: Usage, store: &Store, names: &Tenants, now: Moment) -> bool {
+    fn open(&mut self, sample: Usage, store: &Store, books: &Books, now: Moment) -> bool {
+        if sample.at < self.opened {
+            return true;
+        }
         match pricing::opening(&self.supplies, store, self.opened, sample.at, now) {
             Opening::Wait => {
                 self.pending.push_front(sample);
@@ -317,7 +359,7 @@ impl HostAccount {
             }
             Opening::TooEarly => {}
             Opening::Yes => {
-                self.claims(Interval { from: sample.at, until: sample.at }, &sample, names);
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, books);
                 self.advance(sample.at, store);
             }
         }
@@ -326,65 +368,65 @@ impl HostAccount {
 
     fn advance(&mut self, until: Moment, store: &Store) {
         self.settled = Some(until);
-        let of_supply = |supply: &Supply| match supply {
-            Supply::Channels(feeds) => feeds.clone(),
-            Supply::Rated(_) => Vec::new(),
-        };
-        let feeds = self.supplies.iter().flat_map(of_supply).chain(self.parts.feeds());
-        feeds.for_each(|feed| store.forget_before(feed, until));
+        self.forget_before(until, store);
     }
 
-    /// An interval that nobody can price: its seconds are counted, and the counters read at its end start the next.
-    fn skip(&mut self, interval: Interval, sample: Option<&Usage>, names: &Tenants) {
-        self.unmeasured += interval.time();
-        if let Some(sample) = sample {
-            self.claims(interval, sample, names);
-        }
-        self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
+    fn forget_before(&self, until: Moment, store: &Store) {
+        let feeds = self.supplies.iter().flat_map(Supply::channels).copied();
+        feeds.chain(self.parts.feeds()).for_each(|feed| store.forget_before(feed, until));
     }
 
-    /// Gives an interval's energy away.
+    /// Gives an interval's energy away. Time that nobody can price is counted, and the counters read at its end start the
+    /// next interval.
     fn share(
         &mut self,
         interval: Interval,
         sample: Option<&Usage>,
-        price: Price,
+        quote: Quote,
         store: &Store,
-        tenants: &mut TenantBook,
+        books: &mut Books,
     ) {
-        let time = interval.time();
-        let Price { method, energy } = price;
-        *self.energy.get_mut(method) += energy;
+        self.unmeasured += quote.unknown;
         let Some(sample) = sample else {
+            self.share_without_usage(quote);
+            return;
+        };
+        let (claims, busy) = self.claims(interval, sample, books);
+        if quote.known == ByMethod::default() {
+            self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
+            return;
+        }
+        for (method, Part { energy, time }) in quote.parts() {
+            *self.energy.get_mut(method) += energy;
+            let parts =
+                self.divide(&Account { interval, method, energy, time, claims: &claims, busy }, store);
+            let overhead = self.overhead.get_mut(method);
+            overhead.hypervisor += parts.hypervisor;
+            overhead.unallocated += parts.unallocated;
+            for (account, share) in self.guests.iter_mut().zip(parts.shares) {
+                account.book(method, share, time);
+                books.charge(&self.host, account, Price { method, energy: share.total() }, interval.until);
+            }
+        }
+    }
+
+    /// Books energy of a time in which nobody told of workloads.
+    fn share_without_usage(&mut self, quote: Quote) {
+        for (method, Part { energy, time }) in quote.parts() {
+            *self.energy.get_mut(method) += energy;
             // Without workloads nobody could reserve anything; with unknown ones, only the idle part is certain.
             let idle = if self.source.is_some() { energy.min(self.idle_energy(time)) } else { energy };
             let overhead = self.overhead.get_mut(method);
             overhead.unallocated += idle;
             overhead.hypervisor += energy.since(idle);
-            self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
-            return;
-        };
-        let (claims, busy) = self.claims(interval, sample, &tenants.names);
-        let is_measured = method == Method::Measured;
-        let account = Account { interval, energy, claims: &claims, busy, is_measured };
-        let parts = self.divide(&account, store);
-        let overhead = self.overhead.get_mut(method);
-        overhead.hypervisor += parts.hypervisor;
-        overhead.unallocated += parts.unallocated;
-        for (account, share) in self.guests.iter_mut().zip(parts.shares) {
-            account.book(method, share, time);
-            let charged = Price { method, energy: share.total() };
-            if charged.energy > Microjoules::ZERO {
-                let told = &account.info().project_name;
-                tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);
-            }
         }
+        self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
     }
 
     /// Every account's claim of the interval, in the accounts' order, and the node's busy time in it, ns.
-    fn claims(&mut self, interval: Interval, sample: &Usage, names: &Tenants) -> (Vec<Claim>, Option<u64>) {
+    fn claims(&mut self, interval: Interval, sample: &Usage, books: &Books) -> (Vec<Claim>, Option<u64>) {
         let limit = self.cpu_limit(sample, interval.time());
-        let claims = self.guests.claims(&self.host, names, interval, sample, limit);
+        let claims = self.guests.claims(&self.host, books, interval, sample, limit);
         (claims, self.busy_nanos(sample, interval))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ledger::{ByMethod, Method};
 use super::split::{Claim, Share};
 use crate::model::{DatacenterId, HostId, Joules, LabelSet, Microjoules, Moment, ProjectId, Watts};
-use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo};
+use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo, WorkloadKind};
 
 /// What a workload holds of its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +34,11 @@ pub struct WorkloadAccount {
     project: ProjectId,
     labels: LabelSet,
     info_labels: LabelSet,
+    /// Of its total over all hosts; none where its id means something on this host only.
+    total_labels: Option<LabelSet>,
+    /// The services it is part of, by place in the configuration, and its weight in each.
+    services: Vec<(usize, u32)>,
+    fresh: bool,
     energy: ByMethod<Share>,
     power: Option<Watts>,
     state: Option<State>,
@@ -63,11 +68,21 @@ impl WorkloadAccount {
             ("project_id", project.as_str()),
         ]);
         let info_labels = info_labels(&info, &project, project_name, datacenter, host);
+        let total_labels = (info.kind == WorkloadKind::Vm).then(|| {
+            LabelSet::new(&[
+                ("kind", info.kind.name()),
+                ("workload", info.id.as_str()),
+                ("project_id", project.as_str()),
+            ])
+        });
         Self {
             info,
             project,
             labels,
             info_labels,
+            total_labels,
+            services: Vec::new(),
+            fresh: true,
             energy: ByMethod::default(),
             power: None,
             state: None,
@@ -101,6 +116,18 @@ impl WorkloadAccount {
     #[must_use]
     pub const fn info_labels(&self) -> &LabelSet {
         &self.info_labels
+    }
+
+    /// The labels of its total over all hosts; none where its id means something on this host only.
+    #[must_use]
+    pub const fn total_labels(&self) -> Option<&LabelSet> {
+        self.total_labels.as_ref()
+    }
+
+    /// The services it is part of, by place in the configuration, and its weight in each.
+    #[must_use]
+    pub fn services(&self) -> &[(usize, u32)] {
+        &self.services
     }
 
     /// Its energy so far.
@@ -145,18 +172,30 @@ impl WorkloadAccount {
         self.seen
     }
 
-    /// Takes the info of the latest sample.
+    /// Takes the services it is part of.
+    pub(super) fn serve(&mut self, services: Vec<(usize, u32)>) {
+        self.services = services;
+    }
+
+    /// Takes the info of the latest sample; true if it is another, or the first.
     pub(super) fn refresh(
         &mut self,
         info: &Arc<WorkloadInfo>,
         project_name: &str,
         datacenter: &DatacenterId,
         host: &HostId,
-    ) {
-        if !Arc::ptr_eq(&self.info, info) {
-            self.info = Arc::clone(info);
-            self.info_labels = info_labels(info, &self.project, project_name, datacenter, host);
+    ) -> bool {
+        if Arc::ptr_eq(&self.info, info) {
+            return std::mem::take(&mut self.fresh);
         }
+        self.info = Arc::clone(info);
+        self.rename(project_name, datacenter, host);
+        true
+    }
+
+    /// Takes its project's name.
+    pub(super) fn rename(&mut self, project_name: &str, datacenter: &DatacenterId, host: &HostId) {
+        self.info_labels = info_labels(&self.info, &self.project, project_name, datacenter, host);
     }
 
     /// Takes a sample at `until` and gives what the workload claims of the interval since `from`.

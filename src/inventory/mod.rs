@@ -4,6 +4,7 @@
 //! anything that changes while the exporter runs.
 
 mod inside;
+mod services;
 
 use std::collections::HashMap;
 
@@ -13,6 +14,7 @@ use crate::model::{
 };
 
 pub use inside::{Gpu, Parts, Weighting, Work};
+pub use services::{Member, Service, Services};
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,6 +190,8 @@ pub struct Inventory {
     pub prices: Vec<Price>,
     /// Named tenants.
     pub tenants: Tenants,
+    /// What workloads work for.
+    pub services: Services,
 }
 
 /// Named tenants, and the rule for workloads without metadata.

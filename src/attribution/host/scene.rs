@@ -1,8 +1,11 @@
 //! What a model is shown of a host's interval: the meters of the machine's parts, the GPUs taken out, CPU time weighed as
 //! the host's settings say.
 
+use std::time::Duration;
+
 use super::{HostAccount, Interval};
 use crate::attribution::capacity::capacity;
+use crate::attribution::ledger::Method;
 use crate::attribution::models::{self, Rapl, Scene};
 use crate::attribution::pricing;
 use crate::attribution::smt::Cores;
@@ -44,6 +47,23 @@ impl PartMeters {
         Self { packages, memory, gpus: host.parts.gpus.iter().filter_map(gpu).collect() }
     }
 
+    /// The same for a host whose configuration has changed. Where nothing changed that matters here the past is kept; else an
+    /// interval across the change is divided without these meters.
+    pub(super) fn again(&mut self, before: &Host, host: &Host, store: &Store) {
+        let is_there = |feed| store.tracked(feed).is_some();
+        if before.parts == host.parts && before.model == host.model && self.feeds().all(is_there) {
+            return;
+        }
+        self.release(store);
+        *self = Self::find(host, store);
+    }
+
+    /// Lets go of all of them.
+    pub(super) fn release(&mut self, store: &Store) {
+        self.feeds().for_each(|feed| store.untrack(feed));
+        *self = Self::default();
+    }
+
     /// Every meter of a part.
     pub(in crate::attribution) fn feeds(&self) -> impl Iterator<Item = FeedIndex> {
         let rapl = self.packages.iter().chain(&self.memory).copied();
@@ -71,10 +91,13 @@ impl PartMeters {
         })
     }
 
-    /// What the GPUs drew, never more than the host's `energy`; those of which that is not known stay with the host.
-    fn gpus(&self, store: &Store, interval: Interval, energy: Microjoules) -> GpuEnergy {
+    /// What the GPUs drew in `time` of an interval, never more than the host's `energy` of it; what is not known of them
+    /// stays with the host.
+    fn gpus(&self, store: &Store, interval: Interval, energy: Microjoules, time: Duration) -> GpuEnergy {
         let known = |(feed, pci): &(FeedIndex, PciAddress)| {
-            Some((store.energy(*feed, interval.from, interval.until)?, *pci))
+            let Microjoules(whole) = store.energy(*feed, interval.from, interval.until)?;
+            let part = whole.saturating_mul(time.as_nanos()) / interval.time().as_nanos().max(1);
+            Some((Microjoules(part), *pci))
         };
         let mut of_each: Vec<_> = self.gpus.iter().filter_map(known).collect();
         let is_whole = of_each.len() == self.gpus.len();
@@ -88,27 +111,28 @@ impl PartMeters {
     }
 }
 
-/// An interval of a host that has workloads.
+/// What is known by one method of an interval in which a host has workloads.
 pub(super) struct Account<'a> {
     pub(super) interval: Interval,
+    pub(super) method: Method,
     pub(super) energy: Microjoules,
+    /// For how much of the interval it is known by that method.
+    pub(super) time: Duration,
     pub(super) claims: &'a [Claim],
     /// The node's busy time, ns, where told.
     pub(super) busy: Option<u64>,
-    /// Whether its power teaches what the host draws at rest.
-    pub(super) is_measured: bool,
 }
 
 impl HostAccount {
     /// Divides an interval's energy as the host's model and settings say, and learns from it.
     pub(super) fn divide(&mut self, of: &Account<'_>, store: &Store) -> Split {
-        let Account { interval, energy, claims, busy, is_measured } = *of;
-        let time = interval.time();
-        let gpus = self.parts.gpus(store, interval, energy);
+        let Account { interval, method, energy, time, claims, busy } = *of;
+        let gpus = self.parts.gpus(store, interval, energy, time);
         let rest = energy.since(gpus.of_each.iter().map(|(drawn, _)| *drawn).sum());
         let cores = cores(self.node.as_ref(), &self.host, interval);
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        if let Some(cores) = cores.filter(|_| is_measured && gpus.is_whole) {
+        let teaches = method == Method::Measured && time == interval.time() && gpus.is_whole;
+        if let Some(cores) = cores.filter(|_| teaches) {
             self.learn(rest, cores.utilisation(busy.unwrap_or(used)), time);
         }
         let own = busy.map_or(0, |b| b.saturating_sub(used));
@@ -121,7 +145,7 @@ impl HostAccount {
             energy: rest,
             idle: self.idle_energy(time),
             rapl: self.parts.rapl(store, interval),
-            capacity: capacity(self.node.as_ref(), &self.host, time, own, claims),
+            capacity: capacity(self.node.as_ref(), &self.host, interval.time(), own, claims),
             claims: by_cycles.as_deref().unwrap_or(claims),
         };
         let mut split = models::divide(self.host.model, &scene);
