@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 SECONDS ?= 600
-.PHONY: help demo test accuracy fuzz bench load-ipmi load-redfish load-snmp compare-ipmi compare-snmp lint fmt docs build setup clean
+.PHONY: help demo test accuracy fuzz bench load-ipmi load-redfish load-snmp compare-ipmi compare-libvirt compare-snmp lint fmt docs build setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,9 @@ load-snmp: ## 2,000 simulated PDUs with loss and delay, 10,000 meters of two val
 
 compare-snmp: ## CPU a PDU poll of 118 samples, here and in Debian's prometheus-snmp-exporter (apt-get install it first)
 	cargo bench --locked --bench load -- compare-snmp $(ARGS)
+
+compare-libvirt: ## CPU a read of a domain, libvirtd's included, here and in Debian's prometheus-libvirt-exporter (apt-get install it first)
+	cargo bench --locked --bench load -- compare-libvirt $(ARGS)
 
 compare-ipmi: ## CPU a reading, here and in Debian's prometheus-ipmi-exporter (apt-get install it first)
 	cargo bench --locked --bench load -- compare $(ARGS)

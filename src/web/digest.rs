@@ -43,7 +43,7 @@ struct Challenge {
 
 /// The client side of one server's digest authentication.
 #[derive(Debug)]
-pub(in crate::drivers) struct Digest {
+pub(crate) struct Digest {
     user: String,
     password: SecretString,
     challenge: Option<Challenge>,

@@ -8,7 +8,7 @@ use super::digest::Digest;
 
 /// How to be let in.
 #[derive(Debug)]
-pub(in crate::drivers) enum Login {
+pub(crate) enum Login {
     /// Nobody asks.
     Open,
     /// User and password with every request.
@@ -23,7 +23,7 @@ pub(in crate::drivers) enum Login {
 
 impl Login {
     /// Digest authentication, which waits for its first challenge.
-    pub(in crate::drivers) fn digest(user: String, password: SecretString) -> Self {
+    pub(crate) fn digest(user: String, password: SecretString) -> Self {
         Self::Digest(Box::new(Digest::new(user, password)))
     }
 

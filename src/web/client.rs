@@ -17,43 +17,43 @@ const MAX_REFUSAL_BYTES: usize = 16 << 10;
 
 /// What one exchange may cost, and what the server is called in messages.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::drivers) struct Limits {
+pub(crate) struct Limits {
     /// The longest one exchange may take.
-    pub(in crate::drivers) time: Duration,
+    pub(crate) time: Duration,
     /// The largest body.
-    pub(in crate::drivers) bytes: usize,
+    pub(crate) bytes: usize,
     /// `the meter`, `the exporter`.
-    pub(in crate::drivers) server: &'static str,
+    pub(crate) server: &'static str,
 }
 
 /// One request. All of them only read, so that each may be sent again.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::drivers) struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     /// Absolute path and query, below the client's address; empty for the address itself.
-    pub(in crate::drivers) path: &'a str,
+    pub(crate) path: &'a str,
     /// Media types that are understood.
-    pub(in crate::drivers) accept: &'static str,
+    pub(crate) accept: &'static str,
     /// Sent with POST; without it the request is a GET.
-    pub(in crate::drivers) body: Option<Body<'a>>,
+    pub(crate) body: Option<Body<'a>>,
 }
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::drivers) struct Body<'a> {
-    pub(in crate::drivers) media_type: &'static str,
-    pub(in crate::drivers) text: &'a str,
+pub(crate) struct Body<'a> {
+    pub(crate) media_type: &'static str,
+    pub(crate) text: &'a str,
 }
 
 /// The head of an answer.
 #[derive(Debug)]
-pub(in crate::drivers) struct Answer {
-    pub(in crate::drivers) status: StatusCode,
-    pub(in crate::drivers) media_type: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) media_type: String,
 }
 
 /// A way to one server.
 #[derive(Debug)]
-pub(in crate::drivers) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     login: Login,
@@ -66,7 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// `Unreachable` for an address that is none, `Tls` for a CA file that cannot be used.
-    pub(in crate::drivers) fn new(
+    pub(crate) fn new(
         url: &str,
         at: Option<IpAddr>,
         trust: &Trust,
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// The same, with these headers in every request; those that are none are left out.
-    pub(in crate::drivers) fn with_headers(mut self, headers: &[(String, String)]) -> Self {
+    pub(crate) fn with_headers(mut self, headers: &[(String, String)]) -> Self {
         for (name, value) in headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 self.headers.append(name, value);
@@ -108,7 +108,7 @@ impl Client {
     }
 
     /// Changes how to be let in.
-    pub(in crate::drivers) fn log_in_by(&mut self, login: Login) {
+    pub(crate) fn log_in_by(&mut self, login: Login) {
         self.login = login;
     }
 
@@ -116,7 +116,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::read`], and for every status but 200.
-    pub(in crate::drivers) async fn get(&mut self, ask: &Ask<'_>) -> Result<Vec<u8>, PollError> {
+    pub(crate) async fn get(&mut self, ask: &Ask<'_>) -> Result<Vec<u8>, PollError> {
         let mut body = Vec::new();
         let answer = self.read(ask, &mut |_, piece| body.extend_from_slice(piece)).await?;
         self.judge(ask, answer.status)?;
@@ -127,7 +127,7 @@ impl Client {
     ///
     /// # Errors
     /// `Timeout`, `Unreachable`, `Tls`, or `Protocol` for a body that is too large or breaks off.
-    pub(in crate::drivers) async fn read(
+    pub(crate) async fn read(
         &mut self,
         ask: &Ask<'_>,
         take: &mut (dyn FnMut(&Answer, &[u8]) + Send),
@@ -214,7 +214,7 @@ impl Client {
     ///
     /// # Errors
     /// For every one but 200.
-    pub(in crate::drivers) fn judge(&self, ask: &Ask<'_>, status: StatusCode) -> Result<(), PollError> {
+    pub(crate) fn judge(&self, ask: &Ask<'_>, status: StatusCode) -> Result<(), PollError> {
         let what = ask.shown(&self.base);
         let answered = |kind, fix: &str| Err(PollError::new(kind, format!("{what} answered {status}"), fix));
         match status {
@@ -245,7 +245,7 @@ impl Client {
     }
 
     /// The error for an answer that `what`.
-    pub(in crate::drivers) fn protocol(&self, ask: &Ask<'_>, what: &str) -> PollError {
+    pub(crate) fn protocol(&self, ask: &Ask<'_>, what: &str) -> PollError {
         PollError::new(
             ErrorKind::Protocol,
             format!("the answer for {} {what}", ask.shown(&self.base)),

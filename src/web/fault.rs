@@ -9,7 +9,7 @@ use super::tls::Refused;
 const MAX_DETAIL_CHARS: usize = 200;
 
 /// The error and all below it. `io::Error` hides the one it wraps from `source`, so it is asked for it.
-pub(in crate::drivers) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+pub(crate) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
     let mut found = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next
@@ -23,7 +23,7 @@ pub(in crate::drivers) fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'
 }
 
 /// The certificate that was refused, if that is what `error` says.
-pub(in crate::drivers) fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refused> {
+pub(crate) fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refused> {
     match error.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => other.0.downcast_ref(),
         _other_tls_error => None,
@@ -31,11 +31,11 @@ pub(in crate::drivers) fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Optio
 }
 
 /// The lowest layer's message, short and on one line: it may quote the device.
-pub(in crate::drivers) fn detail(error: &reqwest::Error) -> String {
+pub(crate) fn detail(error: &reqwest::Error) -> String {
     line(&causes(error).last().map(ToString::to_string).unwrap_or_default())
 }
 
 /// Text from outside, short and on one line.
-pub(in crate::drivers) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_DETAIL_CHARS).collect()
 }

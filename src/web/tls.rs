@@ -24,7 +24,7 @@ use crate::model::{ErrorKind, PollError};
 ///
 /// # Errors
 /// `Tls` when the CA file cannot be read or holds no usable certificate.
-pub(in crate::drivers) fn client_config(trust: &Trust) -> Result<ClientConfig, PollError> {
+pub(crate) fn client_config(trust: &Trust) -> Result<ClientConfig, PollError> {
     let provider = Arc::new(ring::default_provider());
     let check = match trust {
         Trust::WebPki => {
@@ -72,11 +72,11 @@ fn verifier(
 
 /// Why a certificate was not accepted, and which one it was.
 #[derive(Debug)]
-pub(in crate::drivers) struct Refused {
+pub(crate) struct Refused {
     /// SHA-256 of the certificate shown, lower-case hex.
-    pub(in crate::drivers) fingerprint: String,
+    pub(crate) fingerprint: String,
     /// What is wrong with it.
-    pub(in crate::drivers) reason: String,
+    pub(crate) reason: String,
 }
 
 impl fmt::Display for Refused {

@@ -1,9 +1,10 @@
-//! Asks for the states and CPU times of all domains, in one call where all is well; with a careful way round where a
-//! domain's QEMU hangs and would hang the call for all.
+//! Asks for statistics of all domains, in one call where all is well; with a careful way round where a domain's QEMU hangs
+//! and would hang the call for all.
 //!
-//! libvirtd answers for states itself. For CPU time it may ask QEMU, and a QEMU that was stopped never answers. Then
-//! the careful way: states of all, CPU time of each domain alone with a short deadline, the silent ones set aside
-//! ([`super::quarantine`]); from the next sample on again one call for all that answer.
+//! libvirtd answers for states itself. For CPU time it may ask QEMU, and a QEMU that was stopped never answers; for disks it
+//! also looks at their files, and storage that is gone never answers either. Then the careful way: states of all, the
+//! statistics of each domain alone with a short deadline, the silent ones set aside ([`super::quarantine`]); from the next
+//! time on again one call for all that answer.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,13 +15,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::budget::Budget;
 use super::client::{Pending, Stale};
 use super::error::CallError;
-use super::link::{Link, records};
+use super::link::{Events, Link, records};
 use super::protocol::{Domain, Uuid};
-use super::quarantine::{ALONE_MAX, Lane, OPEN_MAX, Quarantine};
-use super::stats::{Record, STATE, STATE_AND_CPU};
+use super::quarantine::{Lane, Quarantine};
+use super::stats::{Record, STATE, Told};
 use super::transport::Transport;
 use crate::model::{Clock, Moment};
-use crate::workloads::CpuNanos;
 
 /// Calls in flight on one connection. libvirtd reads no further ones once five are unanswered.
 pub const IN_FLIGHT: usize = 4;
@@ -29,6 +29,7 @@ pub const IN_FLIGHT: usize = 4;
 pub struct Gate {
     transport: Transport,
     uri: String,
+    events: Events,
     /// The connection, if there is one.
     pub link: Option<Link>,
     /// Whether events may have been missed, since the connection is a new one.
@@ -37,8 +38,13 @@ pub struct Gate {
 
 impl Gate {
     /// A gate without a connection.
-    pub const fn new(transport: Transport, uri: String) -> Self {
-        Self { transport, uri, link: None, missed_events: false }
+    pub const fn new(transport: Transport, uri: String, events: Events) -> Self {
+        Self { transport, uri, events, link: None, missed_events: false }
+    }
+
+    /// Another way to the same libvirtd, without a connection and without events.
+    pub fn beside(&self) -> Self {
+        Self::new(self.transport.clone(), self.uri.clone(), Events::Unwanted)
     }
 
     /// The connection, opened if need be.
@@ -50,7 +56,7 @@ impl Gate {
             Some(link) => link,
             None => {
                 self.missed_events = true;
-                Link::open(&self.transport, &self.uri, deadline).await?
+                Link::open(&self.transport, &self.uri, self.events, deadline).await?
             }
         };
         Ok(self.link.insert(link))
@@ -63,9 +69,20 @@ impl Gate {
     }
 }
 
-/// States and CPU times at one moment.
+/// What is asked for beside the states.
+#[derive(Clone, Copy)]
+pub struct Question {
+    /// Groups of statistics, the state's included.
+    pub groups: u32,
+    /// What they tell, for messages.
+    pub about: &'static str,
+    /// Whether a domain of this state and run has it at all.
+    pub concerns: fn(&Record) -> bool,
+}
+
+/// States and statistics at one moment.
 pub struct Counters {
-    /// The middle of the time in which the CPU times were asked for.
+    /// The middle of the time in which they were asked for.
     pub at: Moment,
     /// One record a domain.
     pub records: Vec<Record>,
@@ -78,6 +95,8 @@ enum Answer {
 
 /// Asks the libvirtd behind a gate.
 pub struct Asker<'a> {
+    /// What for.
+    pub question: Question,
     /// The way to it.
     pub gate: &'a mut Gate,
     /// Who is set aside.
@@ -95,7 +114,7 @@ impl Asker<'_> {
     /// When not even the states could be learned.
     pub async fn counters(mut self) -> Result<Counters, CallError> {
         self.quarantine.release();
-        if self.quarantine.is_empty() && self.quarantine.open_calls() < OPEN_MAX {
+        if self.quarantine.is_empty() && self.quarantine.may_ask() {
             let began = self.clock.now();
             if let Answer::Records(records) = self.together(&[], self.budget.call()).await? {
                 return Ok(Counters { at: middle(began, self.clock.now()), records });
@@ -105,7 +124,7 @@ impl Asker<'_> {
         self.carefully(false).await
     }
 
-    /// States of all, then CPU times of those that may be asked. With `suspect_all`, everyone is asked alone.
+    /// States of all, then the rest of those that may be asked for. With `suspect_all`, everyone is asked for alone.
     async fn carefully(&mut self, suspect_all: bool) -> Result<Counters, CallError> {
         let deadline = self.budget.recovery();
         let link = self.gate.link(deadline).await?;
@@ -114,7 +133,7 @@ impl Asker<'_> {
         self.quarantine.forget_gone(|uuid| runs.get(uuid).copied());
 
         let (mut together, mut alone) = (Vec::new(), VecDeque::new());
-        for record in states.iter().filter(|r| r.state.is_none_or(|s| s.counts_cpu()) && r.domain.id >= 0) {
+        for record in states.iter().filter(|r| (self.question.concerns)(r)) {
             match self.quarantine.lane(&record.domain) {
                 Lane::Together if suspect_all => alone.push_back(record.domain.clone()),
                 Lane::Together => together.push(record.domain.clone()),
@@ -124,7 +143,7 @@ impl Asker<'_> {
         }
         let began = self.clock.now();
         let mut told = Vec::new();
-        if !together.is_empty() && self.quarantine.open_calls() < OPEN_MAX {
+        if !together.is_empty() && self.quarantine.may_ask() {
             match self.together(&together, self.budget.call()).await? {
                 Answer::Records(records) => told = records,
                 Answer::Hung => alone.extend(together),
@@ -132,17 +151,18 @@ impl Asker<'_> {
         }
         told.extend(self.alone(alone).await?);
         let at = middle(began, self.clock.now());
-        let cpu: HashMap<(Uuid, i32), Option<CpuNanos>> =
-            told.into_iter().map(|r| ((r.domain.uuid, r.domain.id), r.cpu)).collect();
+        let told: HashMap<(Uuid, i32), Told> =
+            told.into_iter().map(|r| ((r.domain.uuid, r.domain.id), r.told)).collect();
         for record in &mut states {
-            record.cpu = cpu.get(&(record.domain.uuid, record.domain.id)).copied().flatten();
+            let of_run = told.get(&(record.domain.uuid, record.domain.id));
+            record.told = of_run.copied().unwrap_or_default();
         }
         Ok(Counters { at, records: states })
     }
 
     /// One call for `domains` (all, if there are none). If it hangs it is kept and its connection given up.
     async fn together(&mut self, domains: &[Domain], deadline: Duration) -> Result<Answer, CallError> {
-        let mut call = self.gate.link(deadline).await?.start_stats(domains, STATE_AND_CPU)?;
+        let mut call = self.gate.link(deadline).await?.start_stats(domains, self.question.groups)?;
         match call.wait(deadline).await {
             Ok(body) => records(&body).map(Answer::Records),
             Err(CallError::Timeout(..)) => {
@@ -158,11 +178,10 @@ impl Asker<'_> {
     /// A call for each of `domains`, a few at a time, for as long as time and open calls allow.
     async fn alone(&mut self, mut domains: VecDeque<Domain>) -> Result<Vec<Record>, CallError> {
         let mut told = Vec::new();
-        while !domains.is_empty() && self.quarantine.open_calls() < ALONE_MAX && self.budget.alone().is_some()
-        {
-            let room = IN_FLIGHT.min(ALONE_MAX - self.quarantine.open_calls());
+        while !domains.is_empty() && self.quarantine.room() > 0 && self.budget.alone().is_some() {
+            let room = IN_FLIGHT.min(self.quarantine.room());
             let link = self.gate.link(self.budget.recovery()).await?;
-            let round = round(link, &mut domains, room, self.budget).await?;
+            let round = round(link, self.question.groups, &mut domains, room, self.budget).await?;
             for record in &round.told {
                 self.quarantine.clear(&record.domain);
             }
@@ -172,7 +191,8 @@ impl Asker<'_> {
                 self.gate.link = None;
             }
             for (domain, call) in round.hung {
-                tracing::warn!(domain = domain.name, "its QEMU does not answer libvirtd: CPU time unknown");
+                let about = self.question.about;
+                tracing::warn!(domain = domain.name, "its QEMU does not answer libvirtd: {about} unknown");
                 self.quarantine.hold(&domain, call);
             }
         }
@@ -192,6 +212,7 @@ struct Round {
 /// Asks `domains` one by one on one connection, until none are left, time is up, or `room` calls hang.
 async fn round(
     link: &Link,
+    groups: u32,
     domains: &mut VecDeque<Domain>,
     room: usize,
     budget: &Budget,
@@ -201,7 +222,7 @@ async fn round(
     loop {
         while flying.len() + round.hung.len() < room {
             let (Some(deadline), Some(domain)) = (budget.alone(), domains.pop_front()) else { break };
-            let mut call = link.start_stats(std::slice::from_ref(&domain), STATE_AND_CPU)?;
+            let mut call = link.start_stats(std::slice::from_ref(&domain), groups)?;
             flying.push(async move {
                 let answer = call.wait(deadline).await;
                 (domain, call, answer)
