@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::plan::{Plan, Reached};
 use crate::inventory::{Feed, Idle};
-use crate::model::Ratio;
+use crate::model::{PowerModel, Ratio};
 
 impl fmt::Display for Plan {
     /// What would run, for people: `check --print-plan`. Holds no secret.
@@ -37,6 +37,9 @@ impl fmt::Display for Plan {
             writeln!(f, ")")?;
             for (n, feed) in h.feeds.iter().enumerate() {
                 writeln!(f, "    {}. {}", n + 1, Shown(feed))?;
+            }
+            if let Some(after) = h.fallback_after {
+                writeln!(f, "    the next one counts after: {} of silence", span(after))?;
             }
             match h.idle {
                 Idle::Fixed(power) => writeln!(f, "    idle power: {power}")?,
@@ -115,6 +118,26 @@ impl fmt::Display for Shown<'_> {
                 f.write_str(&names.join(" + "))
             }
             Feed::Rated(power) => write!(f, "rated, {power}"),
+            Feed::Modelled(model) => model_shown(model, f),
+        }
+    }
+}
+
+/// A power model for people.
+fn model_shown(model: &PowerModel, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match model {
+        PowerModel::Banded(rated) => write!(f, "rated, {rated} times the power factor at its utilisation"),
+        PowerModel::Linear { idle, max } => write!(f, "estimated, {idle} without load to {max} at full load"),
+        PowerModel::Curve(points) => {
+            let points: Vec<_> = points.iter().map(|watts| watts.get().to_string()).collect();
+            write!(f, "estimated, by a curve of {} W", points.join(", "))
+        }
+        PowerModel::PerVcpu { min, max, vcpus } => {
+            write!(f, "estimated, {min} to {max} for each of ")?;
+            match vcpus {
+                Some(count) => write!(f, "{count} vCPUs"),
+                None => write!(f, "its vCPUs"),
+            }
         }
     }
 }

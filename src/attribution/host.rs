@@ -1,5 +1,8 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
+mod differences;
+mod estimate;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -50,6 +53,8 @@ pub struct HostAccount {
     overhead: ByMethod<Overhead>,
     unmeasured: Duration,
     guests: Guests,
+    known: estimate::Known,
+    compared: differences::Compared,
 }
 
 impl HostAccount {
@@ -67,8 +72,11 @@ impl HostAccount {
             ("cluster", &host.cluster),
             ("rack", &host.rack),
         ]);
+        let supplies: Vec<_> = host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect();
         Self {
-            supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
+            compared: differences::Compared::new(&host, store, &supplies),
+            known: estimate::Known::default(),
+            supplies,
             labels,
             place,
             info,
@@ -207,7 +215,7 @@ impl HostAccount {
     pub fn idle_power(&self) -> Option<Watts> {
         match self.host.idle {
             Idle::Fixed(power) => Some(power),
-            Idle::Learned => self.learner.estimate(),
+            Idle::Learned => self.learner.estimate().or_else(|| self.modelled_idle()),
             Idle::None => None,
         }
     }
@@ -231,7 +239,8 @@ impl HostAccount {
                 continue;
             }
             let interval = Interval { from, until: sample.at };
-            match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
+            let asked = self.asked(store, Some((interval, &sample)), now);
+            match pricing::price(&self.supplies, &asked, from, sample.at) {
                 Pricing::Wait => {
                     self.pending.push_front(sample);
                     break;
@@ -260,7 +269,8 @@ impl HostAccount {
             return;
         }
         let interval = Interval { from, until };
-        match pricing::price(&self.supplies, store, self.opened, from, until, now) {
+        let asked = self.asked(store, None, now);
+        match pricing::price(&self.supplies, &asked, from, until) {
             Pricing::Wait => return,
             Pricing::Known(price) => self.share(interval, None, price, tenants),
             Pricing::Unknown => self.skip(interval, None, &tenants.names),
@@ -277,7 +287,7 @@ impl HostAccount {
             match supply {
                 Supply::Rated(_) => break,
                 Supply::Channels(feeds) => {
-                    let silence = pricing::patience(feeds, store);
+                    let silence = self.silence(feeds, store);
                     match pricing::frontier(feeds, store) {
                         Some(known) if now.since(known) <= silence => {
                             let next = |from| feeds.iter().filter_map(|f| store.next_break(*f, from)).min();
@@ -293,7 +303,8 @@ impl HostAccount {
 
     /// The first sample that a feed can price opens the account. False: ask again later.
     fn open(&mut self, sample: Usage, store: &Store, names: &Tenants, now: Moment) -> bool {
-        match pricing::opening(&self.supplies, store, self.opened, sample.at, now) {
+        let asked = self.asked(store, None, now);
+        match pricing::opening(&self.supplies, &asked, sample.at) {
             Opening::Wait => {
                 self.pending.push_front(sample);
                 return false;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::estimate::Estate;
 use super::host::HostAccount;
 use super::pricing;
 use super::tenants::{TenantAccount, TenantBook};
@@ -133,7 +134,9 @@ impl Ledger {
 
     /// Settles every interval that has become known by `now`.
     pub fn settle(&mut self, store: &Store, usage: &UsageLog, now: Moment) {
+        let estate = Estate::of(&self.hosts, now);
         for host in &mut self.hosts {
+            host.assume(estate.mean(&host.host().datacenter));
             host.settle(store, usage, &mut self.tenants, now);
         }
         for point in &mut self.facility {

@@ -2,6 +2,7 @@
 //! host and interval.
 
 mod capacity;
+pub mod estimate;
 mod guests;
 pub mod host;
 pub mod idle;
@@ -14,5 +15,7 @@ pub mod workload;
 
 pub use ledger::Ledger;
 
+#[cfg(test)]
+mod estimate_tests;
 #[cfg(test)]
 mod feeds_tests;

@@ -33,6 +33,7 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
             rack: String::new(),
             cluster: String::new(),
             feeds: vec![Feed::Measured(feed.channels.into_iter().map(channel).collect())],
+            fallback_after: None,
             idle: Idle::Learned,
             overcommit: Overcommit { cpu: Ratio::ONE, memory: Ratio::ONE },
             hypervisor: None,

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 mod command;
+mod feeds;
 mod http;
 mod modbus;
 mod prometheus;
@@ -18,6 +19,7 @@ pub mod serial;
 mod sysfs;
 
 pub use command::{Command, CommandFormat, CommandReading};
+pub use feeds::{Feed, PowerFactor};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
 pub use prometheus::{
@@ -462,21 +464,14 @@ pub struct Host {
     pub cluster: String,
     /// What it draws, in order of preference; never empty.
     pub feeds: Vec<Feed>,
+    /// How long a feed may be silent before the next one counts; none for as long as its meters' `stale_after`.
+    pub fallback_after: Option<Duration>,
     /// What it draws when nothing runs on it.
     pub idle: Idle,
     /// How its resources are over-allocated.
     pub overcommit: Overcommit,
     /// Who says what runs on it.
     pub hypervisor: Option<Libvirt>,
-}
-
-/// One way to know what a host draws.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Feed {
-    /// These channels add up; never empty.
-    Measured(Vec<ChannelRef>),
-    /// The nameplate, already times its factor: what is assumed, not measured.
-    Rated(Watts),
 }
 
 /// What a host draws when nothing runs on it.

@@ -1,6 +1,8 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
+mod differences;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -217,6 +219,7 @@ impl Collector {
                 accuracy.sample(host.labels(), share.get());
             }
         }
+        self.differences(page, ledger, now);
         let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {

@@ -4,10 +4,11 @@
 //! anything that changes while the exporter runs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::model::{
-    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, ProjectId,
-    Ratio, Watts,
+    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, PowerModel,
+    ProjectId, Ratio, Watts,
 };
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
@@ -15,8 +16,10 @@ use crate::model::{
 pub enum Feed {
     /// Channels that add up: one a power supply. All must be known.
     Channels(Vec<(MeterId, ChannelId)>),
-    /// From the nameplate: what is assumed to be drawn. Never mixed with measured energy.
+    /// From the nameplate: what is assumed to be drawn at all times. Never mixed with measured energy.
     Rated(Watts),
+    /// Assumed from the utilisation of its CPUs. Never mixed with measured energy.
+    Modelled(PowerModel),
 }
 
 /// Where idle power comes from.
@@ -88,6 +91,8 @@ pub struct Host {
     pub rack: String,
     /// How its power is known, best first.
     pub feeds: Vec<Feed>,
+    /// How long a feed may be silent before the next one counts; none for as long as its meters' readings are shown.
+    pub fallback_after: Option<Duration>,
     /// How its energy is divided.
     pub model: Model,
     /// Idle power.
@@ -109,6 +114,7 @@ impl Host {
             cluster: String::new(),
             rack: String::new(),
             feeds: Vec::new(),
+            fallback_after: None,
             model: Model::default(),
             idle: Idle::Learned,
             cpu_overcommit: Ratio::ONE,

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod labels;
 pub mod pci;
 pub mod place;
+pub mod power;
 pub mod reading;
 pub mod sessions;
 pub mod target;
@@ -20,6 +21,7 @@ pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;
 pub use pci::{PciAddress, PciError};
 pub use place::{Basis, Component, Point};
+pub use power::{CURVE_POINTS, PowerModel};
 pub use reading::{
     Accuracy, Batch, ChannelInfo, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity,
     Reading, SystemSummary,

@@ -1,0 +1,312 @@
+//! Claims about energy that nobody measures: what it is by hand, that every second is counted once and by one method over any
+//! outages, and that meters of one host are held against each other.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::ledger::{Ledger, Method};
+use crate::inventory::{Feed, Host, Idle, Inventory};
+use crate::model::{
+    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, PowerModel, Quality, Reading,
+    Watts,
+};
+use crate::store::{MeterSettings, Store};
+use crate::workloads::{CpuNanos, Node, SourceIndex, SourceSettings, Usage, UsageLog};
+
+const METERS: [&str; 2] = ["pdu", "bmc"];
+const STALE: u64 = 30;
+
+fn at(seconds: f64) -> Moment {
+    Moment::ZERO + Duration::from_secs_f64(seconds)
+}
+
+fn watts(value: f64) -> Watts {
+    Watts::new(value).unwrap()
+}
+
+fn channel(meter: &str) -> Feed {
+    Feed::Channels(vec![(MeterId::new(meter).unwrap(), ChannelId::new("input").unwrap())])
+}
+
+/// Host `h<n>`, in a data centre of its own from the third on.
+fn host(n: usize, feeds: Vec<Feed>) -> Host {
+    let place = DatacenterId::new(if n < 3 { "dc1" } else { "dc2" }).unwrap();
+    Host { feeds, idle: Idle::None, ..Host::new(HostId::new(&format!("h{n}")).unwrap(), place) }
+}
+
+struct Room {
+    store: Store,
+    usage: UsageLog,
+    ledger: Ledger,
+}
+
+impl Room {
+    /// Hosts, of which the first `sources` have a source.
+    fn new(hosts: Vec<Host>, sources: usize) -> Self {
+        let meter = |name: &&str| MeterSettings {
+            id: MeterId::new(name).unwrap(),
+            datacenter: DatacenterId::new("dc1").unwrap(),
+            driver: "snmp",
+            address: String::new(),
+            accuracy: None,
+            stale_after: Duration::from_secs(STALE),
+            max_gap: Duration::from_secs(STALE),
+        };
+        let source = |host: &Host| SourceSettings {
+            host: host.id.clone(),
+            datacenter: host.datacenter.clone(),
+            driver: "libvirt",
+            address: String::new(),
+            stale_after: Duration::from_secs(STALE),
+        };
+        let usage = UsageLog::new(hosts.iter().take(sources).map(source).collect());
+        let of_hosts: Vec<_> = (0..hosts.len()).map(|n| (n < sources).then_some(SourceIndex(n))).collect();
+        let store = Store::new(METERS.iter().map(meter).collect());
+        let inventory = Inventory { hosts, ..Inventory::default() };
+        let ledger = Ledger::new(&inventory, &of_hosts, &store, Moment::ZERO);
+        Self { store, usage, ledger }
+    }
+
+    fn power(&self, meter: &str, seconds: f64, watts_of: f64, quality: Quality) {
+        let measure = Measure::Power(watts(watts_of));
+        let reading = Reading { channel: ChannelId::new("input").unwrap(), measure, quality };
+        let batch = Batch { readings: vec![reading], ..Batch::default() };
+        self.store.apply(self.store.find(&MeterId::new(meter).unwrap()).unwrap(), &batch, at(seconds));
+    }
+
+    /// A sample of a host with `cpus` that have been busy for `busy` seconds so far.
+    fn sample(&self, host: usize, seconds: f64, cpus: u32, busy: Option<f64>) {
+        let busy = busy.map(|s| CpuNanos(at(s).nanos()));
+        let node = Node { cpus, memory_bytes: 1 << 30, busy, ..Node::default() };
+        self.usage.push(SourceIndex(host), Usage { at: at(seconds), node: Some(node), workloads: vec![] });
+    }
+
+    fn settle(&mut self, seconds: f64) {
+        self.ledger.settle(&self.store, &self.usage, at(seconds));
+    }
+
+    fn joules(&self, host: usize, method: Method) -> f64 {
+        self.ledger.hosts()[host].energy().get(method).joules()
+    }
+}
+
+fn banded() -> Vec<Feed> {
+    vec![Feed::Modelled(PowerModel::Banded(watts(500.0)))]
+}
+
+#[test]
+fn an_interval_is_rated_by_the_utilisation_of_that_interval() {
+    let mut r = Room::new(vec![host(0, banded())], 1);
+    // 10 CPUs: 30 of 100 CPU seconds busy, then 90 of 100.
+    for (s, busy) in [(0.0, 0.0), (10.0, 30.0), (20.0, 120.0)] {
+        r.sample(0, s, 10, Some(busy));
+        r.settle(s);
+    }
+    // 0.51 x 500 W x 10 s, then 0.91 x 500 W x 10 s.
+    assert_eq!(r.joules(0, Method::Rated), 2550.0 + 4550.0);
+    assert_eq!(r.joules(0, Method::Measured), 0.0);
+}
+
+#[test]
+fn a_host_that_does_not_know_its_utilisation_has_the_mean_of_its_data_centre_by_cpus() {
+    let mut r = Room::new((0..4).map(|n| host(n, banded())).collect(), 2);
+    // h2 has no source, and h3 stands elsewhere, where nobody knows. 10 CPUs at 30 %, 30 at 70 %: 24 of 40 are busy, 60 %.
+    for (s, busy) in [(0.0, [0.0, 0.0]), (10.0, [30.0, 210.0])] {
+        r.sample(0, s, 10, Some(busy[0]));
+        r.sample(1, s, 30, Some(busy[1]));
+        r.settle(s);
+    }
+    let [before, elsewhere] = [2, 3].map(|n| r.joules(n, Method::Rated));
+    r.settle(20.0);
+    // 0.68 x 500 W, and by half a load 0.61 x 500 W.
+    assert_eq!(r.joules(2, Method::Rated) - before, 3400.0);
+    assert_eq!(r.joules(3, Method::Rated) - elsewhere, 3050.0);
+}
+
+#[test]
+fn a_node_that_tells_no_busy_time_has_the_mean_too() {
+    let mut r = Room::new(vec![host(0, banded()), host(1, banded())], 2);
+    for (s, busy) in [(0.0, 0.0), (10.0, 5.0), (20.0, 10.0)] {
+        r.sample(0, s, 10, Some(busy));
+        r.sample(1, s, 10, None);
+        r.settle(s);
+    }
+    // 5 % after the first interval, of which h1 did not know before: 0.61 x 500 x 10, then 0.30 x 500 x 10.
+    assert_eq!(r.joules(1, Method::Rated), 3050.0 + 1500.0);
+}
+
+#[test]
+fn where_nobody_knows_how_many_vcpus_there_are_the_next_feed_counts_or_the_time_is_unmeasured() {
+    let per_vcpu = || Feed::Modelled(PowerModel::PerVcpu { min: watts(1.0), max: watts(3.0), vcpus: None });
+    let mut r = Room::new(vec![host(0, vec![per_vcpu()]), host(1, vec![per_vcpu(), Feed::Rated(watts(7.0))])], 0);
+    r.settle(0.0);
+    r.settle(10.0);
+    assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::from_secs(10));
+    assert_eq!((r.joules(0, Method::Rated), r.joules(1, Method::Rated)), (0.0, 70.0));
+    // 4 CPUs, 10 of 40 CPU seconds: 4 x (1 + 0.25 x 2) W.
+    let mut r = Room::new(vec![host(0, vec![per_vcpu()])], 1);
+    r.sample(0, 0.0, 4, Some(0.0));
+    r.sample(0, 10.0, 4, Some(10.0));
+    r.settle(10.0);
+    assert_eq!(r.joules(0, Method::Rated), 60.0);
+}
+
+#[test]
+fn idle_power_of_a_host_without_meters_is_what_its_model_says_of_no_load() {
+    let line = || Feed::Modelled(PowerModel::Linear { idle: watts(60.0), max: watts(300.0) });
+    let learned = |n, feeds| Host { idle: Idle::Learned, ..host(n, feeds) };
+    let r = Room::new(vec![learned(0, vec![line()]), learned(1, vec![channel("pdu"), line()])], 0);
+    let idle = |n: usize| r.ledger.hosts()[n].idle_power().map(Watts::get);
+    assert_eq!((idle(0), idle(1)), (Some(60.0), None), "a metered host learns");
+}
+
+#[test]
+fn a_host_says_how_long_it_waits_for_a_silent_meter() {
+    let rated = || vec![channel("pdu"), Feed::Rated(watts(10.0))];
+    let waits = |seconds| Host { fallback_after: Some(Duration::from_secs(seconds)), ..host(0, rated()) };
+    for (host, patience) in [(waits(5), 5.0), (waits(60), 60.0), (host(0, rated()), 30.0)] {
+        let mut r = Room::new(vec![host], 0);
+        r.power("pdu", 0.0, 100.0, Quality::Measured);
+        r.power("pdu", 10.0, 100.0, Quality::Measured);
+        r.settle(10.0);
+        r.settle(10.0 + patience);
+        assert_eq!((r.joules(0, Method::Measured), r.joules(0, Method::Rated)), (1000.0, 0.0));
+        r.settle(11.0 + patience);
+        assert_eq!((r.joules(0, Method::Measured), r.joules(0, Method::Rated)), (1000.0, 10.0));
+    }
+}
+
+#[test]
+fn other_feeds_are_held_against_the_first_that_is_fresh() {
+    let feeds = vec![channel("pdu"), channel("bmc"), Feed::Rated(watts(500.0))];
+    let r = Room::new(vec![host(0, feeds), host(1, vec![Feed::Rated(watts(5.0))])], 0);
+    let said = |now: f64| -> Vec<(String, f64)> {
+        let of = |n: usize| r.ledger.hosts()[n].differences(&r.store, at(now));
+        of(0).chain(of(1)).map(|(labels, watts)| (labels.as_str().to_owned(), watts)).collect()
+    };
+    r.power("bmc", 0.0, 180.0, Quality::Estimated);
+    assert_eq!(said(0.0), [], "one alone differs from nobody");
+    r.power("pdu", 1.0, 200.0, Quality::Measured);
+    let labels = r#"datacenter="dc1",component="compute",host="h0",feed="bmc/input""#;
+    assert_eq!(said(30.0), [(labels.to_owned(), -20.0)]);
+    assert_eq!(said(30.5), [], "the BMC's is stale");
+}
+
+#[test]
+fn a_sum_of_outlets_is_one_feed_with_one_name() {
+    let outlet = |meter: &str| (MeterId::new(meter).unwrap(), ChannelId::new("outlet/1").unwrap());
+    let feeds = vec![channel("bmc"), Feed::Channels(vec![outlet("pdu"), outlet("bmc")])];
+    let r = Room::new(vec![host(0, feeds)], 0);
+    for meter in METERS {
+        let readings = [("input", 150.0), ("outlet/1", 80.0)].map(|(name, power)| {
+            Reading::measured(ChannelId::new(name).unwrap(), Measure::Power(watts(power)))
+        });
+        let index = r.store.find(&MeterId::new(meter).unwrap()).unwrap();
+        r.store.apply(index, &Batch { readings: readings.to_vec(), ..Batch::default() }, at(0.0));
+    }
+    let said: Vec<_> =
+        r.ledger.hosts()[0].differences(&r.store, at(0.0)).map(|(l, w)| (l.as_str().to_owned(), w)).collect();
+    let labels = r#"datacenter="dc1",component="compute",host="h0",feed="pdu/outlet/1+bmc/outlet/1""#;
+    assert_eq!(said, [(labels.to_owned(), 10.0)]);
+}
+
+/// Power of each meter, W, at a second: straight lines, so that energy between any two readings is exact.
+fn shown(meter: usize, second: f64) -> f64 {
+    [300.0 + 0.1 * second, 280.0 - 0.05 * second][meter]
+}
+
+fn drawn(meter: usize, from: f64, until: f64) -> f64 {
+    (shown(meter, from) + shown(meter, until)) / 2.0 * (until - from)
+}
+
+/// For each second, which meters speak: long stretches of either.
+fn outages() -> impl Strategy<Value = Vec<[bool; 2]>> {
+    let stretch = (any::<[bool; 2]>(), 1usize..90).prop_map(|(speaks, seconds)| vec![speaks; seconds]);
+    prop::collection::vec(stretch, 2..14).prop_map(|stretches| stretches.concat())
+}
+
+fn rated_last(rated: Option<f64>) -> Vec<Feed> {
+    METERS.iter().map(|m| channel(m)).chain(rated.map(|w| Feed::Rated(watts(w)))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_second_is_counted_once_by_one_method_and_measured_energy_is_a_meters(
+        outages in outages(),
+        limit in prop_oneof![Just(None), Just(Some(12)), Just(Some(75))],
+        rated in prop_oneof![Just(None), Just(Some(37.0))],
+    ) {
+        let host = Host { fallback_after: limit.map(Duration::from_secs), ..host(0, rated_last(rated)) };
+        let mut r = Room::new(vec![host], 0);
+        let (mut counted, mut first) = (Duration::ZERO, None);
+        for (second, speak) in (0u32..).zip(outages) {
+            let now = f64::from(second);
+            for (meter, name) in METERS.iter().enumerate().filter(|(meter, _)| speak[*meter]) {
+                r.power(name, now, shown(meter, now), Quality::Measured);
+            }
+            let state = |r: &Room| {
+                let h = &r.ledger.hosts()[0];
+                (h.settled(), *h.energy(), h.unmeasured())
+            };
+            let before = state(&r);
+            r.settle(now);
+            let after = state(&r);
+            first = first.or(after.0);
+            let gained = |m: Method| after.1.get(m).0.checked_sub(before.1.get(m).0).expect("it fell");
+            let [measured, assumed] = [Method::Measured, Method::Rated].map(gained);
+            let unmeasured = after.2.checked_sub(before.2).expect("it fell");
+            let (Some(from), Some(until)) = (before.0, after.0) else {
+                prop_assert_eq!((measured, assumed, unmeasured), (0, 0, Duration::ZERO));
+                continue;
+            };
+            let time = until.since(from);
+            counted += time;
+            let ways = [measured > 0, assumed > 0, unmeasured > Duration::ZERO];
+            let used = ways.iter().filter(|is| **is).count();
+            prop_assert_eq!(used, usize::from(time > Duration::ZERO), "{:?} in {:?}", ways, time);
+            if assumed > 0 {
+                prop_assert_eq!(Microjoules(assumed), Microjoules::round(watts(rated.unwrap()).over(time)));
+            } else if measured > 0 {
+                let [from, until] = [from, until].map(|m| m.since(Moment::ZERO).as_secs_f64());
+                let off = |meter| (Microjoules(measured).joules() - drawn(meter, from, until)).abs();
+                prop_assert!(off(0).min(off(1)) < 1e-4, "{from} to {until}: {measured} uJ");
+            } else {
+                prop_assert_eq!(unmeasured, time);
+            }
+        }
+        if let (Some(first), Some(last)) = (first, r.ledger.hosts()[0].settled()) {
+            prop_assert_eq!(counted, last.since(first));
+        }
+    }
+
+    #[test]
+    fn rated_measured_and_unmeasured_seconds_are_all_there_is_between_samples_too(
+        outages in outages(),
+        every in 1u32..25,
+        lost in prop::collection::vec(any::<bool>(), 1..9),
+        rated in prop_oneof![Just(None), Just(Some(37.0))],
+    ) {
+        let mut r = Room::new(vec![host(0, rated_last(rated))], 1);
+        let mut first = None;
+        for (second, speak) in (0u32..).zip(outages) {
+            let now = f64::from(second);
+            for name in METERS.iter().zip(speak).filter(|(_, speaks)| *speaks).map(|(name, _)| name) {
+                r.power(name, now, 100.0, Quality::Measured);
+            }
+            if second % every == 0 && !lost[second as usize % lost.len()] {
+                r.sample(0, now, 4, Some(now));
+            }
+            r.settle(now);
+            first = first.or(r.ledger.hosts()[0].settled());
+        }
+        let Some((first, last)) = first.zip(r.ledger.hosts()[0].settled()) else { return Ok(()) };
+        let seconds = r.joules(0, Method::Measured) / 100.0
+            + r.joules(0, Method::Rated) / rated.unwrap_or(1.0)
+            + r.ledger.hosts()[0].unmeasured().as_secs_f64();
+        let elapsed = last.since(first).as_secs_f64();
+        prop_assert!((seconds - elapsed).abs() < 1e-6, "{seconds} of {elapsed} s");
+    }
+}
