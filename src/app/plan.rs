@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{
-    EmissionFactor, FacilityPoint, Host, Idle, Inventory, Model, Price, Tenant, Tenants,
-};
+use crate::inventory::{EmissionFactor, FacilityPoint, Host, Idle, Inventory, Model, Price, Tenant, Tenants};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;

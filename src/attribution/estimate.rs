@@ -125,9 +125,10 @@ mod tests {
     #[test]
     fn upper_bounds_belong_to_their_band() {
         let factor = |u: f64| power_factor(Ratio::new(u).unwrap()).get();
-        assert_eq!([0.0, 0.05, 0.0501, 0.15, 0.5, 0.95, 0.951, 1.0].map(factor), [
-            0.30, 0.30, 0.42, 0.42, 0.61, 0.91, 1.0, 1.0
-        ]);
+        assert_eq!(
+            [0.0, 0.05, 0.0501, 0.15, 0.5, 0.95, 0.951, 1.0].map(factor),
+            [0.30, 0.30, 0.42, 0.42, 0.61, 0.91, 1.0, 1.0]
+        );
         assert_eq!(factor(1.7), 1.0, "more than all is all");
         // 500 W at 30 %: 0.51 x 500.
         assert_eq!(at(&PowerModel::Banded(watts(500.0)), 0.3, None), Some(255.0));

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::ledger::{Ledger, Method};
 use crate::inventory::{Feed, Host, Idle, Inventory};
 use crate::model::{
-    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, PowerModel, Quality, Reading,
-    Watts,
+    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, PowerModel, Quality,
+    Reading, Watts,
 };
 use crate::store::{MeterSettings, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, SourceSettings, Usage, UsageLog};
@@ -139,7 +139,8 @@ fn a_node_that_tells_no_busy_time_has_the_mean_too() {
 #[test]
 fn where_nobody_knows_how_many_vcpus_there_are_the_next_feed_counts_or_the_time_is_unmeasured() {
     let per_vcpu = || Feed::Modelled(PowerModel::PerVcpu { min: watts(1.0), max: watts(3.0), vcpus: None });
-    let mut r = Room::new(vec![host(0, vec![per_vcpu()]), host(1, vec![per_vcpu(), Feed::Rated(watts(7.0))])], 0);
+    let mut r =
+        Room::new(vec![host(0, vec![per_vcpu()]), host(1, vec![per_vcpu(), Feed::Rated(watts(7.0))])], 0);
     r.settle(0.0);
     r.settle(10.0);
     assert_eq!(r.ledger.hosts()[0].unmeasured(), Duration::from_secs(10));
@@ -168,8 +169,8 @@ fn a_host_says_how_long_it_waits_for_a_silent_meter() {
     for (host, patience) in [(waits(5), 5.0), (waits(60), 60.0), (host(0, rated()), 30.0)] {
         let mut r = Room::new(vec![host], 0);
         r.power("pdu", 0.0, 100.0, Quality::Measured);
+        r.settle(0.0);
         r.power("pdu", 10.0, 100.0, Quality::Measured);
-        r.settle(10.0);
         r.settle(10.0 + patience);
         assert_eq!((r.joules(0, Method::Measured), r.joules(0, Method::Rated)), (1000.0, 0.0));
         r.settle(11.0 + patience);
@@ -211,14 +212,8 @@ fn a_sum_of_outlets_is_one_feed_with_one_name() {
     assert_eq!(said, [(labels.to_owned(), 10.0)]);
 }
 
-/// Power of each meter, W, at a second: straight lines, so that energy between any two readings is exact.
-fn shown(meter: usize, second: f64) -> f64 {
-    [300.0 + 0.1 * second, 280.0 - 0.05 * second][meter]
-}
-
-fn drawn(meter: usize, from: f64, until: f64) -> f64 {
-    (shown(meter, from) + shown(meter, until)) / 2.0 * (until - from)
-}
+/// What each meter shows, W.
+const SHOWN: [f64; 2] = [300.0, 280.0];
 
 /// For each second, which meters speak: long stretches of either.
 fn outages() -> impl Strategy<Value = Vec<[bool; 2]>> {
@@ -245,7 +240,7 @@ proptest! {
         for (second, speak) in (0u32..).zip(outages) {
             let now = f64::from(second);
             for (meter, name) in METERS.iter().enumerate().filter(|(meter, _)| speak[*meter]) {
-                r.power(name, now, shown(meter, now), Quality::Measured);
+                r.power(name, now, SHOWN[meter], Quality::Measured);
             }
             let state = |r: &Room| {
                 let h = &r.ledger.hosts()[0];
@@ -270,9 +265,8 @@ proptest! {
             if assumed > 0 {
                 prop_assert_eq!(Microjoules(assumed), Microjoules::round(watts(rated.unwrap()).over(time)));
             } else if measured > 0 {
-                let [from, until] = [from, until].map(|m| m.since(Moment::ZERO).as_secs_f64());
-                let off = |meter| (Microjoules(measured).joules() - drawn(meter, from, until)).abs();
-                prop_assert!(off(0).min(off(1)) < 1e-4, "{from} to {until}: {measured} uJ");
+                let off = |shown: f64| (Microjoules(measured).joules() - watts(shown).over(time).get()).abs();
+                prop_assert!(off(SHOWN[0]).min(off(SHOWN[1])) < 1e-4, "{time:?}: {measured} uJ");
             } else {
                 prop_assert_eq!(unmeasured, time);
             }
@@ -290,6 +284,11 @@ proptest! {
         rated in prop_oneof![Just(None), Just(Some(37.0))],
     ) {
         let mut r = Room::new(vec![host(0, rated_last(rated))], 1);
+        let counted = |r: &Room| {
+            r.joules(0, Method::Measured) / 100.0
+                + r.joules(0, Method::Rated) / rated.unwrap_or(1.0)
+                + r.ledger.hosts()[0].unmeasured().as_secs_f64()
+        };
         let mut first = None;
         for (second, speak) in (0u32..).zip(outages) {
             let now = f64::from(second);
@@ -300,12 +299,10 @@ proptest! {
                 r.sample(0, now, 4, Some(now));
             }
             r.settle(now);
-            first = first.or(r.ledger.hosts()[0].settled());
+            first = first.or(r.ledger.hosts()[0].settled().map(|at| (at, counted(&r))));
         }
-        let Some((first, last)) = first.zip(r.ledger.hosts()[0].settled()) else { return Ok(()) };
-        let seconds = r.joules(0, Method::Measured) / 100.0
-            + r.joules(0, Method::Rated) / rated.unwrap_or(1.0)
-            + r.ledger.hosts()[0].unmeasured().as_secs_f64();
+        let Some(((first, before), last)) = first.zip(r.ledger.hosts()[0].settled()) else { return Ok(()) };
+        let seconds = counted(&r) - before;
         let elapsed = last.since(first).as_secs_f64();
         prop_assert!((seconds - elapsed).abs() < 1e-6, "{seconds} of {elapsed} s");
     }

@@ -37,10 +37,11 @@ impl HostAccount {
     /// How much more each other metered feed shows than the preferred one, watts: of those all of whose channels are fresh. The
     /// preferred one is the first of them, and has no difference.
     pub fn differences(&self, store: &Store, now: Moment) -> impl Iterator<Item = (&LabelSet, f64)> {
-        let mut fresh =
-            self.compared.0.iter().filter_map(move |(labels, feeds)| {
-                Some((labels, pricing::power(feeds, store, now)?))
-            });
+        let mut fresh = self
+            .compared
+            .0
+            .iter()
+            .filter_map(move |(labels, feeds)| Some((labels, pricing::power(feeds, store, now)?)));
         let preferred = fresh.next().map_or(Watts::ZERO, |(_, power)| power);
         fresh.map(move |(labels, power)| (labels, power.get() - preferred.get()))
     }

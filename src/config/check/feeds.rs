@@ -56,7 +56,8 @@ impl Check<'_> {
         let intervals = channels.filter_map(|c| Some((*self.intervals.get(&c.meter)?, &c.meter)));
         if let Some((interval, meter)) = intervals.max().filter(|(interval, _)| *interval > after) {
             let [after, interval] = [after, interval].map(humantime::format_duration);
-            let what = format!("`fallback_after` is {after}, less than the `interval` of {meter}, {interval}");
+            let what =
+                format!("`fallback_after` is {after}, less than the `interval` of {meter}, {interval}");
             self.error(at, what, "write at least twice the interval, or leave it out");
         }
         Some(after)

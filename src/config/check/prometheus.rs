@@ -70,8 +70,7 @@ impl Check<'_> {
     fn source(&self, raw: &schema::Prometheus, at: Mark, folder: &Path) -> Option<PrometheusSource> {
         match (&raw.server, &raw.page, &raw.file) {
             (Field::Absent, Field::Absent, Field::Absent) => {
-                let fix =
-                    "add `server: http://HOST:9090`, `page: http://HOST:PORT/metrics`, or `file: /PATH/TO.prom`";
+                let fix = "add `server: http://HOST:9090`, `page: http://HOST:PORT/metrics`, or `file: /PATH/TO.prom`";
                 self.error(at, "none of `server`, `page` and `file` is given", fix);
                 None
             }

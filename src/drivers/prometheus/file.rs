@@ -105,7 +105,9 @@ fn wrong(path: &Path, what: &str, fix: &str) -> PollError {
 
 fn unreadable(path: &Path, error: &io::Error) -> PollError {
     let (what, fix) = match error.kind() {
-        io::ErrorKind::NotFound => ("is not there", "check the path, and that the program that writes it runs"),
+        io::ErrorKind::NotFound => {
+            ("is not there", "check the path, and that the program that writes it runs")
+        }
         io::ErrorKind::PermissionDenied => {
             ("may not be read by our user", "let its program write it so that our user may read it")
         }

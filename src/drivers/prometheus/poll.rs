@@ -149,7 +149,9 @@ impl Prometheus {
                     Source::Server(_) => {
                         "try the queries in the server's own page, and check that what measures is up"
                     }
-                    Source::Page(_) | Source::File(_) => "look for the metrics on the page, and check the labels",
+                    Source::Page(_) | Source::File(_) => {
+                        "look for the metrics on the page, and check the labels"
+                    }
                 },
             ),
         }
@@ -169,12 +171,7 @@ impl Driver for Prometheus {
 }
 
 /// A client of the source's address.
-fn client(
-    settings: &Settings,
-    url: &str,
-    bytes: usize,
-    server: &'static str,
-) -> Result<Client, PollError> {
+fn client(settings: &Settings, url: &str, bytes: usize, server: &'static str) -> Result<Client, PollError> {
     let login = match settings.access.clone() {
         Access::Open => Login::Open,
         Access::Basic(user, password) => Login::Basic { user, password },
