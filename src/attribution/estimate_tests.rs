@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use super::ledger::{Ledger, Method};
 use crate::inventory::{Feed, Host, Idle, Inventory};
 use crate::model::{
-    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, PowerModel, Quality,
-    Reading, Watts,
+    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Moment, PowerModel, Quality, Reading, Watts,
 };
 use crate::store::{MeterSettings, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, SourceSettings, Usage, UsageLog};
@@ -154,6 +153,27 @@ fn where_nobody_knows_how_many_vcpus_there_are_the_next_feed_counts_or_the_time_
 }
 
 #[test]
+fn what_a_meter_told_before_it_fell_silent_is_measured_and_the_rest_of_the_interval_rated() {
+    let mut r = Room::new(vec![host(0, vec![channel("pdu"), Feed::Rated(watts(10.0))])], 1);
+    for s in [0.0, 6.0, 12.0] {
+        r.power("pdu", s, 100.0, Quality::Measured);
+    }
+    r.sample(0, 0.0, 4, None);
+    r.sample(0, 20.0, 4, None);
+    r.settle(42.0);
+    assert_eq!((r.joules(0, Method::Measured), r.joules(0, Method::Rated)), (0.0, 0.0), "it may still tell");
+    r.settle(43.0);
+    assert_eq!((r.joules(0, Method::Measured), r.joules(0, Method::Rated)), (1200.0, 80.0));
+    // Back again after longer than is bridged, in the middle of an interval.
+    for s in [50.0, 56.0, 62.0] {
+        r.power("pdu", s, 100.0, Quality::Measured);
+    }
+    r.sample(0, 60.0, 4, None);
+    r.settle(62.0);
+    assert_eq!((r.joules(0, Method::Measured), r.joules(0, Method::Rated)), (2200.0, 380.0));
+}
+
+#[test]
 fn idle_power_of_a_host_without_meters_is_what_its_model_says_of_no_load() {
     let line = || Feed::Modelled(PowerModel::Linear { idle: watts(60.0), max: watts(300.0) });
     let learned = |n, feeds| Host { idle: Idle::Learned, ..host(n, feeds) };
@@ -212,8 +232,10 @@ fn a_sum_of_outlets_is_one_feed_with_one_name() {
     assert_eq!(said, [(labels.to_owned(), 10.0)]);
 }
 
-/// What each meter shows, W.
-const SHOWN: [f64; 2] = [300.0, 280.0];
+/// What both meters show, W.
+const SHOWN: f64 = 300.0;
+/// What is assumed, W.
+const RATED: f64 = 37.0;
 
 /// For each second, which meters speak: long stretches of either.
 fn outages() -> impl Strategy<Value = Vec<[bool; 2]>> {
@@ -221,89 +243,61 @@ fn outages() -> impl Strategy<Value = Vec<[bool; 2]>> {
     prop::collection::vec(stretch, 2..14).prop_map(|stretches| stretches.concat())
 }
 
-fn rated_last(rated: Option<f64>) -> Vec<Feed> {
-    METERS.iter().map(|m| channel(m)).chain(rated.map(|w| Feed::Rated(watts(w)))).collect()
+/// How the hypervisor speaks: every so many seconds, but for samples that are lost; none without one.
+fn samples() -> impl Strategy<Value = Option<(u32, Vec<bool>)>> {
+    prop::option::of((1u32..25, prop::collection::vec(any::<bool>(), 1..9)))
+}
+
+/// Measured, rated and unmeasured seconds.
+fn seconds(r: &Room) -> [f64; 3] {
+    let unmeasured = r.ledger.hosts()[0].unmeasured().as_secs_f64();
+    [r.joules(0, Method::Measured) / SHOWN, r.joules(0, Method::Rated) / RATED, unmeasured]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn every_second_is_counted_once_by_one_method_and_measured_energy_is_a_meters(
+    fn over_any_outages_every_second_is_counted_once_and_as_measured_where_a_meter_told(
         outages in outages(),
+        samples in samples(),
         limit in prop_oneof![Just(None), Just(Some(12)), Just(Some(75))],
-        rated in prop_oneof![Just(None), Just(Some(37.0))],
+        rated in any::<bool>(),
     ) {
-        let host = Host { fallback_after: limit.map(Duration::from_secs), ..host(0, rated_last(rated)) };
-        let mut r = Room::new(vec![host], 0);
-        let (mut counted, mut first) = (Duration::ZERO, None);
-        for (second, speak) in (0u32..).zip(outages) {
-            let now = f64::from(second);
-            for (meter, name) in METERS.iter().enumerate().filter(|(meter, _)| speak[*meter]) {
-                r.power(name, now, SHOWN[meter], Quality::Measured);
-            }
-            let state = |r: &Room| {
-                let h = &r.ledger.hosts()[0];
-                (h.settled(), *h.energy(), h.unmeasured())
-            };
-            let before = state(&r);
-            r.settle(now);
-            let after = state(&r);
-            first = first.or(after.0);
-            let gained = |m: Method| after.1.get(m).0.checked_sub(before.1.get(m).0).expect("it fell");
-            let [measured, assumed] = [Method::Measured, Method::Rated].map(gained);
-            let unmeasured = after.2.checked_sub(before.2).expect("it fell");
-            let (Some(from), Some(until)) = (before.0, after.0) else {
-                prop_assert_eq!((measured, assumed, unmeasured), (0, 0, Duration::ZERO));
-                continue;
-            };
-            let time = until.since(from);
-            counted += time;
-            let ways = [measured > 0, assumed > 0, unmeasured > Duration::ZERO];
-            let used = ways.iter().filter(|is| **is).count();
-            prop_assert_eq!(used, usize::from(time > Duration::ZERO), "{:?} in {:?}", ways, time);
-            if assumed > 0 {
-                prop_assert_eq!(Microjoules(assumed), Microjoules::round(watts(rated.unwrap()).over(time)));
-            } else if measured > 0 {
-                let off = |shown: f64| (Microjoules(measured).joules() - watts(shown).over(time).get()).abs();
-                prop_assert!(off(SHOWN[0]).min(off(SHOWN[1])) < 1e-4, "{time:?}: {measured} uJ");
-            } else {
-                prop_assert_eq!(unmeasured, time);
-            }
-        }
-        if let (Some(first), Some(last)) = (first, r.ledger.hosts()[0].settled()) {
-            prop_assert_eq!(counted, last.since(first));
-        }
-    }
-
-    #[test]
-    fn rated_measured_and_unmeasured_seconds_are_all_there_is_between_samples_too(
-        outages in outages(),
-        every in 1u32..25,
-        lost in prop::collection::vec(any::<bool>(), 1..9),
-        rated in prop_oneof![Just(None), Just(Some(37.0))],
-    ) {
-        let mut r = Room::new(vec![host(0, rated_last(rated))], 1);
-        let counted = |r: &Room| {
-            r.joules(0, Method::Measured) / 100.0
-                + r.joules(0, Method::Rated) / rated.unwrap_or(1.0)
-                + r.ledger.hosts()[0].unmeasured().as_secs_f64()
-        };
+        let feeds = METERS.iter().map(|m| channel(m)).chain(rated.then(|| Feed::Rated(watts(RATED))));
+        let fallback_after = limit.map(Duration::from_secs);
+        let host = Host { fallback_after, ..host(0, feeds.collect()) };
+        let mut r = Room::new(vec![host], usize::from(samples.is_some()));
         let mut first = None;
-        for (second, speak) in (0u32..).zip(outages) {
+        let mut last = [0.0; 3];
+        for (second, speak) in (0u32..).zip(&outages) {
             let now = f64::from(second);
-            for name in METERS.iter().zip(speak).filter(|(_, speaks)| *speaks).map(|(name, _)| name) {
-                r.power(name, now, 100.0, Quality::Measured);
+            for name in METERS.iter().zip(speak).filter(|(_, speaks)| **speaks).map(|(name, _)| name) {
+                r.power(name, now, SHOWN, Quality::Measured);
             }
-            if second % every == 0 && !lost[second as usize % lost.len()] {
+            if let Some((every, lost)) = &samples
+                && second % every == 0
+                && !lost[second as usize % lost.len()]
+            {
                 r.sample(0, now, 4, Some(now));
             }
             r.settle(now);
-            first = first.or(r.ledger.hosts()[0].settled().map(|at| (at, counted(&r))));
+            let counted = seconds(&r);
+            prop_assert!(counted.iter().zip(last).all(|(now, before)| *now >= before), "{last:?}, then {counted:?}");
+            last = counted;
+            first = first.or(r.ledger.hosts()[0].settled().map(|at| (at, counted)));
         }
-        let Some(((first, before), last)) = first.zip(r.ledger.hosts()[0].settled()) else { return Ok(()) };
-        let seconds = counted(&r) - before;
-        let elapsed = last.since(first).as_secs_f64();
-        prop_assert!((seconds - elapsed).abs() < 1e-6, "{seconds} of {elapsed} s");
+        let Some(((first, before), until)) = first.zip(r.ledger.hosts()[0].settled()) else { return Ok(()) };
+        let [measured, assumed, unmeasured] = std::array::from_fn(|i| last[i] - before[i]);
+        let elapsed = until.since(first).as_secs_f64();
+        let sum = measured + assumed + unmeasured;
+        prop_assert!((sum - elapsed).abs() < 1e-6, "{measured} + {assumed} + {unmeasured} of {elapsed} s");
+        let never = if rated { unmeasured } else { assumed };
+        prop_assert_eq!(never, 0.0);
+        // A second at both ends of which one meter spoke.
+        let told = |at: &usize| (0..2).any(|meter| outages[*at][meter] && outages[at + 1][meter]);
+        let whole = |at: &usize| *at as f64 >= first.nanos() as f64 / 1e9 && (at + 1) as f64 <= until.nanos() as f64 / 1e9;
+        let told = (0..outages.len() - 1).filter(|at| whole(at) && told(at)).count() as f64;
+        prop_assert!(measured + 1e-6 >= told, "{measured} s measured, {told} s told");
     }
 }

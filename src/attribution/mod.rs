@@ -11,6 +11,7 @@ pub mod models;
 pub mod pricing;
 pub mod split;
 pub mod tenants;
+mod tracks;
 pub mod workload;
 
 pub use ledger::Ledger;
@@ -19,3 +20,5 @@ pub use ledger::Ledger;
 mod estimate_tests;
 #[cfg(test)]
 mod feeds_tests;
+#[cfg(test)]
+mod room;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::estimate::{self, Load};
 use super::ledger::Method;
+use super::tracks::Tracks;
 use crate::inventory::Feed;
 use crate::model::{Microjoules, Moment, PowerModel, Quality, Watts};
 use crate::store::{FeedIndex, Store};
@@ -36,27 +37,32 @@ impl Rating {
     }
 }
 
-/// Whether the store has every meter of a feed.
-#[must_use]
-pub fn is_known(feed: &Feed, store: &Store) -> bool {
-    match feed {
-        Feed::Channels(channels) => channels.iter().all(|(meter, _)| store.find(meter).is_some()),
-        Feed::Rated(_) | Feed::Modelled(_) => true,
-    }
-}
-
 impl Supply {
     /// Finds the feed's channels in the store and has their past kept; none if a meter does not exist.
     #[must_use]
     pub fn find(feed: &Feed, store: &Store) -> Option<Self> {
+        Self::find_among(&mut Tracks::default(), feed, store)
+    }
+
+    /// As [`Self::find`], with those tracks that are there already.
+    pub(super) fn find_among(tracks: &mut Tracks, feed: &Feed, store: &Store) -> Option<Self> {
         match feed {
             Feed::Channels(channels) => channels
                 .iter()
-                .map(|(m, c)| store.track(m, c))
+                .map(|(m, c)| tracks.find(m, c, store))
                 .collect::<Option<Vec<_>>>()
                 .map(Self::Channels),
             Feed::Rated(power) => Some(Self::Rated(Rating::Flat(*power))),
             Feed::Modelled(model) => Some(Self::Rated(Rating::By(model.clone()))),
+        }
+    }
+
+    /// Its channels; none of the nameplate.
+    #[must_use]
+    pub fn channels(&self) -> &[FeedIndex] {
+        match self {
+            Self::Channels(feeds) => feeds,
+            Self::Rated(_) => &[],
         }
     }
 }
@@ -103,7 +109,7 @@ impl Asked<'_> {
 }
 
 /// Prices `from` to `until`. A feed that has been silent for its patience (since the account was opened, if it never spoke) is
-/// passed over; one that may still speak is waited for. The whole interval is of one feed, and so of one method.
+/// passed over; one that may still speak is waited for. All of it is of one feed, and so of one method: see [`edge`].
 #[must_use]
 pub fn price(supplies: &[Supply], asked: &Asked<'_>, from: Moment, until: Moment) -> Pricing {
     let Asked { store, opened, now, .. } = *asked;
@@ -128,6 +134,14 @@ pub fn price(supplies: &[Supply], asked: &Asked<'_>, from: Moment, until: Moment
         }
     }
     Pricing::Unknown
+}
+
+/// The next moment after `from` at which any feed begins or ceases to tell; none where nothing changes any more.
+#[must_use]
+pub fn edge(supplies: &[Supply], store: &Store, from: Moment) -> Option<Moment> {
+    let feeds = supplies.iter().flat_map(Supply::channels);
+    let edges = feeds.flat_map(|f| [store.next_break(*f, from), store.frontier(*f)]);
+    edges.flatten().filter(|edge| *edge > from).min()
 }
 
 /// A sum is measured only if all of it is: a device's own estimate counts with the nameplate.

@@ -2,7 +2,7 @@
 
 use super::HostAccount;
 use crate::attribution::pricing::{self, Supply};
-use crate::inventory::{Feed, Host};
+use crate::inventory::Host;
 use crate::model::{LabelSet, Moment, Watts};
 use crate::store::{FeedIndex, Store};
 
@@ -13,20 +13,18 @@ pub(super) struct Compared(Vec<(LabelSet, Vec<FeedIndex>)>);
 impl Compared {
     /// The feeds of `host` as found in the store: `datacenter`, `component`, `host`, and `feed`, its channels joined by `+`.
     pub(super) fn new(host: &Host, store: &Store, supplies: &[Supply]) -> Self {
-        let known = host.feeds.iter().filter(|feed| pricing::is_known(feed, store));
-        let metered = known.zip(supplies).filter_map(|(feed, supply)| match (feed, supply) {
-            (Feed::Channels(channels), Supply::Channels(feeds)) => Some((channels, feeds)),
-            (Feed::Channels(_) | Feed::Rated(_) | Feed::Modelled(_), _) => None,
-        });
-        let labelled = metered.map(|(channels, feeds)| {
-            let names: Vec<String> = channels.iter().map(|(m, c)| format!("{m}/{c}")).collect();
+        let metered = supplies.iter().map(Supply::channels).filter(|feeds| !feeds.is_empty());
+        let labelled = metered.filter_map(|feeds| {
+            let name =
+                |feed: &FeedIndex| store.tracked(*feed).map(|(meter, channel)| format!("{meter}/{channel}"));
+            let names: Vec<String> = feeds.iter().map(name).collect::<Option<_>>()?;
             let labels = LabelSet::new(&[
                 ("datacenter", host.datacenter.as_str()),
                 ("component", host.component.name()),
                 ("host", host.id.as_str()),
                 ("feed", &names.join("+")),
             ]);
-            (labels, feeds.clone())
+            Some((labels, feeds.to_vec()))
         });
         let compared: Vec<_> = labelled.collect();
         Self(if compared.len() > 1 { compared } else { Vec::new() })
