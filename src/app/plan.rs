@@ -7,6 +7,7 @@ mod http;
 mod modbus;
 mod prometheus;
 mod serial;
+mod services;
 mod sysfs;
 
 use std::collections::HashMap;
@@ -448,6 +449,7 @@ fn inventory(config: &Config) -> Inventory {
         factors: factors.collect(),
         prices: prices.collect(),
         tenants: Tenants::new(config.tenants.iter().map(tenant).collect()),
+        services: services::services(config),
     }
 }
 

@@ -2,28 +2,14 @@
 //! formulas, their sources and figures stand in `docs/attribution.md`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::host::HostAccount;
+use super::models::power_factor::hundredths;
 use crate::model::{DatacenterId, Moment, PowerModel, Ratio, Watts};
 
 /// Utilisation where nobody in the whole data centre knows any: the usual assumption, of Cloud Carbon Footprint among others.
 const UNKNOWN_UTILISATION: Ratio = Ratio::HALF;
-
-/// Share of its rated power that a server draws, by the band that its utilisation in percent is in; upper bounds belong to the
-/// band. Source: HSBC's MRPUSA, `carbon_calculation.sql`.
-const BANDS: [(f64, f64); 11] = [
-    (5.0, 0.30),
-    (15.0, 0.42),
-    (25.0, 0.46),
-    (35.0, 0.51),
-    (45.0, 0.56),
-    (55.0, 0.61),
-    (65.0, 0.68),
-    (75.0, 0.74),
-    (85.0, 0.82),
-    (95.0, 0.91),
-    (100.0, 1.00),
-];
 
 /// What a power model may look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,9 +52,10 @@ pub fn power(model: &PowerModel, load: Load) -> Option<Watts> {
 /// The power factor of the band that `utilisation` is in: a share of rated power, not the cosine of a phase.
 #[must_use]
 pub fn power_factor(utilisation: Ratio) -> Ratio {
-    let percent = utilisation.get() * 100.0;
-    let band = BANDS.iter().find(|(upto, _)| percent <= *upto);
-    band.and_then(|(_, factor)| Ratio::new(*factor).ok()).unwrap_or(Ratio::ONE)
+    // In whole nanoseconds of a second, so that a bound is met exactly.
+    let busy = Duration::try_from_secs_f64(utilisation.get()).map_or(u128::MAX, |busy| busy.as_nanos());
+    let hundredths = hundredths(busy, Duration::from_secs(1).as_nanos());
+    Ratio::new(f64::from(hundredths) / 100.0).unwrap_or(Ratio::ONE)
 }
 
 /// The point at `share` (0 to 1) of the straight line from `low` to `high`.
@@ -125,10 +112,8 @@ mod tests {
     #[test]
     fn upper_bounds_belong_to_their_band() {
         let factor = |u: f64| power_factor(Ratio::new(u).unwrap()).get();
-        assert_eq!(
-            [0.0, 0.05, 0.0501, 0.15, 0.5, 0.95, 0.951, 1.0].map(factor),
-            [0.30, 0.30, 0.42, 0.42, 0.61, 0.91, 1.0, 1.0]
-        );
+        assert_eq!([0.0, 0.05, 0.0501, 0.15].map(factor), [0.30, 0.30, 0.42, 0.42]);
+        assert_eq!([0.55, 0.56, 0.95, 0.951, 1.0].map(factor), [0.61, 0.68, 0.91, 1.0, 1.0]);
         assert_eq!(factor(1.7), 1.0, "more than all is all");
         // 500 W at 30 %: 0.51 x 500.
         assert_eq!(at(&PowerModel::Banded(watts(500.0)), 0.3, None), Some(255.0));

@@ -1,6 +1,7 @@
 //! Claims about energy that nobody measures: what it is by hand, that every second is counted once and by one method over any
 //! outages, and that meters of one host are held against each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,9 +10,13 @@ use super::ledger::{Ledger, Method};
 use crate::inventory::{Feed, Host, Idle, Inventory};
 use crate::model::{
     Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Moment, PowerModel, Quality, Reading, Watts,
+    WorkloadId,
 };
 use crate::store::{MeterSettings, Store};
-use crate::workloads::{CpuNanos, Node, SourceIndex, SourceSettings, Usage, UsageLog};
+use crate::workloads::{
+    CpuNanos, Details, Node, SourceIndex, SourceSettings, State, Usage, UsageLog, Workload, WorkloadInfo,
+    WorkloadKind,
+};
 
 const METERS: [&str; 2] = ["pdu", "bmc"];
 const STALE: u64 = 30;
@@ -180,6 +185,38 @@ fn idle_power_of_a_host_without_meters_is_what_its_model_says_of_no_load() {
     let r = Room::new(vec![learned(0, vec![line()]), learned(1, vec![channel("pdu"), line()])], 0);
     let idle = |n: usize| r.ledger.hosts()[n].idle_power().map(Watts::get);
     assert_eq!((idle(0), idle(1)), (Some(60.0), None), "a metered host learns");
+}
+
+/// The worked example of `docs/workloads/inside.md`.
+#[test]
+fn an_application_inside_has_its_share_of_what_its_machine_was_given_and_all_of_it_is_rated() {
+    let mut r = Room::new(vec![host(0, vec![channel("pdu")])], 1);
+    let service = |name: &str, busy: f64| Workload {
+        info: Arc::new(WorkloadInfo::new(WorkloadId::new(name).unwrap(), WorkloadKind::Service, name)),
+        run: 1,
+        state: Some(State::Running),
+        cpu: Some(CpuNanos(at(busy).nanos())),
+        vcpus: 0,
+        memory_bytes: 0,
+        cycles: None,
+        details: Details::default(),
+    };
+    for (s, shop, database, busy) in [(0.0, 100.0, 200.0, 1000.0), (10.0, 103.0, 201.0, 1005.0)] {
+        r.power("pdu", s, 12.0, Quality::Estimated);
+        let workloads = vec![service("shop", shop), service("database", database)];
+        let node = Node { cpus: 2, busy: Some(CpuNanos(at(busy).nanos())), ..Node::default() };
+        r.usage.push(SourceIndex(0), Usage { at: at(s), node: Some(node), workloads });
+    }
+    r.settle(10.0);
+    let host = &r.ledger.hosts()[0];
+    let given = |name: &str| {
+        let account = host.workloads().find(|w| w.info().name == name).unwrap();
+        account.energy().get(Method::Rated).dynamic.joules()
+    };
+    // 120 J over 3 + 1 CPU seconds of services and 1 of the rest.
+    assert_eq!((given("shop"), given("database")), (72.0, 24.0));
+    assert_eq!(host.overhead().get(Method::Rated).hypervisor.joules(), 24.0);
+    assert_eq!(r.joules(0, Method::Measured), 0.0);
 }
 
 #[test]

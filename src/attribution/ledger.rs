@@ -8,9 +8,12 @@ mod reconfigure;
 
 use std::collections::BTreeMap;
 
+use super::books::Books;
 use super::estimate::Estate;
 use super::host::HostAccount;
-use super::tenants::{TenantAccount, TenantBook};
+use super::services::{ServiceAccount, ServiceKey};
+use super::tenants::TenantAccount;
+use super::totals::{ClosedBook, VmTotal};
 use crate::inventory::Inventory;
 use crate::model::{DatacenterId, Moment, ProjectId};
 use crate::store::Store;
@@ -64,7 +67,8 @@ impl<T> ByMethod<T> {
 pub struct Ledger {
     hosts: Vec<HostAccount>,
     facility: Vec<FacilityAccount>,
-    tenants: TenantBook,
+    books: Books,
+    closed: ClosedBook,
     aside: Aside,
 }
 
@@ -81,7 +85,13 @@ impl Ledger {
             .collect();
         let facility =
             inventory.facility.iter().map(|point| FacilityAccount::new(point, store, now)).collect();
-        Self { hosts, facility, tenants: TenantBook::new(inventory.tenants.clone()), aside: Aside::default() }
+        Self {
+            hosts,
+            facility,
+            books: Books::new(inventory),
+            closed: ClosedBook::default(),
+            aside: Aside::default(),
+        }
     }
 
     /// Settles every interval that has become known by `now`.
@@ -89,8 +99,10 @@ impl Ledger {
         let estate = Estate::of(&self.hosts, now);
         for host in &mut self.hosts {
             host.assume(estate.mean(&host.host().datacenter));
-            host.settle(store, usage, &mut self.tenants, now);
+            host.settle(store, usage, &mut self.books, now);
+            host.hand_closed(&mut self.closed);
         }
+        self.closed.sweep(self.hosts.iter().chain(&self.aside.hosts), now);
         for point in &mut self.facility {
             point.settle(store, now);
         }
@@ -111,7 +123,19 @@ impl Ledger {
     /// The tenants that have been charged, by data centre and project id.
     #[must_use]
     pub const fn tenants(&self) -> &BTreeMap<(DatacenterId, ProjectId), TenantAccount> {
-        &self.tenants.accounts
+        &self.books.tenants.accounts
+    }
+
+    /// The services that have drawn anything, by data centre, name and project.
+    #[must_use]
+    pub const fn services(&self) -> &BTreeMap<ServiceKey, ServiceAccount> {
+        &self.books.services.accounts
+    }
+
+    /// Every VM's total over all hosts.
+    #[must_use]
+    pub fn vm_totals(&self) -> Vec<VmTotal<'_>> {
+        self.closed.totals(&self.hosts, &self.aside.hosts)
     }
 }
 

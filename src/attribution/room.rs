@@ -65,6 +65,7 @@ pub(super) fn source(n: usize) -> SourceSettings {
 }
 
 /// Hosts `h0`, `h1` ..., each with meters `pdu<n>` (preferred) and `bmc<n>` of one channel `input`, and a source.
+#[derive(Debug)]
 pub(super) struct Room {
     pub(super) store: Store,
     pub(super) usage: UsageLog,

@@ -60,7 +60,7 @@ fn repository(path: &str) -> PathBuf {
 /// The `yaml` blocks of the pages on configuration, but those of Prometheus.
 fn examples() -> Vec<String> {
     let page = |path| fs::read_to_string(repository(path)).unwrap();
-    let pages = page("docs/configuration.md") + &page("docs/probe.md");
+    let pages = page("docs/configuration.md") + &page("docs/probe.md") + &page("docs/workloads/inside.md");
     let blocks = pages.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
     blocks.filter(|block| !block.starts_with("scrape_configs")).collect()
 }

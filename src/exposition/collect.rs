@@ -2,6 +2,8 @@
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
 mod differences;
+mod services;
+mod totals;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -97,7 +99,9 @@ impl Collector {
         let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         self.hosts(page, &ledger, now);
         workloads(page, &ledger, now);
+        totals::write(page, &ledger);
         tenants(page, &ledger);
+        services::write(page, &ledger);
         self.buildings(page, &ledger, now);
         drop(ledger);
         self.itself(page, now);
