@@ -3,6 +3,7 @@
 //! Lives here: the topology as checked types. Does not live here: the configuration file's shape (`config`) or
 //! anything that changes while the exporter runs.
 
+mod inside;
 mod services;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use crate::model::{
     ProjectId, Ratio, Watts,
 };
 
+pub use inside::{Gpu, Parts, Weighting, Work};
 pub use services::{Member, Service, Services};
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
@@ -101,6 +103,10 @@ pub struct Host {
     pub model: Model,
     /// Idle power.
     pub idle: Idle,
+    /// Meters of its parts.
+    pub parts: Parts,
+    /// How its CPU time is weighed.
+    pub work: Work,
     /// vCPUs that may be reserved per logical CPU.
     pub cpu_overcommit: Ratio,
     /// Memory that may be reserved per memory.
@@ -121,6 +127,8 @@ impl Host {
             fallback_after: None,
             model: Model::default(),
             idle: Idle::Learned,
+            parts: Parts::default(),
+            work: Work::default(),
             cpu_overcommit: Ratio::ONE,
             memory_overcommit: Ratio::ONE,
         }
