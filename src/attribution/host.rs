@@ -1,5 +1,7 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
+mod differences;
+mod estimate;
 mod pause;
 mod pooled;
 mod quote;
@@ -21,6 +23,8 @@ use crate::inventory::{Host, Idle};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
+use differences::Compared;
+use estimate::Known;
 use pause::Pause;
 use quote::{Part, Quote, Stretch};
 use scene::{Account, PartMeters};
@@ -91,13 +95,18 @@ pub struct HostAccount {
     overhead: ByMethod<Overhead>,
     unmeasured: Duration,
     guests: Guests,
+    known: Known,
+    compared: Compared,
 }
 
 impl HostAccount {
     pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
+        let supplies: Vec<_> = host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect();
         Self {
             parts: PartMeters::find(&host, &mut Tracks::default(), store),
-            supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
+            compared: Compared::new(&host, store, &supplies),
+            known: Known::default(),
+            supplies,
             labels: Labels::of(&host),
             source,
             patience: SOURCE_PATIENCE,
@@ -240,7 +249,9 @@ impl HostAccount {
     pub fn idle_power(&self) -> Option<Watts> {
         match self.host.idle {
             Idle::Fixed(power) => Some(power),
-            Idle::Learned => self.learner.estimate().map(|known| known.power),
+            Idle::Learned => {
+                self.learner.estimate().map(|known| known.power).or_else(|| self.modelled_idle())
+            }
             Idle::None => None,
         }
     }
@@ -294,7 +305,7 @@ impl HostAccount {
                 self.pending.push_front(sample);
                 break;
             }
-            let Some(quote) = self.quote(interval, store, now) else {
+            let Some(quote) = self.quote(interval, Some(&sample), store, now) else {
                 self.pending.push_front(sample);
                 break;
             };
@@ -323,7 +334,7 @@ impl HostAccount {
             return;
         }
         let interval = Interval { from, until };
-        if let Some(quote) = self.quote(interval, store, now) {
+        if let Some(quote) = self.quote(interval, None, store, now) {
             self.share(interval, None, quote, store, books, now);
             self.advance(until, store);
         }
@@ -338,7 +349,7 @@ impl HostAccount {
             match supply {
                 Supply::Rated(_) => break,
                 Supply::Channels(feeds) => {
-                    let silence = pricing::patience(feeds, store);
+                    let silence = self.silence(feeds, store);
                     match pricing::frontier(feeds, store) {
                         Some(known) if now.since(known) <= silence => {
                             let next = |from| feeds.iter().filter_map(|f| store.next_break(*f, from)).min();
@@ -357,7 +368,8 @@ impl HostAccount {
         if sample.at < self.opened {
             return true;
         }
-        match pricing::opening(&self.supplies, store, self.opened, sample.at, now) {
+        let asked = self.asked(store, None, now);
+        match pricing::opening(&self.supplies, &asked, sample.at) {
             Opening::Wait => {
                 self.pending.push_front(sample);
                 return false;

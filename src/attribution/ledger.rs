@@ -9,6 +9,7 @@ mod reconfigure;
 use std::collections::BTreeMap;
 
 use super::books::Books;
+use super::estimate::Estate;
 use super::host::HostAccount;
 use super::pool;
 use super::services::{ServiceAccount, ServiceKey};
@@ -96,7 +97,9 @@ impl Ledger {
 
     /// Settles every interval that has become known by `now`.
     pub fn settle(&mut self, store: &Store, usage: &UsageLog, now: Moment) {
+        let estate = Estate::of(&self.hosts, now);
         for host in &mut self.hosts {
+            host.assume(estate.mean(&host.host().datacenter));
             host.settle(store, usage, &mut self.books, now);
             host.hand_closed(&mut self.closed);
         }

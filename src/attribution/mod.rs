@@ -3,6 +3,7 @@
 
 mod books;
 mod capacity;
+pub mod estimate;
 mod guests;
 pub mod host;
 pub mod idle;
@@ -22,6 +23,8 @@ pub use ledger::Ledger;
 
 #[cfg(test)]
 mod boundary_tests;
+#[cfg(test)]
+mod estimate_tests;
 #[cfg(test)]
 mod feeds_tests;
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub(super) fn config(
             rack: String::new(),
             cluster: String::new(),
             feeds: vec![Feed::Measured(feed.channels.into_iter().map(channel).collect())],
+            fallback_after: None,
             division: Division::default(),
             idle: Idle::Learned,
             overcommit: Overcommit { cpu: Ratio::ONE, memory: Ratio::ONE },

@@ -99,7 +99,7 @@ async fn watch(args: &CalibrateArgs, plan: &Plan) -> Result<String, String> {
 fn measured(host: &Host) -> Option<&[(crate::model::MeterId, crate::model::ChannelId)]> {
     host.feeds.iter().find_map(|feed| match feed {
         Feed::Channels(channels) => Some(channels.as_slice()),
-        Feed::Rated(_) => None,
+        Feed::Rated(_) | Feed::Modelled(_) => None,
     })
 }
 

@@ -31,7 +31,14 @@ pub(crate) use check::pool_of;
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
-    AuthProtocol, Basis, Cgroups, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config, Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom, Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Model, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes, ProcessesBy, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, TenantLabel, Trust, UserLookup, Weighting, Pool,
+    AuthProtocol, Basis, Cgroups, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component,
+    Config, Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi,
+    IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom,
+    Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Model,
+    Module, Origin, Overcommit, Point, Poll, Pool, Price, PrivacyProtocol, Privilege, Probe, Processes,
+    ProcessesBy, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
+    PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant,
+    TenantLabel, Trust, UserLookup, Weighting,
 };
 pub use web::{Web, WebClients, WebTls, load_web};
 

@@ -5,14 +5,15 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounds::{between, host_idle, host_power, share, some};
+use super::bounds::{between, host_idle, some};
 use super::field::{Field, List};
 use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, HttpsUrl, IdlePower, Intensity,
-    Label, Name, Power, Privacy, Share, Span, TargetPattern,
+    Label, Name, Privacy, Share, Span, TargetPattern,
 };
 mod cgroup;
 mod command;
+pub(super) mod feeds;
 mod http;
 mod modbus;
 mod model;
@@ -30,6 +31,7 @@ pub(super) use cgroup::{Cgroups, Kubernetes, Processes};
 pub(super) use command::{
     Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
 };
+pub(super) use feeds::Feed;
 pub(super) use http::Http;
 pub(super) use modbus::Modbus;
 pub(super) use model::{Gpu, Rapl};
@@ -508,6 +510,10 @@ pub(super) struct Host {
     #[schemars(required, length(min = 1))]
     #[garde(custom(some), dive)]
     pub(super) feeds: List<Feed>,
+    /// How long a feed may be silent before the next one counts, 1 s to 1 day and at least the `interval` of its meters.
+    /// Default: their `stale_after`.
+    #[garde(custom(between(1000, 86_400_000)))]
+    pub(super) fallback_after: Field<Span>,
     /// What it draws when nothing runs on it: a power, `learned` (default) or `none`.
     #[garde(custom(host_idle))]
     pub(super) idle_power: Field<IdlePower>,
@@ -533,34 +539,6 @@ pub(super) struct Host {
     /// Who says what runs on it.
     #[garde(dive)]
     pub(super) hypervisor: Field<Hypervisor>,
-}
-
-/// One way to know what a host draws: a channel, channels that add up, or the nameplate.
-#[derive(Debug, Deserialize, JsonSchema, Validate)]
-#[serde(rename = "$kind", rename_all = "lowercase")]
-#[schemars(rename = "Feed", untagged)]
-#[garde(allow_unvalidated)]
-pub(super) enum Feed {
-    /// `METER/CHANNEL`.
-    Text(Channel),
-    /// Channels that add up, such as the outlets of two power supplies.
-    List(Vec<Field<Channel>>),
-    /// The nameplate.
-    Map(#[garde(dive)] Rated),
-}
-
-/// The nameplate: what is assumed where nothing is measured.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
-#[serde(default, deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub(super) struct Rated {
-    /// Rated power, such as `500 W`.
-    #[schemars(required)]
-    #[garde(custom(host_power))]
-    pub(super) rated: Field<Power>,
-    /// Which share of it is assumed to be drawn, above 0 up to 1. Default 1.
-    #[garde(custom(share))]
-    pub(super) power_factor: Field<f64>,
 }
 
 /// Allocation ratios: what the scheduler hands out for each one that is there.

@@ -1,6 +1,7 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
+mod differences;
 mod model;
 mod nodes;
 mod services;
@@ -222,6 +223,7 @@ impl Collector {
                 accuracy.sample(host.labels(), share.get());
             }
         }
+        self.differences(page, ledger, now);
         let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {

@@ -9,8 +9,11 @@ mod services;
 mod tenants;
 pub use tenants::{Rule, Sign, Tenant, Tenants};
 
+use std::time::Duration;
+
 use crate::model::{
-    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, Ratio, Watts,
+    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, PowerModel,
+    Ratio, Watts,
 };
 
 pub use inside::{Gpu, Parts, Weighting, Work};
@@ -21,8 +24,10 @@ pub use services::{Member, Service, Services};
 pub enum Feed {
     /// Channels that add up: one a power supply. All must be known.
     Channels(Vec<(MeterId, ChannelId)>),
-    /// From the nameplate: what is assumed to be drawn. Never mixed with measured energy.
+    /// From the nameplate: what is assumed to be drawn at all times. Never mixed with measured energy.
     Rated(Watts),
+    /// Assumed from the utilisation of its CPUs. Never mixed with measured energy.
+    Modelled(PowerModel),
 }
 
 /// Where idle power comes from.
@@ -104,6 +109,8 @@ pub struct Host {
     pub rack: String,
     /// How its power is known, best first.
     pub feeds: Vec<Feed>,
+    /// How long a feed may be silent before the next one counts; none for as long as its meters' readings are shown.
+    pub fallback_after: Option<Duration>,
     /// How its energy is divided.
     pub model: Model,
     /// With whose energy it is pooled before it is divided.
@@ -137,6 +144,7 @@ impl Host {
             cluster: String::new(),
             rack: String::new(),
             feeds: Vec::new(),
+            fallback_after: None,
             model: Model::default(),
             pool: Pool::default(),
             idle: Idle::Learned,

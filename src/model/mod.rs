@@ -10,6 +10,7 @@ pub mod labels;
 pub mod name_pattern;
 pub mod pci;
 pub mod place;
+pub mod power;
 pub mod reading;
 pub mod secret;
 pub mod sessions;
@@ -23,6 +24,7 @@ pub use labels::LabelSet;
 pub use name_pattern::{NamePattern, NamePatternError};
 pub use pci::{PciAddress, PciError};
 pub use place::{Basis, Component, Point};
+pub use power::{CURVE_POINTS, PowerModel};
 pub use reading::{
     Accuracy, Batch, ChannelInfo, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity,
     Reading, SystemSummary,

@@ -120,6 +120,9 @@ families! {
         HOST_ACCURACY_RATIO: Gauge Ratio "wattribute_host_accuracy_ratio",
             "Largest error of a host's power: the errors of its feeds, added up, as a share of it; absent where one is not known",
             OF_HOST;
+        HOST_FEED_DIFFERENCE_WATTS: Gauge Watts "wattribute_host_feed_difference_watts",
+            "How much more another metered feed of a host shows than the one that counts; absent unless both are fresh", &[
+                DATACENTER, COMPONENT, HOST, label("feed", "the other feed: its channels, joined by `+`")];
         HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
             "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
             &[DATACENTER, COMPONENT, HOST, METHOD];
