@@ -14,6 +14,7 @@ use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method};
 use super::pricing::{self, Opening, Price, Supply};
 use super::split::Claim;
+use super::tracks::Tracks;
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
@@ -92,7 +93,7 @@ pub struct HostAccount {
 impl HostAccount {
     pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
         Self {
-            parts: PartMeters::find(&host, store),
+            parts: PartMeters::find(&host, &mut Tracks::default(), store),
             supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
             labels: Labels::of(&host),
             source,
@@ -372,8 +373,9 @@ impl HostAccount {
     }
 
     fn forget_before(&self, until: Moment, store: &Store) {
-        let feeds = self.supplies.iter().flat_map(Supply::channels).copied();
-        feeds.chain(self.parts.feeds()).for_each(|feed| store.forget_before(feed, until));
+        for feed in self.supplies.iter().flat_map(Supply::channels).copied().chain(self.parts.feeds()) {
+            store.forget_before(feed, until);
+        }
     }
 
     /// Gives an interval's energy away. Time that nobody can price is counted, and the counters read at its end start the
@@ -397,9 +399,10 @@ impl HostAccount {
             return;
         }
         for (method, Part { energy, time }) in quote.parts() {
+            let is_measured = method == Method::Measured && time == interval.time();
+            let account = Account { interval, time, energy, claims: &claims, busy, is_measured };
+            let parts = self.divide(&account, store);
             *self.energy.get_mut(method) += energy;
-            let parts =
-                self.divide(&Account { interval, method, energy, time, claims: &claims, busy }, store);
             let overhead = self.overhead.get_mut(method);
             overhead.hypervisor += parts.hypervisor;
             overhead.unallocated += parts.unallocated;

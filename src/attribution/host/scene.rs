@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::{HostAccount, Interval};
 use crate::attribution::capacity::capacity;
-use crate::attribution::ledger::Method;
 use crate::attribution::models::{self, Rapl, Scene};
 use crate::attribution::pricing;
 use crate::attribution::smt::Cores;
 use crate::attribution::split::{Claim, Split, apportion, with_rest};
+use crate::attribution::tracks::Tracks;
 use crate::inventory::{Gpu, Host, Model, Weighting};
 use crate::model::{ChannelId, MeterId, Microjoules, Moment, PciAddress};
 use crate::store::{FeedIndex, Store};
@@ -32,9 +32,9 @@ struct GpuEnergy {
 
 impl PartMeters {
     /// Finds what the host's model looks at and has its past kept. RAPL whose meters do not all exist is no RAPL.
-    pub(in crate::attribution) fn find(host: &Host, store: &Store) -> Self {
-        let find = |(meter, channel): &(MeterId, ChannelId)| store.track(meter, channel);
-        let all = |list: &[_]| list.iter().map(find).collect::<Option<Vec<_>>>().unwrap_or_default();
+    pub(in crate::attribution) fn find(host: &Host, tracks: &mut Tracks, store: &Store) -> Self {
+        let mut find = |(meter, channel): &(MeterId, ChannelId)| tracks.find(meter, channel, store);
+        let mut all = |list: &[_]| list.iter().map(&mut find).collect::<Option<Vec<_>>>().unwrap_or_default();
         let (packages, memory) = match host.model {
             Model::RaplWeighted => (all(&host.parts.packages), all(&host.parts.memory)),
             Model::IdleDynamic
@@ -43,25 +43,8 @@ impl PartMeters {
             | Model::Reservation
             | Model::EqualIdle => Default::default(),
         };
-        let gpu = |gpu: &Gpu| Some((find(&gpu.channel)?, gpu.pci));
-        Self { packages, memory, gpus: host.parts.gpus.iter().filter_map(gpu).collect() }
-    }
-
-    /// The same for a host whose configuration has changed. Where nothing changed that matters here the past is kept; else an
-    /// interval across the change is divided without these meters.
-    pub(super) fn again(&mut self, before: &Host, host: &Host, store: &Store) {
-        let is_there = |feed| store.tracked(feed).is_some();
-        if before.parts == host.parts && before.model == host.model && self.feeds().all(is_there) {
-            return;
-        }
-        self.release(store);
-        *self = Self::find(host, store);
-    }
-
-    /// Lets go of all of them.
-    pub(super) fn release(&mut self, store: &Store) {
-        self.feeds().for_each(|feed| store.untrack(feed));
-        *self = Self::default();
+        let mut gpu = |gpu: &Gpu| Some((find(&gpu.channel)?, gpu.pci));
+        Self { packages, memory, gpus: host.parts.gpus.iter().filter_map(&mut gpu).collect() }
     }
 
     /// Every meter of a part.
@@ -91,8 +74,8 @@ impl PartMeters {
         })
     }
 
-    /// What the GPUs drew in `time` of an interval, never more than the host's `energy` of it; what is not known of them
-    /// stays with the host.
+    /// What the GPUs drew in `time` of an interval, evenly taken, never more than the host's `energy` of it; those of which
+    /// that is not known stay with the host.
     fn gpus(&self, store: &Store, interval: Interval, energy: Microjoules, time: Duration) -> GpuEnergy {
         let known = |(feed, pci): &(FeedIndex, PciAddress)| {
             let Microjoules(whole) = store.energy(*feed, interval.from, interval.until)?;
@@ -111,28 +94,28 @@ impl PartMeters {
     }
 }
 
-/// What is known by one method of an interval in which a host has workloads.
+/// An interval of a host that has workloads.
 pub(super) struct Account<'a> {
     pub(super) interval: Interval,
-    pub(super) method: Method,
-    pub(super) energy: Microjoules,
-    /// For how much of the interval it is known by that method.
+    /// The part of it in which `energy` was drawn.
     pub(super) time: Duration,
+    pub(super) energy: Microjoules,
     pub(super) claims: &'a [Claim],
     /// The node's busy time, ns, where told.
     pub(super) busy: Option<u64>,
+    /// Whether its power teaches what the host draws at rest.
+    pub(super) is_measured: bool,
 }
 
 impl HostAccount {
     /// Divides an interval's energy as the host's model and settings say, and learns from it.
     pub(super) fn divide(&mut self, of: &Account<'_>, store: &Store) -> Split {
-        let Account { interval, method, energy, time, claims, busy } = *of;
+        let Account { interval, time, energy, claims, busy, is_measured } = *of;
         let gpus = self.parts.gpus(store, interval, energy, time);
         let rest = energy.since(gpus.of_each.iter().map(|(drawn, _)| *drawn).sum());
         let cores = cores(self.node.as_ref(), &self.host, interval);
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        let teaches = method == Method::Measured && time == interval.time() && gpus.is_whole;
-        if let Some(cores) = cores.filter(|_| teaches) {
+        if let Some(cores) = cores.filter(|_| is_measured && gpus.is_whole) {
             self.learn(rest, cores.utilisation(busy.unwrap_or(used)), time);
         }
         let own = busy.map_or(0, |b| b.saturating_sub(used));
