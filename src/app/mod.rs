@@ -1,6 +1,7 @@
 //! The application: [`plan()`] turns a checked configuration into what may run (pure, shared by `serve`, `check` and
 //! `read`), [`run()`] runs it until it is told to stop.
 
+pub mod calibrate;
 mod pages;
 pub mod plan;
 pub mod probe;
@@ -11,7 +12,7 @@ mod workers;
 
 pub use plan::{Plan, plan};
 pub use run::run;
-pub use target::{Shared, open, open_source};
+pub use target::{Shared, open};
 pub use workers::workers;
 
 pub use crate::poller::task::deadline_error;
