@@ -2,16 +2,23 @@
 //! `read`), [`run()`] runs it until it is told to stop.
 
 pub mod calibrate;
+mod control;
+mod fleet;
 mod pages;
 pub mod plan;
 pub mod probe;
+pub mod reload;
 pub mod run;
 mod shown;
+pub mod switches;
 mod target;
+mod web;
 mod workers;
 
 pub use plan::{Plan, plan};
-pub use run::run;
+pub use reload::{Load, Loaded, web_rules};
+pub use run::{Setup, run};
+pub use switches::Switches;
 pub use target::{Shared, open};
 pub use workers::workers;
 
