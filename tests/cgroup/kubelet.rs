@@ -155,7 +155,7 @@ http {{
 }
 
 fn host() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.put("cg/cgroup.controllers", "cpu memory\n");
     let pod = format!(
         "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice",

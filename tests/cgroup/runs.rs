@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Host, find};
 
 fn machine() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.put("cg/cgroup.controllers", "cpu\n");
     host.v2("cg", "/a.service", 5_000_000);
     host.v2("cg", "/b.service", 1_000_000);

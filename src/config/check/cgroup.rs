@@ -29,7 +29,7 @@ impl Check<'_> {
         let schema::Hypervisor { libvirt, cgroups, processes } = raw;
         if libvirt.is_absent() && cgroups.is_absent() && processes.is_absent() {
             let meant = |key: &&str| self.problems.borrow().was_meant(at, key);
-            if !["libvirt", "cgroups", "processes"].iter().any(|key| meant(key)) {
+            if !["libvirt", "cgroups", "processes"].iter().any(meant) {
                 let fix = "write `libvirt: {}` for the local daemon, or `cgroups: {}` for this machine's control groups";
                 self.error(at, "`hypervisor` is empty", fix);
             }
