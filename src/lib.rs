@@ -17,7 +17,8 @@
 //!
 //! # Who may import whom
 //!
-//! `model` imports nothing. `config`, `store`, `inventory`, `drivers`, `workloads`, `poller` and `sim` import `model` alone.
+//! `model` imports nothing. `config`, `store`, `inventory`, `web`, `poller` and `sim` import `model` alone, `drivers` and
+//! `workloads` also `web`, the HTTP client.
 //! `attribution` imports `model`, `store`, `inventory`, `workloads`. `exposition` reads those and the poller's counts;
 //! `http` serves `exposition`'s pages; `app` wires; `cli` calls `app`. `config` and `drivers` never meet, nor do `sim` and
 //! `drivers`. `tests/architecture.rs` holds the table, `docs/architecture.md` explains it.
@@ -43,4 +44,5 @@ pub mod model;
 pub mod poller;
 pub mod sim;
 pub mod store;
+mod web;
 pub mod workloads;

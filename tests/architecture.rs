@@ -14,8 +14,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("inventory", &["model"]),
     ("sim", &["model"]),
-    ("drivers", &["model"]),
-    ("workloads", &["model"]),
+    ("web", &["model"]),
+    ("drivers", &["model", "web"]),
+    ("workloads", &["model", "web"]),
     ("attribution", &["model", "store", "inventory", "workloads"]),
     ("poller", &["model"]),
     ("exposition", &["model", "store", "inventory", "attribution", "workloads", "poller"]),
@@ -36,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("fuzzing", &["config", "drivers", "workloads"]),
-    ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim"]),
+    ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim", "workloads"]),
 ];
 
 /// The first segments behind `crate::` in every path of a file, `#[cfg(test)]` code included.

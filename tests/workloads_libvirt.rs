@@ -8,22 +8,33 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
 )]
 
+#[path = "libvirt/details.rs"]
+mod details;
 #[path = "libvirt/fake.rs"]
 mod fake;
 #[path = "libvirt/faults.rs"]
 mod faults;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/page.rs"]
+mod page;
 #[path = "libvirt/peer.rs"]
 mod peer;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/process.rs"]
+mod process;
 #[path = "libvirt/real.rs"]
 mod real;
+#[path = "libvirt/slow.rs"]
+mod slow;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattribute::model::SystemClock;
+use wattribute::model::{Clock, SystemClock};
 use wattribute::workloads::libvirt::{self, Address, Settings};
 use wattribute::workloads::{Source, Usage, Workload};
 
@@ -33,8 +44,11 @@ fn source(address: Address, call_timeout: Duration) -> Box<dyn Source> {
 }
 
 fn source_of(address: Address, uri: &str, call_timeout: Duration) -> Box<dyn Source> {
-    let settings = Settings { address, uri: uri.into(), call_timeout };
-    libvirt::open(settings, Arc::new(SystemClock::new())).unwrap()
+    source_by(address, uri, call_timeout, Arc::new(SystemClock::new()))
+}
+
+fn source_by(address: Address, uri: &str, call_timeout: Duration, clock: Arc<dyn Clock>) -> Box<dyn Source> {
+    libvirt::open(Settings { address, uri: uri.into(), call_timeout }, clock).unwrap()
 }
 
 /// The workload that the hypervisor calls `name`.
