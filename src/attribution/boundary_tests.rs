@@ -163,9 +163,9 @@ fn a_total_holds_what_a_closed_account_held_and_ends_an_hour_after_its_vm() {
         let now = f64::from(s);
         r.power("pdu0", now, 100.0);
         r.power("pdu1", now, 100.0);
-        let guest = |run| vec![vm("a-1", run, Some(now), 2, 4)];
-        r.sample(0, usage(now, None, if s <= 100 { guest(1) } else { vec![] }));
-        r.sample(1, usage(now, None, if (100..=5000).contains(&s) { guest(2) } else { vec![] }));
+        let guest = |run, cpu| vec![vm("a-1", run, Some(cpu), 2, 4)];
+        r.sample(0, usage(now, None, if s <= 100 { guest(1, now) } else { vec![] }));
+        r.sample(1, usage(now, None, if (100..=5000).contains(&s) { guest(2, now - 100.0) } else { vec![] }));
         r.settle(now);
         if [100, 4500, 8500, 10_900].contains(&s) {
             shown.push(total(&r, "a-1").joules());
