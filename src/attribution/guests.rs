@@ -125,6 +125,19 @@ impl Guests {
         self.close_unless(|account| account.seen().is_none_or(|at| sampled.since(at) <= KEEP_DEPARTED));
     }
 
+    /// An account, present or handed over.
+    pub(super) fn find_mut(&mut self, id: &WorkloadId, project: &ProjectId) -> Option<&mut WorkloadAccount> {
+        match self.accounts.get_mut(id).filter(|account| account.project() == project) {
+            Some(account) => Some(account),
+            None => self.handed_over.get_mut(&(id.clone(), project.clone())),
+        }
+    }
+
+    /// Adds to what closed accounts held.
+    pub(super) fn depart(&mut self, energy: Microjoules) {
+        self.departed += energy;
+    }
+
     /// Closes all accounts.
     pub(super) fn close_all(&mut self) {
         self.close_unless(|_| false);

@@ -11,7 +11,9 @@ use proptest::prelude::*;
 
 use super::ledger::{ByMethod, Method};
 use super::room::{Room, at, fixed, usage, vm};
-use crate::inventory::{Feed, Host, Idle, Inventory, Member, Model, Service, Services, Tenant, Tenants};
+use crate::inventory::{
+    Feed, Host, Idle, Inventory, Member, Model, Pool, Service, Services, Tenant, Tenants,
+};
 use crate::model::{ChannelId, DatacenterId, MeterId, Microjoules, Moment, ProjectId, Watts};
 use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo};
 
@@ -57,6 +59,7 @@ pub(super) enum Change {
     Tenants(bool),
     Services(u32),
     FacilityPoint(bool),
+    Pool(bool),
 }
 
 /// One of the states that a guest goes through.
@@ -79,6 +82,7 @@ fn changes() -> impl Strategy<Value = Change> {
         any::<bool>().prop_map(Change::Tenants),
         (1u32..9).prop_map(Change::Services),
         any::<bool>().prop_map(Change::FacilityPoint),
+        any::<bool>().prop_map(Change::Pool),
     ]
 }
 
@@ -224,6 +228,7 @@ impl World {
     }
 
     fn reload(&mut self, change: &Change) {
+        self.room.pooled |= matches!(change, Change::Pool(true));
         let removed = &mut self.removed;
         let apply = |inventory: &mut Inventory| {
             let named = |inventory: &mut Inventory, n: usize| {
@@ -258,6 +263,13 @@ impl World {
                 Change::BringBack => inventory.hosts.append(removed),
                 Change::Tenants(one) => inventory.tenants = tenants(*one),
                 Change::Services(weight) => inventory.services = services(*weight),
+                Change::Pool(pool) => {
+                    for host in inventory.hosts.iter_mut().chain(removed) {
+                        host.pool = if *pool { Pool::Cluster } else { Pool::Host };
+                        host.model = Model::PowerFactorVcores;
+                        host.cluster = "c1".into();
+                    }
+                }
                 Change::FacilityPoint(keep) => {
                     let pdu = &mut inventory.facility[0].channels;
                     pdu.truncate(usize::from(*keep));

@@ -1,6 +1,7 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
 mod pause;
+mod pooled;
 mod quote;
 mod reconfigure;
 mod scene;
@@ -77,6 +78,8 @@ pub struct HostAccount {
     settled: Option<Moment>,
     /// Up to when it was settled before it was closed.
     stood: Option<Moment>,
+    /// Up to when its cluster's rounds have been booked, where it is pooled.
+    booked: Option<Moment>,
     /// Time that is priced already, from `settled` on.
     ahead: VecDeque<Stretch>,
     pause: Option<Pause>,
@@ -101,6 +104,7 @@ impl HostAccount {
             opened: now,
             settled: None,
             stood: None,
+            booked: None,
             ahead: VecDeque::new(),
             pause: None,
             pending: VecDeque::new(),
@@ -166,7 +170,7 @@ impl HostAccount {
     /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
     pub fn settled(&self) -> Option<Moment> {
-        self.settled.or(self.stood)
+        if self.host.is_pooled() { self.booked } else { self.settled.or(self.stood) }
     }
 
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
@@ -294,7 +298,7 @@ impl HostAccount {
                 self.pending.push_front(sample);
                 break;
             };
-            self.share(interval, Some(&sample), quote, store, books);
+            self.share(interval, Some(&sample), quote, store, books, now);
             self.advance(sample.at, store);
         }
     }
@@ -320,7 +324,7 @@ impl HostAccount {
         }
         let interval = Interval { from, until };
         if let Some(quote) = self.quote(interval, store, now) {
-            self.share(interval, None, quote, store, books);
+            self.share(interval, None, quote, store, books, now);
             self.advance(until, store);
         }
     }
@@ -387,13 +391,19 @@ impl HostAccount {
         quote: Quote,
         store: &Store,
         books: &mut Books,
+        now: Moment,
     ) {
         self.unmeasured += quote.unknown;
-        let Some(sample) = sample else {
+        let told = sample.map(|sample| self.claims(interval, sample, books));
+        if self.host.is_pooled() {
+            let claims = told.map(|(claims, _)| claims).unwrap_or_default();
+            self.deposit(interval, &claims, quote, books, now);
+            return;
+        }
+        let Some((claims, busy)) = told else {
             self.share_without_usage(quote);
             return;
         };
-        let (claims, busy) = self.claims(interval, sample, books);
         if quote.known == ByMethod::default() {
             self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::books::Books;
 use super::host::HostAccount;
+use super::pool;
 use super::services::{ServiceAccount, ServiceKey};
 use super::tenants::TenantAccount;
 use super::totals::{ClosedBook, VmTotal};
@@ -99,6 +100,7 @@ impl Ledger {
             host.settle(store, usage, &mut self.books, now);
             host.hand_closed(&mut self.closed);
         }
+        pool::settle(&mut self.hosts, &mut self.aside.hosts, &mut self.books, false, now);
         self.closed.sweep(self.hosts.iter().chain(&self.aside.hosts), now);
         for point in &mut self.facility {
             point.settle(store, now);

@@ -8,6 +8,7 @@ pub mod host;
 pub mod idle;
 pub mod ledger;
 pub mod models;
+mod pool;
 pub mod pricing;
 pub mod services;
 pub mod smt;
@@ -19,6 +20,8 @@ pub mod workload;
 
 pub use ledger::Ledger;
 
+#[cfg(test)]
+mod boundary_tests;
 #[cfg(test)]
 mod feeds_tests;
 #[cfg(test)]

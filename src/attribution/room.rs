@@ -72,6 +72,8 @@ pub(super) struct Room {
     pub(super) ledger: Ledger,
     pub(super) inventory: Inventory,
     pub(super) sources: Vec<Option<SourceIndex>>,
+    /// Whether hosts have been pooled: then only all of them together balance.
+    pub(super) pooled: bool,
 }
 
 impl Room {
@@ -122,6 +124,7 @@ impl Room {
             ledger,
             inventory,
             sources: of_hosts,
+            pooled: false,
         }
     }
 
@@ -165,15 +168,20 @@ impl Room {
 
     /// Host = workloads + departed + hypervisor + unallocated, and workloads = tenants: to the microjoule.
     pub(super) fn must_balance(&self) {
-        let mut charged = Microjoules::ZERO;
+        let (mut charged, mut drawn, mut given) = (Microjoules::ZERO, Microjoules::ZERO, Microjoules::ZERO);
         for h in self.ledger.hosts().iter().chain(self.ledger.removed()) {
             let input: Microjoules = Method::ALL.iter().map(|m| *h.energy().get(*m)).sum();
             let overhead: Microjoules =
                 Method::ALL.iter().map(|m| h.overhead().get(*m)).map(|o| o.hypervisor + o.unallocated).sum();
             let workloads: Microjoules = h.workloads().map(WorkloadAccount::total).sum();
-            assert_eq!(input, workloads + h.departed() + overhead);
+            if !self.pooled {
+                assert_eq!(input, workloads + h.departed() + overhead);
+            }
+            drawn += input;
+            given += workloads + h.departed() + overhead;
             charged += workloads + h.departed();
         }
+        assert_eq!(drawn, given);
         let tenants: Microjoules =
             self.ledger.tenants().values().flat_map(|t| Method::ALL.map(|m| *t.energy.get(m))).sum();
         assert_eq!(charged, tenants);

@@ -60,6 +60,7 @@ pub(super) fn config(
             emission_factors: Vec::new(),
             price: None,
             model: None,
+            pool: crate::config::Pool::Host,
             facility: Vec::new(),
         }],
         meters: vec![Meter {

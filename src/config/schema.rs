@@ -23,7 +23,7 @@ mod sysfs;
 mod tenants;
 
 use super::types::{
-    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model,
+    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model, Pool,
     Privilege, Telemetry, UserLookup, Weighting,
 };
 pub(super) use cgroup::{Cgroups, Kubernetes, Processes};
@@ -123,6 +123,8 @@ pub(super) struct Datacenter {
     pub(super) price: Field<Price>,
     /// How the energy of its hosts is divided, unless a host says otherwise. Default `idle-dynamic`.
     pub(super) model: Field<Model>,
+    /// `cluster` pools the energy of its hosts that stand in one, unless a host says otherwise. Default `host`.
+    pub(super) pool: Field<Pool>,
     /// Which channels meter the building.
     #[garde(dive)]
     pub(super) facility: Field<Facility>,
@@ -511,6 +513,9 @@ pub(super) struct Host {
     pub(super) idle_power: Field<IdlePower>,
     /// How its energy is divided. Default: as its data centre says.
     pub(super) model: Field<Model>,
+    /// `cluster` divides the energy of all hosts of its cluster over all their VMs, with the model `power-factor-vcores`.
+    /// Default: as its data centre says, or `host`.
+    pub(super) pool: Field<Pool>,
     /// Meters of its processors and memory, for the model `rapl-weighted`.
     #[garde(dive)]
     pub(super) rapl: Field<Rapl>,

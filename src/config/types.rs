@@ -25,7 +25,7 @@ pub use cgroup::{Cgroups, Hypervisor, Kernel, Kubernetes, KubernetesWhom, Proces
 pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
-pub use model::{Division, Model, Weighting};
+pub use model::{Division, Model, Pool, Weighting};
 pub use prometheus::{
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
 };
@@ -70,6 +70,8 @@ pub struct Datacenter {
     pub price: Option<Price>,
     /// How the energy of its hosts is divided; none for the default.
     pub model: Option<Model>,
+    /// With whose energy that of its hosts is pooled, where they stand in a cluster.
+    pub pool: Pool,
     /// Points of the building, each with the channels that add up to it; only those that are configured.
     pub facility: Vec<(Point, Vec<ChannelRef>)>,
 }

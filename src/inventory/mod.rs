@@ -79,6 +79,16 @@ impl Model {
     }
 }
 
+/// With whose energy a host's is pooled before it is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Pool {
+    /// With nobody's: its workloads share what it draws.
+    #[default]
+    Host,
+    /// With that of its cluster's hosts: their workloads share what they all draw.
+    Cluster,
+}
+
 /// A physical machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Host {
@@ -96,6 +106,8 @@ pub struct Host {
     pub feeds: Vec<Feed>,
     /// How its energy is divided.
     pub model: Model,
+    /// With whose energy it is pooled before it is divided.
+    pub pool: Pool,
     /// Idle power.
     pub idle: Idle,
     /// Meters of its parts.
@@ -109,6 +121,12 @@ pub struct Host {
 }
 
 impl Host {
+    /// Whether its energy is pooled with its cluster's, for which there is one model only.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.pool == Pool::Cluster && self.model == Model::PowerFactorVcores && !self.cluster.is_empty()
+    }
+
     /// A compute node that nothing feeds, learned idle power, no overcommit.
     #[must_use]
     pub fn new(id: HostId, datacenter: DatacenterId) -> Self {
@@ -120,6 +138,7 @@ impl Host {
             rack: String::new(),
             feeds: Vec::new(),
             model: Model::default(),
+            pool: Pool::default(),
             idle: Idle::Learned,
             parts: Parts::default(),
             work: Work::default(),

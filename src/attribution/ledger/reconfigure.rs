@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{FacilityAccount, Ledger};
 use crate::attribution::host::HostAccount;
+use crate::attribution::pool;
 use crate::attribution::tracks::Tracks;
 use crate::inventory::{FacilityPoint, Host, Inventory};
 use crate::model::{DatacenterId, HostId, Moment, Point};
@@ -101,6 +102,7 @@ impl Ledger {
             account.hand_closed(&mut self.closed);
             self.aside.hosts.push(account);
         }
+        pool::settle(&mut self.hosts, &mut self.aside.hosts, &mut self.books, true, now);
         let excess = self.aside.hosts.len().saturating_sub(MAX_ASIDE);
         self.aside.hosts.drain(..excess).for_each(|account| account.dissolve(&mut self.closed));
     }

@@ -12,7 +12,7 @@ use super::files::{Checked, Files, Pem};
 use super::leaf::{EnvName, FilePath, Name, Span};
 use super::load::{Documents, Part};
 use super::problem::{Mark, Problems, nearest};
-use super::types::{ChannelRef, Config, Datacenter, ModbusPort, Origin, Secret};
+use super::types::{ChannelRef, Config, Datacenter, ModbusPort, Origin, Pool, Secret};
 use crate::model::{DatacenterId, MeterId};
 
 mod cgroup;
@@ -24,12 +24,15 @@ mod ipmi;
 mod meters;
 mod modbus;
 mod model;
+mod pool;
 mod probe;
 mod prometheus;
 mod serial;
 mod services;
 mod sysfs;
 mod tenants;
+
+pub(crate) use pool::pool_of;
 
 /// What every check needs: where errors go, what is known, and the world outside.
 struct Check<'a> {
@@ -75,6 +78,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     let meters = documents.parts.iter().flat_map(|part| check.part_meters(part, &defaults)).collect();
     let datacenters = check.all_datacenters(documents);
     let hosts = check.all_hosts(documents, &defaults);
+    check.pools(documents, &datacenters, &hosts);
     let tenants = check.all_tenants(documents);
     let services = check.all_services(documents);
     let probe = check.probe(documents);
@@ -312,6 +316,7 @@ impl Check<'_> {
                 emission_factors: Vec::new(),
                 price: None,
                 model: None,
+                pool: Pool::default(),
                 facility: Vec::new(),
             })
             .collect()
