@@ -408,11 +408,9 @@ impl HostAccount {
             self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
         }
-        let mut takes_gpus = true;
         for (method, Part { energy, time }) in quote.parts() {
             let is_measured = method == Method::Measured && time == interval.time();
-            let account = Account { interval, time, energy, claims: &claims, busy, is_measured, takes_gpus };
-            takes_gpus = false;
+            let account = Account { interval, time, energy, claims: &claims, busy, is_measured };
             let parts = self.divide(&account, store);
             *self.energy.get_mut(method) += energy;
             let overhead = self.overhead.get_mut(method);
