@@ -1,6 +1,7 @@
 //! The application: [`plan()`] turns a checked configuration into what may run (pure, shared by `serve`, `check` and
 //! `read`), [`run()`] runs it until it is told to stop.
 
+pub mod keep;
 mod pages;
 pub mod plan;
 pub mod probe;

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::keep::Opened;
 use super::pages::{Generation, RunningPages};
 use super::probe::{Prober, places};
 use super::{Plan, target};
@@ -34,7 +35,7 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
 #[error("the ledger died; this is a bug: please report it with the log")]
 pub struct LedgerDied;
 
-/// Runs `plan` until `shutdown` is cancelled, serving on the listeners. Every session is given back before it returns, as far as
+/// Runs `plan` until `shutdown` is cancelled, serving on the listeners, with counters that go on from `storage` and are kept there. Every session is given back before it returns, as far as
 /// devices answer within ten seconds.
 ///
 /// # Errors
@@ -45,12 +46,14 @@ pub async fn run(
     profiles: Profiles,
     listeners: Vec<TcpListener>,
     metrics_path: MetricsPath,
+    storage: Option<Opened>,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
 ) -> Result<(), LedgerDied> {
     let store = Arc::new(Store::new(plan.meters.iter().map(|m| m.settings.clone()).collect()));
     let usage = Arc::new(UsageLog::new(plan.sources.iter().map(|s| s.settings.clone()).collect()));
     let ledger = Arc::new(Mutex::new(Ledger::new(&plan.inventory, &plan.host_sources, &store, clock.now())));
+    let keeper = storage.map(|opened| Arc::new(opened.resume(&store, &ledger, &clock)));
     let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain([libvirt::NAME]).collect();
     let stats = Arc::new(Stats::new(&kinds));
     let generation = Arc::new(Generation::default());
@@ -70,7 +73,8 @@ pub async fn run(
             Arc::clone(&usage),
             Arc::clone(&stats),
             Arc::clone(&clock),
-        ),
+        )
+        .with_checkpoint(keeper.as_ref().map(|keeper| Arc::clone(keeper.health()))),
         generation: Arc::clone(&generation),
         store: Arc::clone(&store),
         usage: Arc::clone(&usage),
@@ -89,6 +93,9 @@ pub async fn run(
         tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
     }
     tasks.spawn(watch_feeds(Arc::clone(&store), plan.named, shutdown.clone()));
+    if let Some(keeper) = &keeper {
+        tasks.spawn(Arc::clone(keeper).run(shutdown.clone()));
+    }
     let settling = tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
     for listener in listeners {
         let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
@@ -105,6 +112,9 @@ pub async fn run(
     shutdown.cancel();
     if timeout(SHUTDOWN_DEADLINE, tasks.wait()).await.is_err() {
         tracing::warn!("some devices did not give their sessions back in time");
+    }
+    if let Some(keeper) = keeper {
+        keeper.last().await;
     }
     ended
 }
@@ -200,7 +210,7 @@ mod tests {
         };
         let (profiles, shutdown) = (Profiles::built_in(), CancellationToken::new());
         let path = MetricsPath::new("/metrics").unwrap();
-        let run = run(plan, profiles, vec![], path, Arc::new(Breaking::default()), shutdown.clone());
+        let run = run(plan, profiles, vec![], path, None, Arc::new(Breaking::default()), shutdown.clone());
         assert_eq!(timeout(Duration::from_secs(60), run).await, Ok(Err(LedgerDied)));
         assert!(shutdown.is_cancelled());
     }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::capacity::capacity;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
@@ -17,12 +19,16 @@ use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 
+mod state;
+
+pub use state::HostState;
+
 /// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
 /// it. Until then the interval grows, and CPU counters, which go on counting, still tell whose it was.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Part of a host's energy that is no workload's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Overhead {
     /// What the host itself used.
     pub hypervisor: Microjoules,
@@ -42,6 +48,8 @@ pub struct HostAccount {
     patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
+    /// Up to when it was settled before a restart, until it is again.
+    resumed: Option<Moment>,
     pending: VecDeque<Usage>,
     busy: Option<(Moment, CpuNanos)>,
     node: Option<Node>,
@@ -76,6 +84,7 @@ impl HostAccount {
             patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
+            resumed: None,
             pending: VecDeque::new(),
             busy: None,
             node: None,
@@ -140,6 +149,12 @@ impl HostAccount {
     #[must_use]
     pub const fn settled(&self) -> Option<Moment> {
         self.settled
+    }
+
+    /// Whether there is anything to tell of its energy, be it of before a restart.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.settled.is_some() || self.resumed.is_some()
     }
 
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
@@ -253,7 +268,7 @@ impl HostAccount {
         }
         let Some(until) = self.boundary(store, now) else { return };
         let Some(from) = self.settled else {
-            self.settled = Some(until);
+            self.advance(until, store);
             return;
         };
         if until <= from {
@@ -308,6 +323,9 @@ impl HostAccount {
     }
 
     fn advance(&mut self, until: Moment, store: &Store) {
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += until.since(before);
+        }
         self.settled = Some(until);
         for supply in &self.supplies {
             if let Supply::Channels(feeds) = supply {

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Watts;
 
 /// How fast the past fades.
@@ -16,7 +18,7 @@ const MIN_DEVIATION: f64 = 0.02;
 const MIN_SECONDS: f64 = 60.0;
 
 /// The learner of one host.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct IdleLearner {
     weight: f64,
     busy: f64,

@@ -6,13 +6,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::host::HostAccount;
 use super::pricing;
 use super::tenants::{TenantAccount, TenantBook};
 use crate::inventory::{FacilityPoint, Inventory};
-use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, ProjectId, Watts};
+use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, Point, ProjectId, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{SourceIndex, UsageLog};
+
+mod state;
+
+pub use state::LedgerState;
 
 /// How energy came to be known; value of the `method` label. The two never share a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +35,7 @@ impl Method {
 }
 
 /// A value for each method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ByMethod<T> {
     /// From meters.
     pub measured: T,
@@ -60,8 +66,11 @@ impl<T> ByMethod<T> {
 pub struct FacilityAccount {
     /// `datacenter`, `point`, rendered.
     pub labels: LabelSet,
+    place: (DatacenterId, Point),
     feeds: Vec<FeedIndex>,
     settled: Option<Moment>,
+    /// Up to when it was settled before a restart, until it is again.
+    resumed: Option<Moment>,
     energy: Microjoules,
     unmeasured: Duration,
 }
@@ -70,13 +79,13 @@ impl FacilityAccount {
     /// Its energy so far; none before its meters were first read.
     #[must_use]
     pub fn energy(&self) -> Option<Microjoules> {
-        self.settled.map(|_| self.energy)
+        self.settled.or(self.resumed).map(|_| self.energy)
     }
 
     /// Time for which not all of its meters could tell; none before they were first read.
     #[must_use]
     pub fn unmeasured(&self) -> Option<Duration> {
-        self.settled.map(|_| self.unmeasured)
+        self.settled.or(self.resumed).map(|_| self.unmeasured)
     }
 
     /// Its power, if every channel of it is fresh.
@@ -88,6 +97,9 @@ impl FacilityAccount {
     fn settle(&mut self, store: &Store, now: Moment) {
         let Some(known) = pricing::frontier(&self.feeds, store) else { return };
         let mut settled = self.settled.unwrap_or(known);
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += settled.since(before);
+        }
         // What has not been told within patience is not waited for.
         let overdue = now.before(pricing::patience(&self.feeds, store));
         for until in [known, overdue] {
@@ -114,6 +126,7 @@ pub struct Ledger {
     hosts: Vec<HostAccount>,
     facility: Vec<FacilityAccount>,
     tenants: TenantBook,
+    absent: state::Absent,
 }
 
 impl Ledger {
@@ -128,7 +141,8 @@ impl Ledger {
             .map(|(i, host)| HostAccount::new(host.clone(), sources.get(i).copied().flatten(), store, now))
             .collect();
         let facility = inventory.facility.iter().map(|p| facility_account(p, store)).collect();
-        Self { hosts, facility, tenants: TenantBook::new(inventory.tenants.clone()) }
+        let tenants = TenantBook::new(inventory.tenants.clone());
+        Self { hosts, facility, tenants, absent: state::Absent::default() }
     }
 
     /// Settles every interval that has become known by `now`.
@@ -164,7 +178,9 @@ fn facility_account(point: &FacilityPoint, store: &Store) -> FacilityAccount {
     FacilityAccount {
         labels: LabelSet::new(&[("datacenter", point.datacenter.as_str()), ("point", point.point.name())]),
         feeds: point.channels.iter().filter_map(|(m, c)| store.track(m, c)).collect(),
+        place: (point.datacenter.clone(), point.point),
         settled: None,
+        resumed: None,
         energy: Microjoules::ZERO,
         unmeasured: Duration::ZERO,
     }

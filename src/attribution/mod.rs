@@ -16,3 +16,5 @@ pub use ledger::Ledger;
 
 #[cfg(test)]
 mod feeds_tests;
+#[cfg(test)]
+mod state_tests;

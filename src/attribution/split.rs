@@ -4,6 +4,8 @@
 //! The idle part goes by what is reserved (half by vCPU, half by memory), the dynamic part by CPU time of the same
 //! interval; what nobody reserved is `unallocated`, what the host itself used is `hypervisor`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Microjoules;
 
 /// Divides `total` in proportion to `weights` by the largest remainder: every share is within one microjoule of the exact
@@ -71,7 +73,7 @@ pub struct Capacity {
 }
 
 /// One workload's share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Share {
     /// For what it reserved.
     pub idle: Microjoules,

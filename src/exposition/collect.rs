@@ -10,6 +10,7 @@ use super::process::Process;
 use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
+use crate::checkpoint::Health;
 use crate::inventory::Inventory;
 use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
@@ -31,7 +32,10 @@ pub struct Collector {
     factors: Vec<(LabelSet, f64)>,
     prices: Vec<(LabelSet, f64)>,
     build: LabelSet,
+    checkpoint: Option<Arc<Health>>,
 }
+
+mod checkpoint;
 
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -85,6 +89,7 @@ impl Collector {
             stats,
             clock,
             drivers,
+            checkpoint: None,
         }
     }
 
@@ -217,7 +222,7 @@ impl Collector {
                 accuracy.sample(host.labels(), share.get());
             }
         }
-        let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
+        let open = || ledger.hosts().iter().filter(|h| h.is_open());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {
             for method in host.methods() {
@@ -297,6 +302,7 @@ impl Collector {
         let mut hypervisor = page.family(&catalog::HYPERVISOR_UP);
         self.usage.each(|source| hypervisor.sample(source.labels(), source.is_up(now)));
         page.family(&catalog::BUILD_INFO).info(&self.build);
+        checkpoint::render(page, self.checkpoint.as_deref(), now);
         Process::read().render(page);
     }
 }

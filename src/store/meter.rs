@@ -11,6 +11,10 @@ use crate::model::{
     Quality, Quantity, Ratio, Reading, SystemSummary, Watts,
 };
 
+mod state;
+
+pub use state::MeterState;
+
 /// The most channels one meter may have: a hostile device must not fill the memory.
 const MAX_CHANNELS: usize = 4096;
 
@@ -53,6 +57,8 @@ pub struct Meter {
     /// When the newest reading was taken: not after the last good poll, which may have brought only earlier ones.
     last_taken: Option<Moment>,
     last_error: Option<(Moment, PollError)>,
+    /// What goes on once its channel is seen.
+    waiting: Option<state::Waiting>,
 }
 
 impl Meter {
@@ -75,6 +81,7 @@ impl Meter {
             last_good: None,
             last_taken: None,
             last_error: None,
+            waiting: None,
             settings,
         }
     }
@@ -330,7 +337,11 @@ impl Meter {
             ("channel", id.as_str()),
         ]);
         let tracks = (0..).zip(&self.tracks).filter(|(_, (of, _))| of == id).map(|(i, _)| i).collect();
-        self.channels.push(Channel::new(id.clone(), labels, tracks));
+        let mut channel = Channel::new(id.clone(), labels, tracks);
+        if let Some((state, past)) = self.take_waiting(id) {
+            channel.resume(&state, &past);
+        }
+        self.channels.push(channel);
         self.by_id.insert(id.clone(), index);
         Some(index)
     }

@@ -14,10 +14,12 @@ use crate::model::{
 mod channel;
 pub mod energy;
 mod meter;
+mod state;
 pub mod track;
 
 pub use channel::{Channel, Latest};
-pub use meter::Meter;
+pub use meter::{Meter, MeterState};
+pub use state::StoreState;
 
 /// What the store needs to know of a meter before its first reading.
 #[derive(Debug, Clone)]
@@ -54,6 +56,8 @@ pub struct FeedIndex {
 pub struct Store {
     meters: Vec<Mutex<Meter>>,
     by_id: HashMap<MeterId, MeterIndex>,
+    /// What was kept of meters that are not there.
+    absent: Mutex<state::Absent>,
 }
 
 impl Store {
@@ -61,7 +65,8 @@ impl Store {
     #[must_use]
     pub fn new(meters: Vec<MeterSettings>) -> Self {
         let by_id = meters.iter().enumerate().map(|(i, m)| (m.id.clone(), MeterIndex(i))).collect();
-        Self { meters: meters.into_iter().map(|m| Mutex::new(Meter::new(m))).collect(), by_id }
+        let meters = meters.into_iter().map(|m| Mutex::new(Meter::new(m))).collect();
+        Self { meters, by_id, absent: Mutex::default() }
     }
 
     /// Finds a meter by name.
@@ -153,6 +158,10 @@ impl Store {
     #[must_use]
     pub fn patience(&self, feed: FeedIndex) -> Duration {
         self.lock(feed.meter).map_or(Duration::ZERO, |m| m.settings().stale_after)
+    }
+
+    fn lock_absent(&self) -> MutexGuard<'_, state::Absent> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self, meter: MeterIndex) -> Option<MutexGuard<'_, Meter>> {

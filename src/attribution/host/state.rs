@@ -1,0 +1,55 @@
+//! What of a host's account outlives the process, by name. Intervals that were not settled are not kept: they count as
+//! unmeasured, with the time until the first interval after the start.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HostAccount, Overhead};
+use crate::attribution::guests::GuestsState;
+use crate::attribution::idle::IdleLearner;
+use crate::attribution::ledger::ByMethod;
+use crate::inventory::Tenants;
+use crate::model::{DatacenterId, HostId, Microjoules, Moment, Past};
+
+/// A [`HostAccount`], kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostState {
+    /// Where it stands.
+    pub datacenter: DatacenterId,
+    /// Its name.
+    pub host: HostId,
+    energy: ByMethod<Microjoules>,
+    overhead: ByMethod<Overhead>,
+    unmeasured: Duration,
+    learner: IdleLearner,
+    /// How long ago its last settled interval ended; none before the first.
+    settled: Option<Duration>,
+    guests: GuestsState,
+}
+
+impl HostAccount {
+    /// What is to be kept at `now`.
+    pub(in crate::attribution) fn kept(&self, now: Moment) -> HostState {
+        HostState {
+            datacenter: self.host.datacenter.clone(),
+            host: self.host.id.clone(),
+            energy: self.energy,
+            overhead: self.overhead,
+            unmeasured: self.unmeasured,
+            learner: self.learner.clone(),
+            settled: self.settled.or(self.resumed).map(|at| now.since(at)),
+            guests: self.guests.kept(now),
+        }
+    }
+
+    /// Goes on from `state`, before its first interval.
+    pub(in crate::attribution) fn resume(&mut self, state: HostState, names: &Tenants, past: &Past) {
+        self.energy = state.energy;
+        self.overhead = state.overhead;
+        self.unmeasured = state.unmeasured;
+        self.learner = state.learner;
+        self.resumed = state.settled.map(|age| past.moment(age));
+        self.guests.resume(state.guests, &self.host, names, past);
+    }
+}
