@@ -118,7 +118,7 @@ impl Opened {
                 let past = Past { now, away: wall.saturating_sub(contents.written) };
                 say(&path, contents.written, wall);
                 store.resume(contents.store, &past);
-                ledger.lock().unwrap_or_else(PoisonError::into_inner).resume(contents.ledger, &past);
+                ledger.lock().unwrap_or_else(PoisonError::into_inner).resume(contents.ledger, store, &past);
                 (kept, rest) = (past.moment(Duration::ZERO), contents.rest);
             }
             None => tracing::info!("no checkpoint in {}: counters begin at 0", folder.path().display()),

@@ -109,6 +109,14 @@ impl Guests {
             .collect()
     }
 
+    /// Takes the names that the configuration gives to tenants.
+    pub(super) fn rename(&mut self, host: &Host, names: &Tenants) {
+        for account in self.accounts.values_mut().chain(self.handed_over.values_mut()) {
+            let name = names.name(account.project()).unwrap_or(&account.info().project_name).to_owned();
+            account.rename(&name, &host.datacenter, &host.id);
+        }
+    }
+
     /// Closes the accounts of workloads that left long ago. While the hypervisor is silent nobody leaves.
     pub(super) fn close_departed(&mut self) {
         let Some(sampled) = self.sampled else { return };

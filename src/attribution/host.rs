@@ -1,5 +1,9 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
+mod pause;
+mod quote;
+mod reconfigure;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -10,7 +14,7 @@ use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method};
 use super::models::{self, Scene};
-use super::pricing::{self, Opening, Price, Pricing, Supply};
+use super::pricing::{self, Opening, Price, Supply};
 use super::split::Claim;
 use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
@@ -18,6 +22,8 @@ use crate::inventory::{Host, Idle, Tenants};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
+use pause::Pause;
+use quote::{Part, Quote, Stretch};
 
 mod state;
 
@@ -36,20 +42,49 @@ pub struct Overhead {
     pub unallocated: Microjoules,
 }
 
+/// A host's labels, rendered.
+#[derive(Debug)]
+struct Labels {
+    labels: LabelSet,
+    place: LabelSet,
+    info: LabelSet,
+}
+
+impl Labels {
+    fn of(host: &Host) -> Self {
+        let (datacenter, id) = (("datacenter", host.datacenter.as_str()), ("host", host.id.as_str()));
+        let component = ("component", host.component.name());
+        Self {
+            labels: LabelSet::new(&[datacenter, component, id]),
+            place: LabelSet::new(&[datacenter, id]),
+            info: LabelSet::new(&[
+                datacenter,
+                component,
+                id,
+                ("cluster", &host.cluster),
+                ("rack", &host.rack),
+            ]),
+        }
+    }
+}
+
 /// One host's account.
 #[derive(Debug)]
 pub struct HostAccount {
     host: Host,
-    labels: LabelSet,
-    place: LabelSet,
-    info: LabelSet,
+    labels: Labels,
     supplies: Vec<Supply>,
     source: Option<SourceIndex>,
     patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
-    /// Up to when it was settled before a restart, until it is again.
+    /// Up to when it was settled before it was closed, or before a restart.
+    stood: Option<Moment>,
+    /// From when on, before a restart, its time is missed, until it is settled again.
     resumed: Option<Moment>,
+    /// Time that is priced already, from `settled` on.
+    ahead: VecDeque<Stretch>,
+    pause: Option<Pause>,
     pending: VecDeque<Usage>,
     busy: Option<(Moment, CpuNanos)>,
     node: Option<Node>,
@@ -62,29 +97,17 @@ pub struct HostAccount {
 
 impl HostAccount {
     pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
-        let labels = LabelSet::new(&[
-            ("datacenter", host.datacenter.as_str()),
-            ("component", host.component.name()),
-            ("host", host.id.as_str()),
-        ]);
-        let place = LabelSet::new(&[("datacenter", host.datacenter.as_str()), ("host", host.id.as_str())]);
-        let info = LabelSet::new(&[
-            ("datacenter", host.datacenter.as_str()),
-            ("component", host.component.name()),
-            ("host", host.id.as_str()),
-            ("cluster", &host.cluster),
-            ("rack", &host.rack),
-        ]);
         Self {
             supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
-            labels,
-            place,
-            info,
+            labels: Labels::of(&host),
             source,
             patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
             resumed: None,
+            stood: None,
+            ahead: VecDeque::new(),
+            pause: None,
             pending: VecDeque::new(),
             busy: None,
             node: None,
@@ -106,19 +129,19 @@ impl HostAccount {
     /// `datacenter`, `component`, `host`, rendered.
     #[must_use]
     pub const fn labels(&self) -> &LabelSet {
-        &self.labels
+        &self.labels.labels
     }
 
     /// `datacenter`, `host`, rendered.
     #[must_use]
     pub const fn place(&self) -> &LabelSet {
-        &self.place
+        &self.labels.place
     }
 
     /// The info series' labels, rendered.
     #[must_use]
     pub const fn info(&self) -> &LabelSet {
-        &self.info
+        &self.labels.info
     }
 
     /// Its energy so far.
@@ -147,14 +170,8 @@ impl HostAccount {
 
     /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
-    pub const fn settled(&self) -> Option<Moment> {
-        self.settled
-    }
-
-    /// Whether there is anything to tell of its energy, be it of before a restart.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.settled.is_some() || self.resumed.is_some()
+    pub fn settled(&self) -> Option<Moment> {
+        self.settled.or(self.stood)
     }
 
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
@@ -192,7 +209,8 @@ impl HostAccount {
         self.node.as_ref()
     }
 
-    /// Its measured power: the best feed whose channels are all fresh; none if there is none, or its device only estimates.
+    /// Its measured power: the best feed whose channels are all fresh; none if there is none, if its device only estimates, or
+    /// if the host is switched off.
     #[must_use]
     pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
         self.measured(store, now).map(|(power, _)| power)
@@ -208,7 +226,8 @@ impl HostAccount {
     }
 
     fn measured(&self, store: &Store, now: Moment) -> Option<(Watts, &[FeedIndex])> {
-        self.supplies.iter().find_map(|s| match s {
+        let supplies = if self.is_enabled() { self.supplies.as_slice() } else { &[] };
+        supplies.iter().find_map(|s| match s {
             Supply::Channels(feeds) => match pricing::method(feeds, store) {
                 Method::Measured => Some((pricing::power(feeds, store, now)?, feeds.as_slice())),
                 Method::Rated => None,
@@ -233,7 +252,24 @@ impl HostAccount {
             usage.take(source, &mut self.pending);
             self.patience = SOURCE_PATIENCE.max(usage.stale_after(source));
         }
-        while let Some(sample) = self.pending.pop_front() {
+        self.settle_known(store, tenants, now);
+        self.guests.close_departed();
+    }
+
+    /// Settles what is known of the samples taken so far, and of the time that no sample bounds.
+    fn settle_known(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
+        if let Some(pause) = self.pause
+            && !self.settle_paused(pause, store, tenants, now)
+        {
+            return;
+        }
+        self.settle_samples(store, tenants, None, now);
+        self.settle_without_usage(store, tenants, None, now);
+    }
+
+    /// Settles the samples up to `last`, as far as they are known.
+    fn settle_samples(&mut self, store: &Store, tenants: &mut TenantBook, last: Option<Moment>, now: Moment) {
+        while let Some(sample) = self.pending.pop_front_if(|s| last.is_none_or(|last| s.at <= last)) {
             let Some(from) = self.settled else {
                 if !self.open(sample, store, &tenants.names, now) {
                     break;
@@ -246,41 +282,45 @@ impl HostAccount {
                 continue;
             }
             let interval = Interval { from, until: sample.at };
-            match pricing::price(&self.supplies, store, self.opened, from, sample.at, now) {
-                Pricing::Wait => {
-                    self.pending.push_front(sample);
-                    break;
-                }
-                Pricing::Known(price) => self.share(interval, Some(&sample), price, tenants),
-                Pricing::Unknown => self.skip(interval, Some(&sample), &tenants.names),
-            }
+            let Some(quote) = self.quote(interval, store, now) else {
+                self.pending.push_front(sample);
+                break;
+            };
+            self.share(interval, Some(&sample), quote, tenants);
             self.advance(sample.at, store);
         }
-        self.settle_without_usage(store, tenants, now);
-        self.guests.close_departed();
     }
 
-    /// Settles what no usage sample bounds: a host without workloads, or one whose hypervisor has been silent for long.
-    fn settle_without_usage(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
+    /// Settles what no usage sample bounds, up to `last`: a host without workloads, or one whose hypervisor has been silent
+    /// for long.
+    fn settle_without_usage(
+        &mut self,
+        store: &Store,
+        tenants: &mut TenantBook,
+        last: Option<Moment>,
+        now: Moment,
+    ) {
         let waits = |since: Moment| now.since(since) <= self.patience;
         if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
             return;
         }
-        let Some(until) = self.boundary(store, now) else { return };
+        let Some(until) = self.boundary(store, now).map(|b| last.map_or(b, |last| b.min(last))) else {
+            return;
+        };
         let Some(from) = self.settled else {
-            self.advance(until, store);
+            if until >= self.opened {
+                self.advance(until, store);
+            }
             return;
         };
         if until <= from {
             return;
         }
         let interval = Interval { from, until };
-        match pricing::price(&self.supplies, store, self.opened, from, until, now) {
-            Pricing::Wait => return,
-            Pricing::Known(price) => self.share(interval, None, price, tenants),
-            Pricing::Unknown => self.skip(interval, None, &tenants.names),
+        if let Some(quote) = self.quote(interval, store, now) {
+            self.share(interval, None, quote, tenants);
+            self.advance(until, store);
         }
-        self.advance(until, store);
     }
 
     /// The end of an interval that no sample bounds: up to where the best speaking feed is known, but not over the edge of
@@ -308,6 +348,9 @@ impl HostAccount {
 
     /// The first sample that a feed can price opens the account. False: ask again later.
     fn open(&mut self, sample: Usage, store: &Store, names: &Tenants, now: Moment) -> bool {
+        if sample.at < self.opened {
+            return true;
+        }
         match pricing::opening(&self.supplies, store, self.opened, sample.at, now) {
             Opening::Wait => {
                 self.pending.push_front(sample);
@@ -327,58 +370,64 @@ impl HostAccount {
             self.unmeasured += until.since(before);
         }
         self.settled = Some(until);
-        for supply in &self.supplies {
-            if let Supply::Channels(feeds) = supply {
-                for feed in feeds {
-                    store.forget_before(*feed, until);
+        self.forget_before(until, store);
+    }
+
+    fn forget_before(&self, until: Moment, store: &Store) {
+        for feed in self.supplies.iter().flat_map(Supply::channels) {
+            store.forget_before(*feed, until);
+        }
+    }
+
+    /// Gives an interval's energy away. Time that nobody can price is counted, and the counters read at its end start the
+    /// next interval.
+    fn share(&mut self, interval: Interval, sample: Option<&Usage>, quote: Quote, tenants: &mut TenantBook) {
+        self.unmeasured += quote.unknown;
+        let Some(sample) = sample else {
+            self.share_without_usage(quote);
+            return;
+        };
+        let time = interval.time();
+        let (claims, busy) = self.claims(interval, sample, &tenants.names);
+        if quote.known == ByMethod::default() {
+            self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
+            return;
+        }
+        if quote.known.measured.time == time {
+            self.learn(quote.known.measured.energy, busy, &claims, time);
+        }
+        let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
+        let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
+        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor);
+        for (method, Part { energy, time }) in quote.parts() {
+            *self.energy.get_mut(method) += energy;
+            let scene = Scene { energy, idle: self.idle_energy(time), rapl: None, capacity, claims: &claims };
+            let parts = models::divide(self.host.model, &scene);
+            let overhead = self.overhead.get_mut(method);
+            overhead.hypervisor += parts.hypervisor;
+            overhead.unallocated += parts.unallocated;
+            for (account, share) in self.guests.iter_mut().zip(parts.shares) {
+                account.book(method, share, time);
+                let charged = Price { method, energy: share.idle + share.dynamic };
+                if charged.energy > Microjoules::ZERO {
+                    let told = &account.info().project_name;
+                    tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);
                 }
             }
         }
     }
 
-    /// An interval that nobody can price: its seconds are counted, and the counters read at its end start the next.
-    fn skip(&mut self, interval: Interval, sample: Option<&Usage>, names: &Tenants) {
-        self.unmeasured += interval.time();
-        if let Some(sample) = sample {
-            self.claims(interval, sample, names);
-        }
-        self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
-    }
-
-    /// Gives an interval's energy away.
-    fn share(&mut self, interval: Interval, sample: Option<&Usage>, price: Price, tenants: &mut TenantBook) {
-        let time = interval.time();
-        let Price { method, energy } = price;
-        *self.energy.get_mut(method) += energy;
-        let Some(sample) = sample else {
+    /// Books energy of a time in which nobody told of workloads.
+    fn share_without_usage(&mut self, quote: Quote) {
+        for (method, Part { energy, time }) in quote.parts() {
+            *self.energy.get_mut(method) += energy;
             // Without workloads nobody could reserve anything; with unknown ones, only the idle part is certain.
             let idle = if self.source.is_some() { energy.min(self.idle_energy(time)) } else { energy };
             let overhead = self.overhead.get_mut(method);
             overhead.unallocated += idle;
             overhead.hypervisor += energy.since(idle);
-            self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
-            return;
-        };
-        let (claims, busy) = self.claims(interval, sample, &tenants.names);
-        if method == Method::Measured {
-            self.learn(energy, busy, &claims, time);
         }
-        let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
-        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor);
-        let scene = Scene { energy, idle: self.idle_energy(time), rapl: None, capacity, claims: &claims };
-        let parts = models::divide(self.host.model, &scene);
-        let overhead = self.overhead.get_mut(method);
-        overhead.hypervisor += parts.hypervisor;
-        overhead.unallocated += parts.unallocated;
-        for (account, share) in self.guests.iter_mut().zip(parts.shares) {
-            account.book(method, share, time);
-            let charged = Price { method, energy: share.idle + share.dynamic };
-            if charged.energy > Microjoules::ZERO {
-                let told = &account.info().project_name;
-                tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);
-            }
-        }
+        self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
     }
 
     /// Every account's claim of the interval, in the accounts' order, and the node's busy time in it, ns.

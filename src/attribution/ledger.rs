@@ -3,21 +3,22 @@
 //! An interval of a host runs from one usage sample to the next, so that the energy of an interval meets the CPU time of
 //! that same interval. It is settled once its best feed is known for all of it. Nothing here reads a clock or a device.
 
+mod facility;
+mod reconfigure;
+mod state;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::host::HostAccount;
-use super::pricing;
 use super::tenants::{TenantAccount, TenantBook};
-use crate::inventory::{FacilityPoint, Inventory};
-use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, Point, ProjectId, Watts};
-use crate::store::{FeedIndex, Store};
+use crate::inventory::Inventory;
+use crate::model::{DatacenterId, Moment, ProjectId};
+use crate::store::Store;
 use crate::workloads::{SourceIndex, UsageLog};
-
-mod state;
-
+pub use facility::FacilityAccount;
+use reconfigure::Aside;
 pub use state::LedgerState;
 
 /// How energy came to be known; value of the `method` label. The two never share a series.
@@ -61,72 +62,13 @@ impl<T> ByMethod<T> {
     }
 }
 
-/// A facility meter point's account.
-#[derive(Debug)]
-pub struct FacilityAccount {
-    /// `datacenter`, `point`, rendered.
-    pub labels: LabelSet,
-    place: (DatacenterId, Point),
-    feeds: Vec<FeedIndex>,
-    settled: Option<Moment>,
-    /// Up to when it was settled before a restart, until it is again.
-    resumed: Option<Moment>,
-    energy: Microjoules,
-    unmeasured: Duration,
-}
-
-impl FacilityAccount {
-    /// Its energy so far; none before its meters were first read.
-    #[must_use]
-    pub fn energy(&self) -> Option<Microjoules> {
-        self.settled.or(self.resumed).map(|_| self.energy)
-    }
-
-    /// Time for which not all of its meters could tell; none before they were first read.
-    #[must_use]
-    pub fn unmeasured(&self) -> Option<Duration> {
-        self.settled.or(self.resumed).map(|_| self.unmeasured)
-    }
-
-    /// Its power, if every channel of it is fresh.
-    #[must_use]
-    pub fn power(&self, store: &Store, now: Moment) -> Option<Watts> {
-        pricing::power(&self.feeds, store, now)
-    }
-
-    fn settle(&mut self, store: &Store, now: Moment) {
-        let Some(known) = pricing::frontier(&self.feeds, store) else { return };
-        let mut settled = self.settled.unwrap_or(known);
-        if let Some(before) = self.resumed.take() {
-            self.unmeasured += settled.since(before);
-        }
-        // What has not been told within patience is not waited for.
-        let overdue = now.before(pricing::patience(&self.feeds, store));
-        for until in [known, overdue] {
-            let from = settled;
-            if until <= from {
-                continue;
-            }
-            match pricing::energy(&self.feeds, store, from, until) {
-                Some(energy) => self.energy += energy,
-                None => self.unmeasured += until.since(from),
-            }
-            settled = until;
-        }
-        self.settled = Some(settled);
-        for feed in &self.feeds {
-            store.forget_before(*feed, settled);
-        }
-    }
-}
-
 /// The accounts of all hosts, tenants and facility points.
 #[derive(Debug)]
 pub struct Ledger {
     hosts: Vec<HostAccount>,
     facility: Vec<FacilityAccount>,
     tenants: TenantBook,
-    absent: state::Absent,
+    aside: Aside,
 }
 
 impl Ledger {
@@ -140,9 +82,9 @@ impl Ledger {
             .enumerate()
             .map(|(i, host)| HostAccount::new(host.clone(), sources.get(i).copied().flatten(), store, now))
             .collect();
-        let facility = inventory.facility.iter().map(|p| facility_account(p, store)).collect();
-        let tenants = TenantBook::new(inventory.tenants.clone());
-        Self { hosts, facility, tenants, absent: state::Absent::default() }
+        let facility =
+            inventory.facility.iter().map(|point| FacilityAccount::new(point, store, now)).collect();
+        Self { hosts, facility, tenants: TenantBook::new(inventory.tenants.clone()), aside: Aside::default() }
     }
 
     /// Settles every interval that has become known by `now`.
@@ -171,18 +113,6 @@ impl Ledger {
     #[must_use]
     pub const fn tenants(&self) -> &BTreeMap<(DatacenterId, ProjectId), TenantAccount> {
         &self.tenants.accounts
-    }
-}
-
-fn facility_account(point: &FacilityPoint, store: &Store) -> FacilityAccount {
-    FacilityAccount {
-        labels: LabelSet::new(&[("datacenter", point.datacenter.as_str()), ("point", point.point.name())]),
-        feeds: point.channels.iter().filter_map(|(m, c)| store.track(m, c)).collect(),
-        place: (point.datacenter.clone(), point.point),
-        settled: None,
-        resumed: None,
-        energy: Microjoules::ZERO,
-        unmeasured: Duration::ZERO,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Claims about the ledger: what goes in comes out, whatever the fleet does.
-//! Long, since every claim is made in the same room (`Room`): meters, hosts and samples by hand.
+//! Long, since every claim is made in the same room: meters, hosts and samples by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,165 +7,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::inventory::{Feed, Host, Idle, Tenant, Tenants};
+use crate::attribution::room::{Room, SECOND, at, fixed, source, usage, vm};
+use crate::inventory::Idle;
 use crate::model::{
-    Accuracy, Batch, ChannelId, ChannelInfo, HostId, Measure, MeterId, Point, Ratio, Reading, WorkloadId,
+    Accuracy, Batch, ChannelId, ChannelInfo, Measure, MeterId, Microjoules, Ratio, Reading, Watts,
 };
-use crate::store::MeterSettings;
-use crate::workloads::{
-    CpuNanos, Details, Node, SourceSettings, State, Usage, Workload, WorkloadInfo, WorkloadKind,
-};
-
-const SECOND: u64 = 1_000_000_000;
-
-fn at(seconds: f64) -> Moment {
-    Moment::ZERO + Duration::from_secs_f64(seconds)
-}
-
-fn cpu_nanos(seconds: f64) -> CpuNanos {
-    CpuNanos(at(seconds).nanos())
-}
-
-fn datacenter() -> DatacenterId {
-    DatacenterId::new("dc1").unwrap()
-}
-
-fn vm(id: &str, run: u32, cpu_seconds: Option<f64>, vcpus: u32, gib: u64) -> Workload {
-    Workload {
-        info: Arc::new(WorkloadInfo {
-            domain: format!("instance-{id}"),
-            project_id: id.split('-').next().map(|p| ProjectId::new(p).unwrap()),
-            ..WorkloadInfo::new(WorkloadId::new(id).unwrap(), WorkloadKind::Vm, id)
-        }),
-        run,
-        state: Some(State::Running),
-        cpu: cpu_seconds.map(cpu_nanos),
-        vcpus,
-        memory_bytes: gib << 30,
-        cycles: None,
-        details: Details::default(),
-    }
-}
-
-/// 10 CPUs, 40 GiB.
-fn usage(seconds: f64, busy_seconds: Option<f64>, workloads: Vec<Workload>) -> Usage {
-    let busy = busy_seconds.map(cpu_nanos);
-    let node = Node { cpus: 10, memory_bytes: 40 << 30, busy, ..Node::default() };
-    Usage { at: at(seconds), node: Some(node), workloads }
-}
-
-fn source(n: usize) -> SourceSettings {
-    SourceSettings {
-        host: HostId::new(&format!("h{n}")).unwrap(),
-        datacenter: datacenter(),
-        driver: "libvirt",
-        address: String::new(),
-        stale_after: Duration::from_secs(30),
-    }
-}
-
-/// Hosts `h0`, `h1` ..., each with meters `pdu<n>` (preferred) and `bmc<n>` of one channel `input`, and a source.
-struct Room {
-    store: Store,
-    usage: UsageLog,
-    ledger: Ledger,
-}
-
-impl Room {
-    fn new(hosts: usize, idle: Idle, rated: Option<f64>) -> Self {
-        Self::with_sources(hosts, idle, rated, hosts)
-    }
-
-    /// One in which only the first `sources` hosts have a source.
-    fn with_sources(hosts: usize, idle: Idle, rated: Option<f64>, sources: usize) -> Self {
-        let meter = |name: String| MeterSettings {
-            id: MeterId::new(&name).unwrap(),
-            datacenter: datacenter(),
-            driver: "snmp",
-            address: String::new(),
-            accuracy: None,
-            stale_after: Duration::from_secs(30),
-            max_gap: Duration::from_secs(30),
-        };
-        let channel = |name: &str| {
-            Feed::Channels(vec![(MeterId::new(name).unwrap(), ChannelId::new("input").unwrap())])
-        };
-        let host = |n: usize| {
-            let mut feeds = vec![channel(&format!("pdu{n}")), channel(&format!("bmc{n}"))];
-            feeds.extend(rated.map(|w| Feed::Rated(Watts::new(w / 2.0).unwrap())));
-            Host { feeds, idle, ..Host::new(HostId::new(&format!("h{n}")).unwrap(), datacenter()) }
-        };
-        let inventory = Inventory {
-            hosts: (0..hosts).map(host).collect(),
-            facility: vec![FacilityPoint {
-                datacenter: datacenter(),
-                point: Point::Utility,
-                channels: vec![(MeterId::new("pdu0").unwrap(), ChannelId::new("input").unwrap())],
-            }],
-            tenants: Tenants::new(vec![Tenant {
-                project_id: ProjectId::new("atlas").unwrap(),
-                name: "Atlas".into(),
-                domains: vec![glob::Pattern::new("db-*").unwrap()],
-            }]),
-            ..Inventory::default()
-        };
-        let meters = (0..hosts).flat_map(|n| [meter(format!("pdu{n}")), meter(format!("bmc{n}"))]).collect();
-        let store = Store::new(meters);
-        let of_hosts: Vec<_> = (0..hosts).map(|n| (n < sources).then_some(SourceIndex(n))).collect();
-        let ledger = Ledger::new(&inventory, &of_hosts, &store, at(0.0));
-        Self { store, usage: UsageLog::new((0..sources).map(source).collect()), ledger }
-    }
-
-    fn power(&self, meter: &str, seconds: f64, watts: f64) {
-        let reading =
-            Reading::measured(ChannelId::new("input").unwrap(), Measure::Power(Watts::new(watts).unwrap()));
-        let batch = Batch { readings: vec![reading], ..Batch::default() };
-        self.store.apply(self.store.find(&MeterId::new(meter).unwrap()).unwrap(), &batch, at(seconds));
-    }
-
-    fn sample(&self, host: usize, usage: Usage) {
-        self.usage.push(SourceIndex(host), usage);
-    }
-
-    fn settle(&mut self, seconds: f64) {
-        self.ledger.settle(&self.store, &self.usage, at(seconds));
-        self.must_balance();
-    }
-
-    /// Host = workloads + departed + hypervisor + unallocated, and workloads = tenants: to the microjoule.
-    fn must_balance(&self) {
-        let mut charged = Microjoules::ZERO;
-        for h in self.ledger.hosts() {
-            let input: Microjoules = Method::ALL.iter().map(|m| *h.energy().get(*m)).sum();
-            let overhead: Microjoules =
-                Method::ALL.iter().map(|m| h.overhead().get(*m)).map(|o| o.hypervisor + o.unallocated).sum();
-            let workloads: Microjoules =
-                h.workloads().map(super::super::workload::WorkloadAccount::total).sum();
-            assert_eq!(input, workloads + h.departed() + overhead);
-            charged += workloads + h.departed();
-        }
-        let tenants: Microjoules =
-            self.ledger.tenants().values().flat_map(|t| Method::ALL.map(|m| *t.energy.get(m))).sum();
-        assert_eq!(charged, tenants);
-    }
-
-    fn joules(&self, host: usize, vm: &str) -> (f64, f64) {
-        let share = self.ledger.hosts()[host]
-            .workloads()
-            .find(|w| w.info().id.as_str() == vm)
-            .map(|w| *w.energy().get(Method::Measured))
-            .unwrap_or_default();
-        (share.idle.joules(), share.dynamic.joules())
-    }
-
-    fn host_joules(&self, host: usize, method: Method) -> f64 {
-        self.ledger.hosts()[host].energy().get(method).joules()
-    }
-}
-
-fn fixed(watts: f64) -> Idle {
-    Idle::Fixed(Watts::new(watts).unwrap())
-}
+use crate::workloads::{SourceSettings, Workload, WorkloadInfo};
 
 #[test]
 fn an_interval_by_hand() {

@@ -10,11 +10,14 @@ pub mod models;
 pub mod pricing;
 pub mod split;
 pub mod tenants;
+mod tracks;
 pub mod workload;
 
 pub use ledger::Ledger;
 
 #[cfg(test)]
 mod feeds_tests;
+#[cfg(test)]
+mod room;
 #[cfg(test)]
 mod state_tests;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::Method;
+use super::tracks::Tracks;
 use crate::inventory::Feed;
 use crate::model::{Microjoules, Moment, Quality, Watts};
 use crate::store::{FeedIndex, Store};
@@ -20,13 +21,27 @@ impl Supply {
     /// Finds the feed's channels in the store and has their past kept; none if a meter does not exist.
     #[must_use]
     pub fn find(feed: &Feed, store: &Store) -> Option<Self> {
+        Self::find_among(&mut Tracks::default(), feed, store)
+    }
+
+    /// As [`Self::find`], with those tracks that are there already.
+    pub(super) fn find_among(tracks: &mut Tracks, feed: &Feed, store: &Store) -> Option<Self> {
         match feed {
             Feed::Channels(channels) => channels
                 .iter()
-                .map(|(m, c)| store.track(m, c))
+                .map(|(m, c)| tracks.find(m, c, store))
                 .collect::<Option<Vec<_>>>()
                 .map(Self::Channels),
             Feed::Rated(power) => Some(Self::Rated(*power)),
+        }
+    }
+
+    /// Its channels; none of the nameplate.
+    #[must_use]
+    pub fn channels(&self) -> &[FeedIndex] {
+        match self {
+            Self::Channels(feeds) => feeds,
+            Self::Rated(_) => &[],
         }
     }
 }

@@ -116,7 +116,7 @@ impl Site {
         let mut new = Self::new(hosts, now);
         let past = Past { now: at(now), away: Duration::from_secs(away) };
         new.store.resume(postcard::from_bytes(&store).unwrap(), &past);
-        new.ledger.resume(postcard::from_bytes(&ledger).unwrap(), &past);
+        new.ledger.resume(postcard::from_bytes(&ledger).unwrap(), &new.store, &past);
         new
     }
 
@@ -178,7 +178,7 @@ fn hosts_workloads_tenants_and_facility_go_on_where_they_were_kept() {
     let before = old.counters();
     let mut new = old.restarted(12, 5, 1000, &["h"]);
     assert_eq!(new.counters(), before, "shown before anything is read");
-    assert!(new.ledger.hosts()[0].is_open());
+    assert!(new.ledger.hosts()[0].settled().is_some());
     new.check_sums();
     for second in 1001..=1011 {
         new.second("h", second, 100.0, &[("a", "p", second), ("b", "q", second)]);
@@ -233,6 +233,26 @@ fn a_host_that_is_not_configured_is_kept_until_it_is() {
     let sum = |host: usize| joules(again.ledger.hosts()[host].energy().measured);
     assert_eq!((sum(0), sum(1)), (1000.0, 1000.0));
     again.check_sums();
+    // Nobody watched `h` for 5,000 s, and nobody was to.
+    assert_eq!(again.ledger.hosts()[1].unmeasured(), Duration::ZERO);
+}
+
+#[test]
+fn a_host_that_was_switched_off_misses_no_time() {
+    let mut old = Site::new(&["h"], 0);
+    for second in 0..=10 {
+        old.second("h", second, 100.0, &[("a", "p", second)]);
+        old.settle(second);
+    }
+    assert!(old.ledger.set_enabled(&HostId::new("h").unwrap(), false, at(10)));
+    old.settle(11);
+    let mut new = old.restarted(100, 1000, 0, &["h"]);
+    for second in 1..=3 {
+        new.second("h", second, 100.0, &[("a", "p", second)]);
+        new.settle(second);
+    }
+    assert_eq!(new.ledger.hosts()[0].unmeasured(), Duration::ZERO);
+    assert_eq!(joules(new.ledger.hosts()[0].energy().measured), 1200.0);
 }
 
 #[test]

@@ -47,6 +47,17 @@ impl TenantBook {
         Self { names, accounts: BTreeMap::new() }
     }
 
+    /// Takes what a changed configuration says of tenants; the names it gives hold at once.
+    pub(super) fn reconfigure(&mut self, names: &Tenants) {
+        self.names = names.clone();
+        for ((_, project), account) in &mut self.accounts {
+            if let Some(name) = names.name(project).filter(|name| *name != account.name) {
+                name.clone_into(&mut account.name);
+                account.info = tenant_info(project, name);
+            }
+        }
+    }
+
     /// Charges a tenant whose VM calls it `told_name` at `at`, opening its account on the first charge.
     pub(super) fn charge(
         &mut self,

@@ -156,8 +156,13 @@ impl WorkloadAccount {
     ) {
         if !Arc::ptr_eq(&self.info, info) {
             self.info = Arc::clone(info);
-            self.info_labels = info_labels(info, &self.project, project_name, datacenter, host);
+            self.rename(project_name, datacenter, host);
         }
+    }
+
+    /// Takes its project's name.
+    pub(super) fn rename(&mut self, project_name: &str, datacenter: &DatacenterId, host: &HostId) {
+        self.info_labels = info_labels(&self.info, &self.project, project_name, datacenter, host);
     }
 
     /// Takes a sample at `until` and gives what the workload claims of the interval since `from`.

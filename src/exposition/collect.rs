@@ -222,7 +222,7 @@ impl Collector {
                 accuracy.sample(host.labels(), share.get());
             }
         }
-        let open = || ledger.hosts().iter().filter(|h| h.is_open());
+        let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {
             for method in host.methods() {

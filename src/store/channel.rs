@@ -48,6 +48,8 @@ pub struct Channel {
     device: Option<DeviceCounter>,
     pub(super) account: Account,
     pub(super) tracks: Vec<usize>,
+    /// Up to when the account is told.
+    settled: Option<Moment>,
     /// This poll's power, with the power before it, and counter, until both are accounted.
     power_in: Option<(Option<Watts>, Watts)>,
     counter_in: Option<EnergyCounter>,
@@ -64,6 +66,7 @@ impl Channel {
             device: None,
             account: Account::default(),
             tracks,
+            settled: None,
             power_in: None,
             counter_in: None,
         }
@@ -190,7 +193,16 @@ impl Channel {
             (None, None) => Drawn::Never,
         };
         let device = counted.and_then(|step| self.device.as_ref().map(|d| (step, d)));
-        self.account.advance(drawn, device)
+        let known = self.account.advance(drawn, device);
+        if known.is_some() {
+            self.settled = Some(now);
+        }
+        known
+    }
+
+    /// Up to when its account is told; none before its first reading.
+    pub(super) const fn settled(&self) -> Option<Moment> {
+        self.settled
     }
 
     fn power(&self) -> Option<Watts> {

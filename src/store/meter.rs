@@ -49,8 +49,8 @@ pub struct Meter {
     windows: Vec<Windowed>,
     channels: Vec<Channel>,
     by_id: HashMap<ChannelId, usize>,
-    /// One for each reader of a channel's past, since each forgets at its own pace.
-    tracks: Vec<(ChannelId, Track)>,
+    /// One for each reader of a channel's past, since each forgets at its own pace; none where a reader has gone.
+    tracks: Vec<Option<(ChannelId, Track)>>,
     /// Scratch of one poll, kept for its allocation.
     touched: Vec<usize>,
     last_good: Option<Moment>,
@@ -177,33 +177,60 @@ impl Meter {
         channel.latest(Quantity::Power).map(|_| channel.integral.unmeasured(now, self.settings.max_gap))
     }
 
+    /// A reader's track of a channel. One of a channel that has been read begins at its last reading.
     pub(super) fn track(&mut self, channel: &ChannelId) -> usize {
-        let track = self.tracks.len();
-        self.tracks.push((channel.clone(), Track::default()));
+        let free = self.tracks.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.tracks.len());
+        let mut track = Track::default();
         if let Some(known) = self.by_id.get(channel).and_then(|i| self.channels.get_mut(*i)) {
-            known.tracks.push(track);
+            known.tracks.push(index);
+            if let Some(at) = known.settled() {
+                track.push(at, known.account.total(), false);
+            }
         }
-        track
+        let track = Some((channel.clone(), track));
+        match self.tracks.get_mut(index) {
+            Some(place) => *place = track,
+            None => self.tracks.push(track),
+        }
+        index
+    }
+
+    /// Lets go of a track whose reader has gone.
+    pub(super) fn untrack(&mut self, track: usize) {
+        let Some((id, _)) = self.tracks.get_mut(track).and_then(Option::take) else { return };
+        if let Some(known) = self.by_id.get(&id).and_then(|i| self.channels.get_mut(*i)) {
+            known.tracks.retain(|of| *of != track);
+        }
+    }
+
+    /// Which channel a track is of.
+    pub(super) fn tracked(&self, track: usize) -> Option<&ChannelId> {
+        self.tracks.get(track)?.as_ref().map(|(id, _)| id)
     }
 
     /// Channels that someone reads the energy of, but this meter does not have, although it has answered.
     pub fn missing_feeds(&self) -> impl Iterator<Item = &ChannelId> {
         let answered = self.last_good.is_some();
-        self.tracks.iter().map(|(id, _)| id).filter(move |id| answered && !self.by_id.contains_key(*id))
+        self.tracks
+            .iter()
+            .flatten()
+            .map(|(id, _)| id)
+            .filter(move |id| answered && !self.by_id.contains_key(*id))
     }
 
     pub(super) fn track_at(&self, track: usize) -> Option<&Track> {
-        self.tracks.get(track).map(|(_, t)| t)
+        self.tracks.get(track)?.as_ref().map(|(_, t)| t)
     }
 
     pub(super) fn forget_before(&mut self, track: usize, until: Moment) {
-        if let Some((_, t)) = self.tracks.get_mut(track) {
+        if let Some(Some((_, t))) = self.tracks.get_mut(track) {
             t.forget_before(until);
         }
     }
 
     pub(super) fn feed_power(&self, track: usize, now: Moment) -> Option<Watts> {
-        let (id, _) = self.tracks.get(track)?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         let latest = channel.latest(Quantity::Power)?;
         match latest.measure {
@@ -214,14 +241,14 @@ impl Meter {
 
     /// The largest error of a feed's power, where that is known.
     pub(super) fn feed_error(&self, track: usize, now: Moment) -> Option<Watts> {
-        let (id, _) = self.tracks.get(track)?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         Some(self.accuracy(channel)?.error_of(self.feed_power(track, now)?))
     }
 
     /// Whether the device itself only estimates a feed's power; none before its first reading.
     pub(super) fn feed_quality(&self, track: usize) -> Option<Quality> {
-        let (id, _) = self.tracks.get(track)?;
+        let id = self.tracked(track)?;
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         channel.latest(Quantity::Power).or_else(|| channel.latest(Quantity::Energy)).map(|l| l.quality)
     }
@@ -309,7 +336,7 @@ impl Meter {
             let Some(channel) = self.channels.get_mut(index) else { continue };
             let Some(known) = channel.settle(now, max_gap) else { continue };
             for track in &channel.tracks {
-                if let Some((_, track)) = self.tracks.get_mut(*track) {
+                if let Some(Some((_, track))) = self.tracks.get_mut(*track) {
                     track.push(now, channel.account.total(), known);
                 }
             }
@@ -323,7 +350,7 @@ impl Meter {
         if let Some(index) = self.by_id.get(id) {
             return Some(*index);
         }
-        if self.channels.len() >= MAX_CHANNELS && !self.tracks.iter().any(|(of, _)| of == id) {
+        if self.channels.len() >= MAX_CHANNELS && !self.tracks.iter().flatten().any(|(of, _)| of == id) {
             return None;
         }
         let index = self.channels.len();
@@ -336,7 +363,8 @@ impl Meter {
             ("meter", self.settings.id.as_str()),
             ("channel", id.as_str()),
         ]);
-        let tracks = (0..).zip(&self.tracks).filter(|(_, (of, _))| of == id).map(|(i, _)| i).collect();
+        let of_it = |track: &Option<(ChannelId, Track)>| track.as_ref().is_some_and(|(of, _)| of == id);
+        let tracks = (0..).zip(&self.tracks).filter(|(_, track)| of_it(track)).map(|(i, _)| i).collect();
         let mut channel = Channel::new(id.clone(), labels, tracks);
         if let Some((state, past)) = self.take_waiting(id) {
             channel.resume(&state, &past);

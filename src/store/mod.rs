@@ -83,6 +83,20 @@ impl Store {
         Some(FeedIndex { meter: index, track })
     }
 
+    /// Ends what [`Self::track`] began: the feed's past is no longer kept.
+    pub fn untrack(&self, feed: FeedIndex) {
+        if let Some(mut m) = self.lock(feed.meter) {
+            m.untrack(feed.track);
+        }
+    }
+
+    /// Which channel a feed is of; none once its meter is gone, or was replaced by one that nobody tracks yet.
+    #[must_use]
+    pub fn tracked(&self, feed: FeedIndex) -> Option<(MeterId, ChannelId)> {
+        let m = self.lock(feed.meter)?;
+        Some((m.settings().id.clone(), m.tracked(feed.track)?.clone()))
+    }
+
     /// Takes what a poll brought at `now`.
     pub fn apply(&self, meter: MeterIndex, batch: &Batch, now: Moment) {
         if let Some(mut m) = self.lock(meter) {

@@ -327,3 +327,22 @@ fn an_error_is_the_class_of_the_meter_and_half_a_step_and_the_operator_knows_the
     // 1 W and half a step; nothing but 1 W where no step is known.
     assert_eq!(errors(&s), [Some(0.03), Some(0.005), None]);
 }
+
+#[test]
+fn a_reader_that_comes_late_begins_at_the_last_reading_and_one_that_goes_leaves_nothing() {
+    let (s, m) = store();
+    for second in [10, 20] {
+        s.apply(m, &batch(vec![power("outlet/1", 100.0)]), at(second));
+    }
+    let (meter, channel) = (id(MeterId::new, "pdu-a"), id(ChannelId::new, "outlet/1"));
+    let late = s.track(&meter, &channel).unwrap();
+    assert_eq!((s.start(late), s.frontier(late)), (Some(at(20)), Some(at(20))));
+    s.apply(m, &batch(vec![power("outlet/1", 100.0)]), at(30));
+    assert_eq!(s.energy(late, at(20), at(30)), Some(Microjoules(1_000_000_000)));
+    assert_eq!(s.energy(late, at(10), at(30)), None);
+    s.untrack(late);
+    assert_eq!((s.tracked(late), s.frontier(late)), (None, None));
+    let next = s.track(&meter, &channel).unwrap();
+    assert_eq!(next, late, "its place is taken again");
+    assert_eq!(s.tracked(next), Some((meter, channel)));
+}

@@ -25,6 +25,8 @@ pub struct HostState {
     learner: IdleLearner,
     /// How long ago its last settled interval ended; none before the first.
     settled: Option<Duration>,
+    /// Whether its time was missed from then on: not that of one that was switched off, or not configured.
+    missed: bool,
     guests: GuestsState,
 }
 
@@ -38,7 +40,8 @@ impl HostAccount {
             overhead: self.overhead,
             unmeasured: self.unmeasured,
             learner: self.learner.clone(),
-            settled: self.settled.or(self.resumed).map(|at| now.since(at)),
+            settled: self.settled().map(|at| now.since(at)),
+            missed: self.is_enabled() && (self.settled.is_some() || self.resumed.is_some()),
             guests: self.guests.kept(now),
         }
     }
@@ -49,7 +52,14 @@ impl HostAccount {
         self.overhead = state.overhead;
         self.unmeasured = state.unmeasured;
         self.learner = state.learner;
-        self.resumed = state.settled.map(|age| past.moment(age));
+        self.stood = state.settled.map(|age| past.moment(age));
+        self.resumed = self.stood.filter(|_| state.missed);
         self.guests.resume(state.guests, &self.host, names, past);
+    }
+
+    /// Goes on from `state`, put aside: its time is not missed.
+    pub(in crate::attribution) fn resume_aside(&mut self, state: HostState, names: &Tenants, past: &Past) {
+        self.resume(state, names, past);
+        self.resumed = None;
     }
 }

@@ -1,0 +1,114 @@
+//! What a changed configuration does to a host's account: its counters go on, its time is settled by the feeds that were as
+//! far as they told.
+
+use std::collections::VecDeque;
+
+use super::{HostAccount, Labels};
+use crate::attribution::pricing::{self, Supply};
+use crate::attribution::tenants::TenantBook;
+use crate::attribution::tracks::Tracks;
+use crate::inventory::{Feed, Host, Tenants};
+use crate::model::Moment;
+use crate::store::{FeedIndex, Store};
+use crate::workloads::SourceIndex;
+
+impl HostAccount {
+    /// The tracks of its feeds.
+    pub(in crate::attribution) fn tracks(&self, store: &Store) -> Tracks {
+        Tracks::of(self.supplies.iter().flat_map(Supply::channels), store)
+    }
+
+    /// Goes on as `host`, which is of the same name and place.
+    pub(in crate::attribution) fn reconfigure(
+        &mut self,
+        host: &Host,
+        source: Option<SourceIndex>,
+        store: &Store,
+        tracks: Tracks,
+        tenants: &mut TenantBook,
+        now: Moment,
+    ) {
+        let same_feeds = self.host.feeds == host.feeds && self.reads(&tracks);
+        if self.host == *host && same_feeds && self.source.is_some() == source.is_some() {
+            self.source = source;
+            return;
+        }
+        self.settle_known(store, tenants, now);
+        if !same_feeds {
+            self.settle_told(store, tenants);
+            let supplies = found(&host.feeds, tracks, store, |next| self.price_ahead(next, store));
+            self.supplies = supplies;
+        }
+        self.source = source;
+        self.labels = Labels::of(host);
+        self.host = host.clone();
+    }
+
+    /// Takes leave of the configuration: its counters stand, its feeds are let go.
+    pub(in crate::attribution) fn put_aside(
+        &mut self,
+        store: &Store,
+        tracks: Tracks,
+        tenants: &mut TenantBook,
+        now: Moment,
+    ) {
+        self.settle_known(store, tenants, now);
+        self.settle_told(store, tenants);
+        self.close();
+        self.pending = VecDeque::new();
+        self.resumed = None;
+        self.source = None;
+        self.supplies = Vec::new();
+        tracks.release(store);
+    }
+
+    /// Is in the configuration again: opens at the next sample.
+    pub(in crate::attribution) fn come_back(
+        &mut self,
+        host: &Host,
+        source: Option<SourceIndex>,
+        store: &Store,
+        now: Moment,
+    ) {
+        self.supplies = found(&host.feeds, Tracks::default(), store, |_| {});
+        self.source = source;
+        self.opened = now;
+        self.pause = self.pause.filter(|pause| pause.until.is_none());
+        self.labels = Labels::of(host);
+        self.host = host.clone();
+    }
+
+    /// Takes the names that the configuration gives to tenants.
+    pub(in crate::attribution) fn rename(&mut self, names: &Tenants) {
+        self.guests.rename(&self.host, names);
+    }
+
+    /// Whether its supplies read what its feeds name, by tracks that are still there.
+    fn reads(&self, tracks: &Tracks) -> bool {
+        let read: Vec<FeedIndex> = self.supplies.iter().flat_map(Supply::channels).copied().collect();
+        let named = self.host.feeds.iter().flat_map(|feed| match feed {
+            Feed::Channels(channels) => channels.as_slice(),
+            Feed::Rated(_) => &[],
+        });
+        let named: Option<Vec<FeedIndex>> = named.map(|(m, c)| tracks.get(m, c)).collect();
+        named.is_some_and(|named| named == read)
+    }
+
+    /// Settles the samples up to where any feed has told, without waiting for a better one.
+    fn settle_told(&mut self, store: &Store, tenants: &mut TenantBook) {
+        let told = self.supplies.iter().filter_map(|s| pricing::frontier(s.channels(), store)).max();
+        if self.pause.is_none() && self.settled.is_some() {
+            let late = Moment::from_nanos(u64::MAX);
+            self.settle_samples(store, tenants, Some(told.unwrap_or_default()), late);
+        }
+    }
+}
+
+/// The supplies of `feeds`; `before` is shown them while the tracks that they do not need are still there.
+fn found(feeds: &[Feed], mut tracks: Tracks, store: &Store, before: impl FnOnce(&[Supply])) -> Vec<Supply> {
+    let supplies: Vec<Supply> =
+        feeds.iter().filter_map(|feed| Supply::find_among(&mut tracks, feed, store)).collect();
+    before(&supplies);
+    tracks.release(store);
+    supplies
+}
