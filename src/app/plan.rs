@@ -6,6 +6,7 @@ mod http;
 mod modbus;
 mod prometheus;
 mod serial;
+mod services;
 mod sysfs;
 
 use std::collections::HashMap;
@@ -449,6 +450,7 @@ fn inventory(config: &Config) -> Inventory {
         factors: factors.collect(),
         prices: prices.collect(),
         tenants: Tenants::new(config.tenants.iter().map(tenant).collect()),
+        services: services::services(config),
     }
 }
 

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::books::Books;
 use super::split::Claim;
+use super::totals::Closed;
 use super::workload::WorkloadAccount;
-use crate::inventory::{Host, Tenants};
+use crate::inventory::Host;
 use crate::model::{Microjoules, Moment, ProjectId, WorkloadId};
 use crate::workloads::{Usage, Workload};
 
@@ -46,6 +48,8 @@ pub(super) struct Guests {
     handed_over: BTreeMap<(WorkloadId, ProjectId), WorkloadAccount>,
     sampled: Option<Moment>,
     departed: Microjoules,
+    /// Accounts closed since the ledger last asked.
+    closed: Vec<Closed>,
     crowded: bool,
 }
 
@@ -80,7 +84,7 @@ impl Guests {
     pub(super) fn claims(
         &mut self,
         host: &Host,
-        names: &Tenants,
+        books: &Books,
         interval: Interval,
         sample: &Usage,
         limit: u64,
@@ -95,7 +99,7 @@ impl Guests {
             if known.is_none() && self.len() >= MAX_ACCOUNTS {
                 continue;
             }
-            let account = self.account(workload, host, names);
+            let account = self.account(workload, host, books);
             claimed.insert(id, account.claim(workload, from, until, is_new));
         }
         self.sampled = Some(until);
@@ -109,28 +113,55 @@ impl Guests {
             .collect()
     }
 
-    /// Takes the names that the configuration gives to tenants.
-    pub(super) fn rename(&mut self, host: &Host, names: &Tenants) {
+    /// Takes what the configuration says of tenants and services.
+    pub(super) fn rename(&mut self, host: &Host, books: &Books) {
         for account in self.accounts.values_mut().chain(self.handed_over.values_mut()) {
-            let name = names.name(account.project()).unwrap_or(&account.info().project_name).to_owned();
+            let name = books.tenants.names.name(account.project()).unwrap_or(&account.info().project_name);
+            let name = name.to_owned();
             account.rename(&name, &host.datacenter, &host.id);
+            account.serve(books.services.of(account.info(), account.project()));
         }
     }
 
     /// Closes the accounts of workloads that left long ago. While the hypervisor is silent nobody leaves.
     pub(super) fn close_departed(&mut self) {
         let Some(sampled) = self.sampled else { return };
-        let (departed, mut closed) = (&mut self.departed, Microjoules::ZERO);
-        let mut stays = |account: &WorkloadAccount| {
-            let stays = account.seen().is_none_or(|at| sampled.since(at) <= KEEP_DEPARTED);
-            if !stays {
-                closed += account.total();
-            }
-            stays
-        };
-        self.accounts.retain(|_, account| stays(account));
-        self.handed_over.retain(|_, account| stays(account));
-        *departed += closed;
+        self.close_unless(|account| account.seen().is_none_or(|at| sampled.since(at) <= KEEP_DEPARTED));
+    }
+
+    /// Closes all accounts.
+    pub(super) fn close_all(&mut self) {
+        self.close_unless(|_| false);
+    }
+
+    /// The accounts that were closed since this was last asked.
+    pub(super) fn take_closed(&mut self) -> impl Iterator<Item = Closed> {
+        self.closed.drain(..)
+    }
+
+    fn close_unless(&mut self, stays: impl Fn(&WorkloadAccount) -> bool) {
+        let ids: Vec<WorkloadId> =
+            self.accounts.iter().filter(|(_, account)| !stays(account)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let account = self.accounts.remove(&id);
+            self.close(account);
+        }
+        let keys: Vec<_> = self
+            .handed_over
+            .iter()
+            .filter(|(_, account)| !stays(account))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            let account = self.handed_over.remove(&key);
+            self.close(account);
+        }
+    }
+
+    fn close(&mut self, account: Option<WorkloadAccount>) {
+        let Some(account) = account else { return };
+        self.departed += account.total();
+        self.closed.extend(Closed::of(&account));
     }
 
     fn len(&self) -> usize {
@@ -167,20 +198,16 @@ impl Guests {
                 Some(project) => self.handed_over.remove(&(id, project)),
                 None => self.accounts.remove(&id),
             };
-            self.departed += closed.map(|a| a.total()).unwrap_or_default();
+            self.close(closed);
         }
     }
 
     /// Finds or opens the account of a workload. One that has changed hands goes on with its new owner's account; the old
     /// owner's keeps what it has.
-    fn account(&mut self, workload: &Workload, host: &Host, names: &Tenants) -> &mut WorkloadAccount {
+    fn account(&mut self, workload: &Workload, host: &Host, books: &Books) -> &mut WorkloadAccount {
         let info = &workload.info;
-        let project = info
-            .project_id
-            .clone()
-            .or_else(|| names.by_domain(&info.domain).cloned())
-            .unwrap_or_else(ProjectId::unassigned);
-        let name = names.name(&project).unwrap_or(&info.project_name).to_owned();
+        let project = books.tenants.project_of(info);
+        let name = books.tenants.names.name(&project).unwrap_or(&info.project_name).to_owned();
         let (datacenter, host) = (&host.datacenter, &host.id);
         let before = match self.accounts.get(&info.id) {
             Some(account) if *account.project() != project => self.accounts.remove(&info.id),
@@ -196,7 +223,9 @@ impl Guests {
             account.succeed(&mut before);
             handed_over.insert((info.id.clone(), before.project().clone()), before);
         }
-        account.refresh(info, &name, datacenter, host);
+        if account.refresh(info, &name, datacenter, host) {
+            account.serve(books.services.of(info, account.project()));
+        }
         account
     }
 }

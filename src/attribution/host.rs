@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::books::Books;
 use super::capacity::capacity;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
@@ -16,9 +17,8 @@ use super::ledger::{ByMethod, Method};
 use super::models::{self, Scene};
 use super::pricing::{self, Opening, Price, Supply};
 use super::split::Claim;
-use super::tenants::TenantBook;
 use super::workload::{WorkloadAccount, scale};
-use crate::inventory::{Host, Idle, Tenants};
+use crate::inventory::{Host, Idle};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
@@ -247,38 +247,38 @@ impl HostAccount {
     }
 
     /// Settles all intervals that have become known.
-    pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, tenants: &mut TenantBook, now: Moment) {
+    pub(super) fn settle(&mut self, store: &Store, usage: &UsageLog, books: &mut Books, now: Moment) {
         if let Some(source) = self.source {
             usage.take(source, &mut self.pending);
             self.patience = SOURCE_PATIENCE.max(usage.stale_after(source));
         }
-        self.settle_known(store, tenants, now);
+        self.settle_known(store, books, now);
         self.guests.close_departed();
     }
 
     /// Settles what is known of the samples taken so far, and of the time that no sample bounds.
-    fn settle_known(&mut self, store: &Store, tenants: &mut TenantBook, now: Moment) {
+    fn settle_known(&mut self, store: &Store, books: &mut Books, now: Moment) {
         if let Some(pause) = self.pause
-            && !self.settle_paused(pause, store, tenants, now)
+            && !self.settle_paused(pause, store, books, now)
         {
             return;
         }
-        self.settle_samples(store, tenants, None, now);
-        self.settle_without_usage(store, tenants, None, now);
+        self.settle_samples(store, books, None, now);
+        self.settle_without_usage(store, books, None, now);
     }
 
     /// Settles the samples up to `last`, as far as they are known.
-    fn settle_samples(&mut self, store: &Store, tenants: &mut TenantBook, last: Option<Moment>, now: Moment) {
+    fn settle_samples(&mut self, store: &Store, books: &mut Books, last: Option<Moment>, now: Moment) {
         while let Some(sample) = self.pending.pop_front_if(|s| last.is_none_or(|last| s.at <= last)) {
             let Some(from) = self.settled else {
-                if !self.open(sample, store, &tenants.names, now) {
+                if !self.open(sample, store, books, now) {
                     break;
                 }
                 continue;
             };
             if sample.at <= from {
                 // Its time was settled without it; its counters start the next interval.
-                self.claims(Interval { from: sample.at, until: sample.at }, &sample, &tenants.names);
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, books);
                 continue;
             }
             let interval = Interval { from, until: sample.at };
@@ -286,20 +286,14 @@ impl HostAccount {
                 self.pending.push_front(sample);
                 break;
             };
-            self.share(interval, Some(&sample), quote, tenants);
+            self.share(interval, Some(&sample), quote, books);
             self.advance(sample.at, store);
         }
     }
 
     /// Settles what no usage sample bounds, up to `last`: a host without workloads, or one whose hypervisor has been silent
     /// for long.
-    fn settle_without_usage(
-        &mut self,
-        store: &Store,
-        tenants: &mut TenantBook,
-        last: Option<Moment>,
-        now: Moment,
-    ) {
+    fn settle_without_usage(&mut self, store: &Store, books: &mut Books, last: Option<Moment>, now: Moment) {
         let waits = |since: Moment| now.since(since) <= self.patience;
         if !self.pending.is_empty() || (self.source.is_some() && waits(self.settled.unwrap_or(self.opened))) {
             return;
@@ -318,7 +312,7 @@ impl HostAccount {
         }
         let interval = Interval { from, until };
         if let Some(quote) = self.quote(interval, store, now) {
-            self.share(interval, None, quote, tenants);
+            self.share(interval, None, quote, books);
             self.advance(until, store);
         }
     }
@@ -347,7 +341,7 @@ impl HostAccount {
     }
 
     /// The first sample that a feed can price opens the account. False: ask again later.
-    fn open(&mut self, sample: Usage, store: &Store, names: &Tenants, now: Moment) -> bool {
+    fn open(&mut self, sample: Usage, store: &Store, books: &Books, now: Moment) -> bool {
         if sample.at < self.opened {
             return true;
         }
@@ -358,7 +352,7 @@ impl HostAccount {
             }
             Opening::TooEarly => {}
             Opening::Yes => {
-                self.claims(Interval { from: sample.at, until: sample.at }, &sample, names);
+                self.claims(Interval { from: sample.at, until: sample.at }, &sample, books);
                 self.advance(sample.at, store);
             }
         }
@@ -381,14 +375,14 @@ impl HostAccount {
 
     /// Gives an interval's energy away. Time that nobody can price is counted, and the counters read at its end start the
     /// next interval.
-    fn share(&mut self, interval: Interval, sample: Option<&Usage>, quote: Quote, tenants: &mut TenantBook) {
+    fn share(&mut self, interval: Interval, sample: Option<&Usage>, quote: Quote, books: &mut Books) {
         self.unmeasured += quote.unknown;
         let Some(sample) = sample else {
             self.share_without_usage(quote);
             return;
         };
         let time = interval.time();
-        let (claims, busy) = self.claims(interval, sample, &tenants.names);
+        let (claims, busy) = self.claims(interval, sample, books);
         if quote.known == ByMethod::default() {
             self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
@@ -398,7 +392,7 @@ impl HostAccount {
         }
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
         let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
-        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor);
+        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor, &claims);
         for (method, Part { energy, time }) in quote.parts() {
             *self.energy.get_mut(method) += energy;
             let scene = Scene { energy, idle: self.idle_energy(time), rapl: None, capacity, claims: &claims };
@@ -408,11 +402,7 @@ impl HostAccount {
             overhead.unallocated += parts.unallocated;
             for (account, share) in self.guests.iter_mut().zip(parts.shares) {
                 account.book(method, share, time);
-                let charged = Price { method, energy: share.idle + share.dynamic };
-                if charged.energy > Microjoules::ZERO {
-                    let told = &account.info().project_name;
-                    tenants.charge(&self.host.datacenter, account.project(), told, charged, interval.until);
-                }
+                books.charge(&self.host, account, Price { method, energy: share.total() }, interval.until);
             }
         }
     }
@@ -431,9 +421,9 @@ impl HostAccount {
     }
 
     /// Every account's claim of the interval, in the accounts' order, and the node's busy time in it, ns.
-    fn claims(&mut self, interval: Interval, sample: &Usage, names: &Tenants) -> (Vec<Claim>, Option<u64>) {
+    fn claims(&mut self, interval: Interval, sample: &Usage, books: &Books) -> (Vec<Claim>, Option<u64>) {
         let limit = self.cpu_limit(sample, interval.time());
-        let claims = self.guests.claims(&self.host, names, interval, sample, limit);
+        let claims = self.guests.claims(&self.host, books, interval, sample, limit);
         (claims, self.busy_nanos(sample, interval))
     }
 

@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::books::Books;
 use super::host::HostAccount;
-use super::tenants::{TenantAccount, TenantBook};
+use super::services::{ServiceAccount, ServiceKey};
+use super::tenants::TenantAccount;
+use super::totals::{ClosedBook, VmTotal};
 use crate::inventory::Inventory;
 use crate::model::{DatacenterId, Moment, ProjectId};
 use crate::store::Store;
@@ -67,7 +70,8 @@ impl<T> ByMethod<T> {
 pub struct Ledger {
     hosts: Vec<HostAccount>,
     facility: Vec<FacilityAccount>,
-    tenants: TenantBook,
+    books: Books,
+    closed: ClosedBook,
     aside: Aside,
 }
 
@@ -84,14 +88,22 @@ impl Ledger {
             .collect();
         let facility =
             inventory.facility.iter().map(|point| FacilityAccount::new(point, store, now)).collect();
-        Self { hosts, facility, tenants: TenantBook::new(inventory.tenants.clone()), aside: Aside::default() }
+        Self {
+            hosts,
+            facility,
+            books: Books::new(inventory),
+            closed: ClosedBook::default(),
+            aside: Aside::default(),
+        }
     }
 
     /// Settles every interval that has become known by `now`.
     pub fn settle(&mut self, store: &Store, usage: &UsageLog, now: Moment) {
         for host in &mut self.hosts {
-            host.settle(store, usage, &mut self.tenants, now);
+            host.settle(store, usage, &mut self.books, now);
+            host.hand_closed(&mut self.closed);
         }
+        self.closed.sweep(self.hosts.iter().chain(&self.aside.hosts), now);
         for point in &mut self.facility {
             point.settle(store, now);
         }
@@ -112,7 +124,19 @@ impl Ledger {
     /// The tenants that have been charged, by data centre and project id.
     #[must_use]
     pub const fn tenants(&self) -> &BTreeMap<(DatacenterId, ProjectId), TenantAccount> {
-        &self.tenants.accounts
+        &self.books.tenants.accounts
+    }
+
+    /// The services that have drawn anything, by data centre, name and project.
+    #[must_use]
+    pub const fn services(&self) -> &BTreeMap<ServiceKey, ServiceAccount> {
+        &self.books.services.accounts
+    }
+
+    /// Every VM's total over all hosts.
+    #[must_use]
+    pub fn vm_totals(&self) -> Vec<VmTotal<'_>> {
+        self.closed.totals(&self.hosts, &self.aside.hosts)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Attribution: whose joules. [`split`] holds the pure models, [`ledger`] the exact account that applies them to every
 //! host and interval.
 
+mod books;
 mod capacity;
 mod guests;
 pub mod host;
@@ -8,8 +9,10 @@ pub mod idle;
 pub mod ledger;
 pub mod models;
 pub mod pricing;
+pub mod services;
 pub mod split;
 pub mod tenants;
+pub mod totals;
 mod tracks;
 pub mod workload;
 
@@ -17,6 +20,8 @@ pub use ledger::Ledger;
 
 #[cfg(test)]
 mod feeds_tests;
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod room;
 #[cfg(test)]

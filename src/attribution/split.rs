@@ -1,8 +1,8 @@
 //! Splits: one host's energy over one interval, given away to the microjoule. Pure integers, so that the parts add up
 //! exactly and do not depend on the order in which workloads come.
 //!
-//! The idle part goes by what is reserved (half by vCPU, half by memory), the dynamic part by CPU time of the same
-//! interval; what nobody reserved is `unallocated`, what the host itself used is `hypervisor`.
+//! Lives here: what is divided, among whom, and the two ways to divide that the models are made of: by CPU time and by
+//! what is reserved. Does not live here: the models themselves (`models`).
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,11 @@ pub fn apportion(total: Microjoules, weights: &[u128]) -> Vec<Microjoules> {
     if sum == 0 {
         return vec![Microjoules::ZERO; weights.len()];
     }
-    // Weights are scaled so far down that every product stays inside 128 bits.
+    // Weights are scaled so far down that their sum, and every product, stays inside 128 bits.
+    let room = if sum == u128::MAX { usize::BITS - weights.len().leading_zeros() } else { 0 };
+    let sum = weights.iter().map(|w| w >> room).sum::<u128>();
     let shift = 129u32.saturating_sub(sum.leading_zeros()).saturating_sub(total.0.leading_zeros());
+    let shift = room.saturating_add(shift).min(127);
     let sum: u128 = weights.iter().map(|w| w >> shift).sum::<u128>().max(1);
     let mut left = total.0;
     let mut remainders: Vec<(u128, usize)> = Vec::with_capacity(weights.len());
@@ -61,6 +64,14 @@ pub struct Claim {
     pub resident_kib_nanos: u128,
 }
 
+impl Claim {
+    /// Whether it held or used anything of the host in the interval.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        self.cpu_nanos > 0 || self.vcpu_nanos > 0 || self.memory_kib_nanos > 0
+    }
+}
+
 /// The host around the workloads, over the same interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capacity {
@@ -70,6 +81,8 @@ pub struct Capacity {
     pub vcpu_nanos: u128,
     /// Memory that may be reserved, KiB, times ns; 0 if unknown.
     pub memory_kib_nanos: u128,
+    /// Memory that the host itself took, KiB, times ns; 0 if unknown.
+    pub hypervisor_kib_nanos: u128,
 }
 
 /// One workload's share.
@@ -79,6 +92,24 @@ pub struct Share {
     pub idle: Microjoules,
     /// For what it used.
     pub dynamic: Microjoules,
+    /// Of GPUs that are its alone and metered by themselves.
+    pub gpu: Microjoules,
+}
+
+impl Share {
+    /// All parts together.
+    #[must_use]
+    pub fn total(self) -> Microjoules {
+        self.idle + self.dynamic + self.gpu
+    }
+}
+
+impl std::ops::AddAssign for Share {
+    fn add_assign(&mut self, other: Self) {
+        self.idle += other.idle;
+        self.dynamic += other.dynamic;
+        self.gpu += other.gpu;
+    }
 }
 
 /// A host's energy, given away.
@@ -92,33 +123,36 @@ pub struct Split {
     pub unallocated: Microjoules,
 }
 
-/// Gives `energy` away, of which `idle` (at most all) is the idle part.
+/// Divides `energy` by CPU time; the second is the host's own part. With no CPU time known at all everything is the
+/// host's.
+pub(super) fn by_cpu(
+    energy: Microjoules,
+    capacity: Capacity,
+    claims: &[Claim],
+) -> (Vec<Microjoules>, Microjoules) {
+    let weights = claims.iter().map(|c| u128::from(c.cpu_nanos));
+    with_rest(energy, weights, u128::from(capacity.hypervisor_nanos))
+}
+
+/// Divides `energy` by what is reserved, half by vCPUs and half by memory; the second is what nobody reserved.
 ///
 /// Overcommit: where more is reserved than there is, reservations are measured against each other and nothing is
-/// unallocated. With no CPU time known at all the dynamic part is the hypervisor's.
-#[must_use]
-pub fn split(energy: Microjoules, idle: Microjoules, capacity: Capacity, claims: &[Claim]) -> Split {
-    let idle = idle.min(energy);
-    let dynamic = energy.since(idle);
-    let by_cpu = Microjoules(idle.0 / 2);
-    let by_memory = idle.since(by_cpu);
-    let (cpu_shares, cpu_rest) = reserve(by_cpu, capacity.vcpu_nanos, claims, |c| c.vcpu_nanos);
-    let (memory_shares, memory_rest) =
-        reserve(by_memory, capacity.memory_kib_nanos, claims, |c| c.memory_kib_nanos);
+/// unallocated.
+pub(super) fn by_reservation(
+    energy: Microjoules,
+    capacity: Capacity,
+    claims: &[Claim],
+) -> (Vec<Microjoules>, Microjoules) {
+    let half = Microjoules(energy.0 / 2);
+    let (cpu, cpu_rest) = reserve(half, capacity.vcpu_nanos, claims, |c| c.vcpu_nanos);
+    let (memory, memory_rest) =
+        reserve(energy.since(half), capacity.memory_kib_nanos, claims, |c| c.memory_kib_nanos);
+    (cpu.into_iter().zip(memory).map(|(c, m)| c + m).collect(), cpu_rest + memory_rest)
+}
 
-    let mut weights: Vec<u128> = claims.iter().map(|c| u128::from(c.cpu_nanos)).collect();
-    weights.push(u128::from(capacity.hypervisor_nanos));
-    let mut dynamic_shares = apportion(dynamic, &weights);
-    let given: Microjoules = dynamic_shares.iter().copied().sum();
-    let hypervisor = dynamic_shares.pop().unwrap_or_default() + dynamic.since(given);
-
-    let shares = cpu_shares
-        .into_iter()
-        .zip(memory_shares)
-        .zip(dynamic_shares)
-        .map(|((cpu, memory), dynamic)| Share { idle: cpu + memory, dynamic })
-        .collect();
-    Split { shares, hypervisor, unallocated: cpu_rest + memory_rest }
+/// Divides `energy` in equal parts over those that hold anything of the host; the second is all of it where nobody does.
+pub(super) fn in_equal_parts(energy: Microjoules, claims: &[Claim]) -> (Vec<Microjoules>, Microjoules) {
+    with_rest(energy, claims.iter().map(|c| u128::from(c.is_there())), 0)
 }
 
 /// Divides `energy` by one kind of reservation; the second is what nobody reserved.
@@ -128,9 +162,17 @@ fn reserve(
     claims: &[Claim],
     of: impl Fn(&Claim) -> u128,
 ) -> (Vec<Microjoules>, Microjoules) {
-    let mut weights: Vec<u128> = claims.iter().map(of).collect();
-    let reserved = weights.iter().fold(0u128, |a, b| a.saturating_add(*b));
-    weights.push(capacity.saturating_sub(reserved));
+    let reserved = claims.iter().map(&of).fold(0u128, u128::saturating_add);
+    with_rest(energy, claims.iter().map(of), capacity.saturating_sub(reserved))
+}
+
+/// Divides `energy` by weights, of which the last is the rest's; all 0 gives everything to the rest.
+pub(super) fn with_rest(
+    energy: Microjoules,
+    weights: impl Iterator<Item = u128>,
+    rest: u128,
+) -> (Vec<Microjoules>, Microjoules) {
+    let weights: Vec<u128> = weights.chain([rest]).collect();
     let mut shares = apportion(energy, &weights);
     let given: Microjoules = shares.iter().copied().sum();
     let rest = shares.pop().unwrap_or_default() + energy.since(given);

@@ -7,6 +7,7 @@ use super::ledger::ByMethod;
 use super::pricing::Price;
 use crate::inventory::Tenants;
 use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, ProjectId};
+use crate::workloads::WorkloadInfo;
 
 mod state;
 
@@ -45,6 +46,12 @@ pub(super) struct TenantBook {
 impl TenantBook {
     pub(super) const fn new(names: Tenants) -> Self {
         Self { names, accounts: BTreeMap::new() }
+    }
+
+    /// Whose a workload is: by its own word, or by the configuration's.
+    pub(super) fn project_of(&self, info: &WorkloadInfo) -> ProjectId {
+        let own = info.project_id.as_ref().or_else(|| self.names.by_domain(&info.domain));
+        own.cloned().unwrap_or_else(ProjectId::unassigned)
     }
 
     /// Takes what a changed configuration says of tenants; the names it gives hold at once.

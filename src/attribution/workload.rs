@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ledger::{ByMethod, Method};
 use super::split::{Claim, Share};
 use crate::model::{DatacenterId, HostId, Joules, LabelSet, Microjoules, Moment, ProjectId, Watts};
-use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo};
+use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo, WorkloadKind};
 
 mod state;
 
@@ -38,6 +38,11 @@ pub struct WorkloadAccount {
     project: ProjectId,
     labels: LabelSet,
     info_labels: LabelSet,
+    /// Of its total over all hosts; none where its id means something on this host only.
+    total_labels: Option<LabelSet>,
+    /// The services it is part of, by place in the configuration, and its weight in each.
+    services: Vec<(usize, u32)>,
+    fresh: bool,
     energy: ByMethod<Share>,
     power: Option<Watts>,
     state: Option<State>,
@@ -65,11 +70,21 @@ impl WorkloadAccount {
             ("project_id", project.as_str()),
         ]);
         let info_labels = info_labels(&info, &project, project_name, datacenter, host);
+        let total_labels = (info.kind == WorkloadKind::Vm).then(|| {
+            LabelSet::new(&[
+                ("kind", info.kind.name()),
+                ("workload", info.id.as_str()),
+                ("project_id", project.as_str()),
+            ])
+        });
         Self {
             info,
             project,
             labels,
             info_labels,
+            total_labels,
+            services: Vec::new(),
+            fresh: true,
             energy: ByMethod::default(),
             power: None,
             state: None,
@@ -104,6 +119,18 @@ impl WorkloadAccount {
         &self.info_labels
     }
 
+    /// The labels of its total over all hosts; none where its id means something on this host only.
+    #[must_use]
+    pub const fn total_labels(&self) -> Option<&LabelSet> {
+        self.total_labels.as_ref()
+    }
+
+    /// The services it is part of, by place in the configuration, and its weight in each.
+    #[must_use]
+    pub fn services(&self) -> &[(usize, u32)] {
+        &self.services
+    }
+
     /// Its energy so far.
     #[must_use]
     pub const fn energy(&self) -> &ByMethod<Share> {
@@ -113,7 +140,7 @@ impl WorkloadAccount {
     /// All of its energy, by whatever method.
     #[must_use]
     pub fn total(&self) -> Microjoules {
-        Method::ALL.iter().map(|m| self.energy.get(*m)).map(|s| s.idle + s.dynamic).sum()
+        Method::ALL.iter().map(|m| self.energy.get(*m).total()).sum()
     }
 
     /// Its mean power over the last settled interval; none where that is not known.
@@ -146,18 +173,25 @@ impl WorkloadAccount {
         self.seen
     }
 
-    /// Takes the info of the latest sample.
+    /// Takes the services it is part of.
+    pub(super) fn serve(&mut self, services: Vec<(usize, u32)>) {
+        self.services = services;
+    }
+
+    /// Takes the info of the latest sample; true if it is another, or the first.
     pub(super) fn refresh(
         &mut self,
         info: &Arc<WorkloadInfo>,
         project_name: &str,
         datacenter: &DatacenterId,
         host: &HostId,
-    ) {
-        if !Arc::ptr_eq(&self.info, info) {
-            self.info = Arc::clone(info);
-            self.rename(project_name, datacenter, host);
+    ) -> bool {
+        if Arc::ptr_eq(&self.info, info) {
+            return std::mem::take(&mut self.fresh);
         }
+        self.info = Arc::clone(info);
+        self.rename(project_name, datacenter, host);
+        true
     }
 
     /// Takes its project's name.
@@ -224,11 +258,9 @@ impl WorkloadAccount {
 
     /// Books a share of an interval of `time`.
     pub(super) fn book(&mut self, method: Method, share: Share, time: Duration) {
-        let booked = self.energy.get_mut(method);
-        booked.idle += share.idle;
-        booked.dynamic += share.dynamic;
+        *self.energy.get_mut(method) += share;
         // To the milliwatt: more digits of a quotient say nothing, but cost bytes on every page.
-        let power = Joules::new((share.idle + share.dynamic).joules()).ok().and_then(|j| j.per(time));
+        let power = Joules::new(share.total().joules()).ok().and_then(|j| j.per(time));
         self.power = power.and_then(|p| Watts::new((p.get() * 1000.0).round() / 1000.0).ok());
     }
 

@@ -62,6 +62,7 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
         }],
         hosts,
         tenants: Vec::new(),
+        services: Vec::new(),
         probe: None,
         channels: BTreeMap::new(),
         warnings: Vec::new(),

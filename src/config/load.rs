@@ -13,7 +13,7 @@ use super::leaf::{FilePath, Name};
 use super::node::{self, Node, Value};
 use super::problem::{Fault, Mark, Problems};
 use super::reader;
-use super::schema::{Datacenter, File, Host, Included, Meter, Poll, Probe, Tenant};
+use super::schema::{Datacenter, File, Host, Included, Meter, Poll, Probe, Service, Tenant};
 
 /// Most files in one configuration.
 const MAX_FILES: usize = 10_000;
@@ -40,6 +40,7 @@ pub(super) struct Part {
     pub(super) meters: List<Meter>,
     pub(super) hosts: List<Host>,
     pub(super) tenants: List<Tenant>,
+    pub(super) services: List<Service>,
 }
 
 /// Reads the main file and its includes.
@@ -47,8 +48,8 @@ pub(super) fn documents(path: &Path, problems: &RefCell<Problems>) -> Documents 
     let Some(file) = read::<File>(path, None, problems) else { return Documents::default() };
     let folder = folder(path);
     let (included, broken) = included(path, &folder, &file.include, problems);
-    let File { poll, include: _, datacenters, meters, hosts, tenants, probe } = file;
-    let mut parts = vec![Part { folder, datacenters, meters, hosts, tenants }];
+    let File { poll, include: _, datacenters, meters, hosts, tenants, services, probe } = file;
+    let mut parts = vec![Part { folder, datacenters, meters, hosts, tenants, services }];
     parts.extend(included);
     let incomplete = broken
         || parts
@@ -93,8 +94,8 @@ fn included(
                 broken = true;
                 continue;
             };
-            let Included { datacenters, meters, hosts, tenants } = file;
-            parts.push(Part { folder: folder(&path), datacenters, meters, hosts, tenants });
+            let Included { datacenters, meters, hosts, tenants, services } = file;
+            parts.push(Part { folder: folder(&path), datacenters, meters, hosts, tenants, services });
         }
     }
     (parts, broken)
@@ -176,6 +177,7 @@ fn name_owners(node: &Node, problems: &RefCell<Problems>) {
             "meters" => ("meter", "name"),
             "hosts" => ("host", "name"),
             "tenants" => ("tenant", "project_id"),
+            "services" => ("service", "name"),
             "modules" => ("module", "name"),
             _ => continue,
         };

@@ -31,10 +31,11 @@ pub use types::serial;
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
     Datacenter, Device, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk,
-    IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Meter, Modbus, ModbusLine, ModbusParity,
-    ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe,
-    Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
-    Redfish, Secret, Serial, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust, UserLookup,
+    IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine,
+    ModbusParity, ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege,
+    Probe, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
+    PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust,
+    UserLookup,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

@@ -16,6 +16,7 @@ mod http;
 mod modbus;
 pub(super) mod prometheus;
 pub(super) mod serial;
+mod services;
 mod sysfs;
 
 use super::types::{
@@ -29,6 +30,7 @@ pub(super) use http::Http;
 pub(super) use modbus::Modbus;
 pub(super) use prometheus::Prometheus;
 pub(super) use serial::Serial;
+pub(super) use services::{Member, Service};
 pub(super) use sysfs::Sysfs;
 
 /// Configuration of wattribute.
@@ -54,6 +56,9 @@ pub(super) struct File {
     /// Names of projects, and who owns VMs without metadata.
     #[garde(dive)]
     pub(super) tenants: List<Tenant>,
+    /// What workloads work for.
+    #[garde(dive)]
+    pub(super) services: List<Service>,
     /// Devices that are read when a client asks for them, at /probe.
     #[garde(dive)]
     pub(super) probe: Field<Probe>,
@@ -72,6 +77,8 @@ pub(super) struct Included {
     pub(super) hosts: List<Host>,
     #[garde(dive)]
     pub(super) tenants: List<Tenant>,
+    #[garde(dive)]
+    pub(super) services: List<Service>,
 }
 
 /// How meters are polled, unless a meter says otherwise.

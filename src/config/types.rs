@@ -15,6 +15,7 @@ mod http;
 mod modbus;
 mod prometheus;
 pub mod serial;
+mod services;
 mod sysfs;
 
 pub use command::{Command, CommandFormat, CommandReading};
@@ -24,6 +25,7 @@ pub use prometheus::{
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
 };
 pub use serial::Serial;
+pub use services::{Member, Service};
 pub use sysfs::Sysfs;
 
 use super::problem::{Place, Problem};
@@ -43,6 +45,8 @@ pub struct Config {
     pub hosts: Vec<Host>,
     /// Tenants in the order of the files.
     pub tenants: Vec<Tenant>,
+    /// Services in the order of the files.
+    pub services: Vec<Service>,
     /// Devices that are read when a client asks for them; none where that is off.
     pub probe: Option<Probe>,
     /// Where the channels that hosts and facility points name are named, for what only the device can tell.

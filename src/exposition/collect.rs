@@ -1,6 +1,9 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
+mod services;
+mod totals;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -100,7 +103,9 @@ impl Collector {
         let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         self.hosts(page, &ledger, now);
         workloads(page, &ledger, now);
+        totals::write(page, &ledger);
         tenants(page, &ledger);
+        services::write(page, &ledger);
         self.buildings(page, &ledger, now);
         drop(ledger);
         self.itself(page, now);

@@ -3,12 +3,16 @@
 //! Lives here: the topology as checked types. Does not live here: the configuration file's shape (`config`) or
 //! anything that changes while the exporter runs.
 
+mod services;
+
 use std::collections::HashMap;
 
 use crate::model::{
     Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, ProjectId,
     Ratio, Watts,
 };
+
+pub use services::{Member, Service, Services};
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,6 +182,8 @@ pub struct Inventory {
     pub prices: Vec<Price>,
     /// Named tenants.
     pub tenants: Tenants,
+    /// What workloads work for.
+    pub services: Services,
 }
 
 /// Named tenants, and the rule for workloads without metadata.

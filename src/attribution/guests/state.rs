@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Guests;
+use crate::attribution::books::Books;
 use crate::attribution::workload::{WorkloadAccount, WorkloadState};
-use crate::inventory::{Host, Tenants};
+use crate::inventory::Host;
 use crate::model::{Microjoules, Moment, Past};
 
 /// [`Guests`], kept.
@@ -31,10 +32,10 @@ impl Guests {
         &mut self,
         state: GuestsState,
         host: &Host,
-        names: &Tenants,
+        books: &Books,
         past: &Past,
     ) {
-        let resumed = |state| WorkloadAccount::resumed(state, host, names, past);
+        let resumed = |state| WorkloadAccount::resumed(state, host, books, past);
         let of_workload = |account: WorkloadAccount| (account.info().id.clone(), account);
         let of_owner =
             |account: WorkloadAccount| ((account.info().id.clone(), account.project().clone()), account);

@@ -3,8 +3,8 @@
 //! to the moment.
 
 use super::HostAccount;
+use crate::attribution::books::Books;
 use crate::attribution::pricing;
-use crate::attribution::tenants::TenantBook;
 use crate::attribution::workload::WorkloadAccount;
 use crate::model::Moment;
 use crate::store::Store;
@@ -39,7 +39,7 @@ impl HostAccount {
         &mut self,
         pause: Pause,
         store: &Store,
-        tenants: &mut TenantBook,
+        books: &mut Books,
         now: Moment,
     ) -> bool {
         let Pause { from, until } = pause;
@@ -48,10 +48,10 @@ impl HostAccount {
         }
         self.pending.retain(|s| s.at <= from || until.is_some_and(|until| s.at >= until));
         if let Some(settled) = self.settled {
-            self.settle_samples(store, tenants, Some(from), now);
+            self.settle_samples(store, books, Some(from), now);
             let mut waits = self.pending.front().is_some_and(|s| s.at <= from);
             if self.source.is_none() {
-                self.settle_without_usage(store, tenants, Some(from), now);
+                self.settle_without_usage(store, books, Some(from), now);
                 let patience = self.supplies.iter().map(|s| pricing::patience(s.channels(), store)).max();
                 waits =
                     self.settled.unwrap_or(settled) < from && now.since(from) <= patience.unwrap_or_default();

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 
 use super::{HostAccount, Labels};
+use crate::attribution::books::Books;
 use crate::attribution::pricing::{self, Supply};
-use crate::attribution::tenants::TenantBook;
+use crate::attribution::totals::ClosedBook;
 use crate::attribution::tracks::Tracks;
-use crate::inventory::{Feed, Host, Tenants};
+use crate::inventory::{Feed, Host};
 use crate::model::Moment;
 use crate::store::{FeedIndex, Store};
 use crate::workloads::SourceIndex;
@@ -25,7 +26,7 @@ impl HostAccount {
         source: Option<SourceIndex>,
         store: &Store,
         tracks: Tracks,
-        tenants: &mut TenantBook,
+        books: &mut Books,
         now: Moment,
     ) {
         let same_feeds = self.host.feeds == host.feeds && self.reads(&tracks);
@@ -33,9 +34,9 @@ impl HostAccount {
             self.source = source;
             return;
         }
-        self.settle_known(store, tenants, now);
+        self.settle_known(store, books, now);
         if !same_feeds {
-            self.settle_told(store, tenants);
+            self.settle_told(store, books);
             let supplies = found(&host.feeds, tracks, store, |next| self.price_ahead(next, store));
             self.supplies = supplies;
         }
@@ -49,11 +50,11 @@ impl HostAccount {
         &mut self,
         store: &Store,
         tracks: Tracks,
-        tenants: &mut TenantBook,
+        books: &mut Books,
         now: Moment,
     ) {
-        self.settle_known(store, tenants, now);
-        self.settle_told(store, tenants);
+        self.settle_known(store, books, now);
+        self.settle_told(store, books);
         self.close();
         self.pending = VecDeque::new();
         self.resumed = None;
@@ -78,9 +79,20 @@ impl HostAccount {
         self.host = host.clone();
     }
 
-    /// Takes the names that the configuration gives to tenants.
-    pub(in crate::attribution) fn rename(&mut self, names: &Tenants) {
-        self.guests.rename(&self.host, names);
+    /// Takes what the configuration says of tenants and services.
+    pub(in crate::attribution) fn rename(&mut self, books: &Books) {
+        self.guests.rename(&self.host, books);
+    }
+
+    /// Gives up its workloads' accounts for good; what they held goes to `closed`.
+    pub(in crate::attribution) fn dissolve(mut self, closed: &mut ClosedBook) {
+        self.guests.close_all();
+        self.hand_closed(closed);
+    }
+
+    /// Hands over what was of workloads whose accounts have been closed.
+    pub(in crate::attribution) fn hand_closed(&mut self, closed: &mut ClosedBook) {
+        self.guests.take_closed().for_each(|one| closed.add(one));
     }
 
     /// Whether its supplies read what its feeds name, by tracks that are still there.
@@ -95,11 +107,11 @@ impl HostAccount {
     }
 
     /// Settles the samples up to where any feed has told, without waiting for a better one.
-    fn settle_told(&mut self, store: &Store, tenants: &mut TenantBook) {
+    fn settle_told(&mut self, store: &Store, books: &mut Books) {
         let told = self.supplies.iter().filter_map(|s| pricing::frontier(s.channels(), store)).max();
         if self.pause.is_none() && self.settled.is_some() {
             let late = Moment::from_nanos(u64::MAX);
-            self.settle_samples(store, tenants, Some(told.unwrap_or_default()), late);
+            self.settle_samples(store, books, Some(told.unwrap_or_default()), late);
         }
     }
 }

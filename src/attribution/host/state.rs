@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{HostAccount, Overhead};
+use crate::attribution::books::Books;
 use crate::attribution::guests::GuestsState;
 use crate::attribution::idle::IdleLearner;
 use crate::attribution::ledger::ByMethod;
-use crate::inventory::Tenants;
 use crate::model::{DatacenterId, HostId, Microjoules, Moment, Past};
 
 /// A [`HostAccount`], kept.
@@ -47,19 +47,19 @@ impl HostAccount {
     }
 
     /// Goes on from `state`, before its first interval.
-    pub(in crate::attribution) fn resume(&mut self, state: HostState, names: &Tenants, past: &Past) {
+    pub(in crate::attribution) fn resume(&mut self, state: HostState, books: &Books, past: &Past) {
         self.energy = state.energy;
         self.overhead = state.overhead;
         self.unmeasured = state.unmeasured;
         self.learner = state.learner;
         self.stood = state.settled.map(|age| past.moment(age));
         self.resumed = self.stood.filter(|_| state.missed);
-        self.guests.resume(state.guests, &self.host, names, past);
+        self.guests.resume(state.guests, &self.host, books, past);
     }
 
     /// Goes on from `state`, put aside: its time is not missed.
-    pub(in crate::attribution) fn resume_aside(&mut self, state: HostState, names: &Tenants, past: &Past) {
-        self.resume(state, names, past);
+    pub(in crate::attribution) fn resume_aside(&mut self, state: HostState, books: &Books, past: &Past) {
+        self.resume(state, books, past);
         self.resumed = None;
     }
 }

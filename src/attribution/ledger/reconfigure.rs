@@ -46,10 +46,9 @@ impl Ledger {
     ) {
         self.reconfigure_hosts(inventory, sources, store, now);
         self.reconfigure_facility(inventory, store, now);
-        if self.tenants.names != inventory.tenants {
-            self.tenants.reconfigure(&inventory.tenants);
+        if self.books.reconfigure(inventory) {
             let hosts = self.hosts.iter_mut().chain(&mut self.aside.hosts);
-            hosts.for_each(|host| host.rename(&inventory.tenants));
+            hosts.for_each(|host| host.rename(&self.books));
         }
     }
 
@@ -86,7 +85,7 @@ impl Ledger {
             let source = sources.get(i).copied().flatten();
             let key = host_key(host);
             let account = if let Some((mut account, tracks)) = known.remove(&key) {
-                account.reconfigure(host, source, store, tracks, &mut self.tenants, now);
+                account.reconfigure(host, source, store, tracks, &mut self.books, now);
                 account
             } else if let Some(at) = self.aside.hosts.iter().position(|a| host_key(a.host()) == key) {
                 let mut account = self.aside.hosts.remove(at);
@@ -98,11 +97,12 @@ impl Ledger {
             self.hosts.push(account);
         }
         for (mut account, tracks) in known.into_values() {
-            account.put_aside(store, tracks, &mut self.tenants, now);
+            account.put_aside(store, tracks, &mut self.books, now);
+            account.hand_closed(&mut self.closed);
             self.aside.hosts.push(account);
         }
         let excess = self.aside.hosts.len().saturating_sub(MAX_ASIDE);
-        self.aside.hosts.drain(..excess);
+        self.aside.hosts.drain(..excess).for_each(|account| account.dissolve(&mut self.closed));
     }
 
     fn reconfigure_facility(&mut self, inventory: &Inventory, store: &Store, now: Moment) {

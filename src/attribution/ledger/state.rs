@@ -9,7 +9,9 @@ use super::facility::FacilityState;
 use super::reconfigure::MAX_ASIDE;
 use super::{FacilityAccount, Ledger};
 use crate::attribution::host::{HostAccount, HostState};
+use crate::attribution::services::ServiceState;
 use crate::attribution::tenants::TenantState;
+use crate::attribution::totals::ClosedState;
 use crate::inventory::{FacilityPoint, Host};
 use crate::model::{Moment, Past};
 use crate::store::Store;
@@ -21,6 +23,9 @@ pub struct LedgerState {
     hosts: Vec<HostState>,
     facility: Vec<FacilityState>,
     tenants: Vec<TenantState>,
+    services: Vec<ServiceState>,
+    /// What closed accounts of VMs held.
+    closed: ClosedState,
 }
 
 impl Ledger {
@@ -30,14 +35,18 @@ impl Ledger {
         LedgerState {
             hosts: self.aside.hosts.iter().chain(&self.hosts).map(|host| host.kept(now)).collect(),
             facility: self.aside.facility.iter().chain(&self.facility).map(|point| point.kept(now)).collect(),
-            tenants: self.tenants.kept(now),
+            tenants: self.books.tenants.kept(now),
+            services: self.books.services.kept(),
+            closed: self.closed.kept(),
         }
     }
 
     /// Goes on from `state`, before anything is settled. What the configuration does not have is put aside, as
     /// [`Self::reconfigure`] does.
     pub fn resume(&mut self, state: LedgerState, store: &Store, past: &Past) {
-        self.tenants.resume(state.tenants, past);
+        self.books.tenants.resume(state.tenants, past);
+        self.books.services.resume(state.services);
+        self.closed.resume(state.closed);
         self.resume_hosts(state.hosts, store, past);
         self.resume_facility(state.facility, store, past);
     }
@@ -48,11 +57,11 @@ impl Ledger {
         for state in kept {
             let place = places.get(&(state.datacenter.clone(), state.host.clone()));
             match place.and_then(|place| self.hosts.get_mut(*place)) {
-                Some(host) => host.resume(state, &self.tenants.names, past),
+                Some(host) => host.resume(state, &self.books, past),
                 None => {
                     let named = Host::new(state.host.clone(), state.datacenter.clone());
                     let mut host = HostAccount::new(named, None, store, past.now);
-                    host.resume_aside(state, &self.tenants.names, past);
+                    host.resume_aside(state, &self.books, past);
                     self.aside.hosts.push(host);
                 }
             }
@@ -63,7 +72,7 @@ impl Ledger {
                 "the counters of {excess} hosts are let go: they are not configured, and neither are {MAX_ASIDE} more"
             );
         }
-        self.aside.hosts.drain(..excess);
+        self.aside.hosts.drain(..excess).for_each(|account| account.dissolve(&mut self.closed));
     }
 
     fn resume_facility(&mut self, kept: Vec<FacilityState>, store: &Store, past: &Past) {

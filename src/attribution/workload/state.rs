@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{CpuMark, WorkloadAccount};
+use crate::attribution::books::Books;
 use crate::attribution::ledger::ByMethod;
 use crate::attribution::split::Share;
-use crate::inventory::{Host, Tenants};
+use crate::inventory::Host;
 use crate::model::{Moment, Past, ProjectId, WorkloadId};
 use crate::workloads::{CpuNanos, WorkloadInfo, WorkloadKind};
 
@@ -83,14 +84,22 @@ impl WorkloadAccount {
     pub(in crate::attribution) fn resumed(
         state: WorkloadState,
         host: &Host,
-        names: &Tenants,
+        books: &Books,
         past: &Past,
     ) -> Self {
         let WorkloadState { info, project, energy, cpu, cpu_total, seen } = state;
-        let name = names.name(&project).unwrap_or(&info.project_name).to_owned();
+        let services = books.services.of(&info, &project);
+        let name = books.tenants.names.name(&project).unwrap_or(&info.project_name).to_owned();
         let cpu = cpu.map(|(age, run, cpu)| CpuMark { at: past.moment(age), run, cpu });
         // One that was never seen would stay for ever.
         let seen = Some(past.moment(seen.unwrap_or_default()));
-        Self { energy, cpu, cpu_total, seen, ..Self::new(info, project, &name, &host.datacenter, &host.id) }
+        Self {
+            energy,
+            cpu,
+            cpu_total,
+            seen,
+            services,
+            ..Self::new(info, project, &name, &host.datacenter, &host.id)
+        }
     }
 }

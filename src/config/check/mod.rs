@@ -25,6 +25,7 @@ mod modbus;
 mod probe;
 mod prometheus;
 mod serial;
+mod services;
 mod sysfs;
 mod tenants;
 
@@ -73,6 +74,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     let datacenters = check.all_datacenters(documents);
     let hosts = check.all_hosts(documents, &defaults);
     let tenants = check.all_tenants(documents);
+    let services = check.all_services(documents);
     let probe = check.probe(documents);
     if documents.parts.iter().all(|part| part.meters.is_absent() && part.hosts.is_absent())
         && documents.probe.is_absent()
@@ -88,7 +90,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     }
     let place = |(channel, mark)| (channel, problems.borrow().place(mark));
     let channels = check.channels.into_inner().into_iter().map(place).collect();
-    Config { datacenters, meters, hosts, tenants, probe, channels, warnings: Vec::new() }
+    Config { datacenters, meters, hosts, tenants, services, probe, channels, warnings: Vec::new() }
 }
 
 impl Check<'_> {

@@ -157,6 +157,10 @@ families! {
             label("flavor", "size it was created with"),
             label("domain", "the hypervisor's own name for it"),
         ];
+        VM_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_vm_energy_joules_total",
+            "Energy given to a VM on all hosts it ever ran on, as one project's: it goes on over migrations; equals its series of \
+            workload energy, to the microjoule, those that have ended included",
+            &[KIND, WORKLOAD, PROJECT_ID, METHOD];
         VM_STATE: Gauge None "wattribute_vm_state", "1 for the state that a VM is in; its other states have no series",
             &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID,
                 label("state", "`running`, `blocked`, `paused`, `shutdown`, `shutoff`, `crashed`, `pmsuspended`, `nostate`")];
@@ -169,6 +173,15 @@ families! {
         TENANT_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_tenant_energy_joules_total",
             "Energy given to all workloads of a tenant, ended ones included", &[DATACENTER, PROJECT_ID, METHOD];
         TENANT_INFO: Info None "wattribute_tenant_info", "What a tenant is called", &[PROJECT_ID, PROJECT_NAME];
+    }
+    "Services": {
+        SERVICE_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_service_energy_joules_total",
+            "Energy of the workloads that the configuration counts to a service, ended ones included; a workload of several \
+            services is shared by their weights", &[
+                DATACENTER,
+                label("service", "name of the service in the configuration"),
+                PROJECT_ID, METHOD,
+            ];
     }
     "Buildings": {
         FACILITY_POWER_WATTS: Gauge Watts "wattribute_facility_power_watts",
