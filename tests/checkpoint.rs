@@ -18,8 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use page::Page;
-use process::{Exporter, Program, free_address, in_repository, wattribute};
-use rustix::process::{Pid, Signal, kill_process};
+use process::{Exporter, free_address, in_repository, wattribute};
 use tempfile::TempDir;
 use wattribute::model::SystemClock;
 use wattribute::sim::{Datacenter, Running};
@@ -71,11 +70,9 @@ fn number(page: &Page, name: &str) -> f64 {
     page.find(name, &[]).unwrap_or_else(|| panic!("{name} is not there")).number()
 }
 
-/// Kills without warning, and waits for the end.
-async fn kill(program: &mut Program) {
-    let pid = Pid::from_raw(i32::try_from(program.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
-    program.ended().await;
+/// Kills without warning, and waits for the end: what dropping it does.
+fn kill(exporter: Exporter) {
+    drop(exporter);
 }
 
 /// Long enough for several checkpoints.

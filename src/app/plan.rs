@@ -4,6 +4,7 @@
 mod command;
 mod http;
 mod modbus;
+mod model;
 mod prometheus;
 mod serial;
 mod services;
@@ -16,9 +17,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{
-    EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Model, Price, Tenant, Tenants,
-};
+use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
@@ -445,7 +444,7 @@ fn inventory(config: &Config) -> Inventory {
         domains: t.domains.clone(),
     };
     Inventory {
-        hosts: config.hosts.iter().map(host).collect(),
+        hosts: config.hosts.iter().map(|h| model::divide(host(h), h, config)).collect(),
         facility: facility.collect(),
         factors: factors.collect(),
         prices: prices.collect(),
@@ -460,13 +459,10 @@ fn host(h: &config::Host) -> Host {
         config::Feed::Rated(power) => Feed::Rated(*power),
     };
     Host {
-        id: h.id.clone(),
-        datacenter: h.datacenter.clone(),
         component: h.component,
         cluster: h.cluster.clone(),
         rack: h.rack.clone(),
         feeds: h.feeds.iter().map(feed).collect(),
-        model: Model::default(),
         idle: match h.idle {
             config::Idle::Power(power) => Idle::Fixed(power),
             config::Idle::Learned => Idle::Learned,
@@ -474,6 +470,7 @@ fn host(h: &config::Host) -> Host {
         },
         cpu_overcommit: h.overcommit.cpu,
         memory_overcommit: h.overcommit.memory,
+        ..Host::new(h.id.clone(), h.datacenter.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::plan::{Plan, Reached};
-use crate::inventory::{Feed, Idle};
+use crate::inventory::{Feed, Host, Idle, Model, Weighting};
 use crate::model::Ratio;
 
 impl fmt::Display for Plan {
@@ -43,6 +43,7 @@ impl fmt::Display for Plan {
                 Idle::Learned => writeln!(f, "    idle power: learned")?,
                 Idle::None => writeln!(f, "    idle power: none, all of it follows load")?,
             }
+            division(f, h)?;
             if h.cpu_overcommit != Ratio::ONE || h.memory_overcommit != Ratio::ONE {
                 let (cpu, memory) = (h.cpu_overcommit.get(), h.memory_overcommit.get());
                 writeln!(f, "    overcommit: {cpu} x CPUs, {memory} x memory")?;
@@ -98,6 +99,30 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// How the host's energy is divided, where that is not as usual.
+fn division(f: &mut fmt::Formatter<'_>, host: &Host) -> fmt::Result {
+    if host.model != Model::default() {
+        writeln!(f, "    model: {}", host.model.name())?;
+    }
+    for (what, channels) in [("packages", &host.parts.packages), ("memory", &host.parts.memory)] {
+        if !channels.is_empty() {
+            writeln!(f, "    {what}: {}", Shown(&Feed::Channels(channels.clone())))?;
+        }
+    }
+    for gpu in &host.parts.gpus {
+        let (meter, channel) = &gpu.channel;
+        writeln!(f, "    GPU at {}: {meter}/{channel}", gpu.pci)?;
+    }
+    match host.work.weighting {
+        Weighting::CpuTime => {}
+        Weighting::Cycles => writeln!(f, "    work: by cycles, where all are counted")?,
+    }
+    if host.work.smt_factor != Ratio::ONE {
+        writeln!(f, "    a hardware thread beside a busy one: {} of one alone", host.work.smt_factor.get())?;
+    }
+    Ok(())
 }
 
 fn span(time: Duration) -> humantime::FormattedDuration {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::smt::thousandths;
 use super::split::{Capacity, Claim};
 use crate::inventory::Host;
 use crate::model::Ratio;
@@ -30,6 +31,5 @@ pub(super) fn capacity(
 
 /// `amount` times an overcommit ratio, in thousandths.
 fn over_committed(amount: u128, ratio: Ratio) -> u128 {
-    let thousandths = Duration::try_from_secs_f64(ratio.get()).map_or(1000, |d| d.as_millis());
-    amount.saturating_mul(thousandths) / 1000
+    amount.saturating_mul(thousandths(ratio)) / 1000
 }

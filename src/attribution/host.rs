@@ -3,6 +3,7 @@
 mod pause;
 mod quote;
 mod reconfigure;
+mod scene;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,13 +11,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::books::Books;
-use super::capacity::capacity;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
 use super::ledger::{ByMethod, Method};
-use super::models::{self, Scene};
 use super::pricing::{self, Opening, Price, Supply};
 use super::split::Claim;
+use super::tracks::Tracks;
 use super::workload::{WorkloadAccount, scale};
 use crate::inventory::{Host, Idle};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
@@ -24,6 +24,7 @@ use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
 use pause::Pause;
 use quote::{Part, Quote, Stretch};
+use scene::{Account, PartMeters};
 
 mod state;
 
@@ -63,6 +64,7 @@ impl Labels {
                 id,
                 ("cluster", &host.cluster),
                 ("rack", &host.rack),
+                ("model", host.model.name()),
             ]),
         }
     }
@@ -74,6 +76,7 @@ pub struct HostAccount {
     host: Host,
     labels: Labels,
     supplies: Vec<Supply>,
+    parts: PartMeters,
     source: Option<SourceIndex>,
     patience: Duration,
     opened: Moment,
@@ -98,6 +101,7 @@ pub struct HostAccount {
 impl HostAccount {
     pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
         Self {
+            parts: PartMeters::find(&host, &mut Tracks::default(), store),
             supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
             labels: Labels::of(&host),
             source,
@@ -241,8 +245,17 @@ impl HostAccount {
     pub fn idle_power(&self) -> Option<Watts> {
         match self.host.idle {
             Idle::Fixed(power) => Some(power),
-            Idle::Learned => self.learner.estimate(),
+            Idle::Learned => self.learner.estimate().map(|known| known.power),
             Idle::None => None,
+        }
+    }
+
+    /// Between which limits its idle power hardly fails to lie; none where it is not learned.
+    #[must_use]
+    pub fn idle_limits(&self) -> Option<(Watts, Watts)> {
+        match self.host.idle {
+            Idle::Learned => self.learner.estimate().map(|known| (known.lower, known.upper)),
+            Idle::Fixed(_) | Idle::None => None,
         }
     }
 
@@ -282,11 +295,15 @@ impl HostAccount {
                 continue;
             }
             let interval = Interval { from, until: sample.at };
+            if self.parts.wait(store, self.opened, sample.at, now) {
+                self.pending.push_front(sample);
+                break;
+            }
             let Some(quote) = self.quote(interval, store, now) else {
                 self.pending.push_front(sample);
                 break;
             };
-            self.share(interval, Some(&sample), quote, books);
+            self.share(interval, Some(&sample), quote, store, books);
             self.advance(sample.at, store);
         }
     }
@@ -312,7 +329,7 @@ impl HostAccount {
         }
         let interval = Interval { from, until };
         if let Some(quote) = self.quote(interval, store, now) {
-            self.share(interval, None, quote, books);
+            self.share(interval, None, quote, store, books);
             self.advance(until, store);
         }
     }
@@ -368,35 +385,38 @@ impl HostAccount {
     }
 
     fn forget_before(&self, until: Moment, store: &Store) {
-        for feed in self.supplies.iter().flat_map(Supply::channels) {
-            store.forget_before(*feed, until);
+        for feed in self.supplies.iter().flat_map(Supply::channels).copied().chain(self.parts.feeds()) {
+            store.forget_before(feed, until);
         }
     }
 
     /// Gives an interval's energy away. Time that nobody can price is counted, and the counters read at its end start the
     /// next interval.
-    fn share(&mut self, interval: Interval, sample: Option<&Usage>, quote: Quote, books: &mut Books) {
+    fn share(
+        &mut self,
+        interval: Interval,
+        sample: Option<&Usage>,
+        quote: Quote,
+        store: &Store,
+        books: &mut Books,
+    ) {
         self.unmeasured += quote.unknown;
         let Some(sample) = sample else {
             self.share_without_usage(quote);
             return;
         };
-        let time = interval.time();
         let (claims, busy) = self.claims(interval, sample, books);
         if quote.known == ByMethod::default() {
             self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
         }
-        if quote.known.measured.time == time {
-            self.learn(quote.known.measured.energy, busy, &claims, time);
-        }
-        let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));
-        let hypervisor = busy.map_or(0, |b| b.saturating_sub(used));
-        let capacity = capacity(self.node.as_ref(), &self.host, time, hypervisor, &claims);
+        let mut takes_gpus = true;
         for (method, Part { energy, time }) in quote.parts() {
+            let is_measured = method == Method::Measured && time == interval.time();
+            let account = Account { interval, time, energy, claims: &claims, busy, is_measured, takes_gpus };
+            takes_gpus = false;
+            let parts = self.divide(&account, store);
             *self.energy.get_mut(method) += energy;
-            let scene = Scene { energy, idle: self.idle_energy(time), rapl: None, capacity, claims: &claims };
-            let parts = models::divide(self.host.model, &scene);
             let overhead = self.overhead.get_mut(method);
             overhead.hypervisor += parts.hypervisor;
             overhead.unallocated += parts.unallocated;
@@ -447,12 +467,9 @@ impl HostAccount {
         self.idle_power().map_or(Microjoules::ZERO, |p| Microjoules::round(p.over(time)))
     }
 
-    fn learn(&mut self, energy: Microjoules, busy: Option<u64>, claims: &[Claim], time: Duration) {
-        let Some(cpus) = self.node.as_ref().map(|n| f64::from(n.cpus)).filter(|c| *c > 0.0) else { return };
-        let used = busy.unwrap_or_else(|| claims.iter().fold(0, |s, c| s.saturating_add(c.cpu_nanos)));
-        let share = Duration::from_nanos(used).as_secs_f64() / (cpus * time.as_secs_f64());
+    fn learn(&mut self, energy: Microjoules, utilisation: f64, time: Duration) {
         if let Some(power) = Joules::new(energy.joules()).ok().and_then(|j| j.per(time)) {
-            self.learner.learn(power, share, time);
+            self.learner.learn(power, utilisation, time);
         }
     }
 }

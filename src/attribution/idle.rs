@@ -1,31 +1,63 @@
 //! Idle power, learned: what a host draws with nothing to do, from its own power at varying load.
 //!
-//! Power is taken to be a straight line over the busy share of the CPUs. Where load has varied enough, the line's start
-//! is the estimate; before that it is the least power seen. Old intervals fade with a half-life, so that a changed
-//! machine is learned anew.
+//! Minutes of power fall into bins of utilisation, each with a robust mean that fades (`bins`). Robust curves through the
+//! bins say where power starts (`curve`). Beside it stands what is known of machines in general; the two are
+//! weighed by how sure they are, so that a host under constant load is neither called all idle nor guessed at for ever.
+
+mod bins;
+mod curve;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use bins::Bin;
+use bins::Bins;
+
 use crate::model::Watts;
 
-/// How fast the past fades.
-const HALF_LIFE_SECONDS: f64 = 6.0 * 3600.0;
-/// Load must have varied by this much (standard deviation of the busy share) before the line is believed.
-const MIN_DEVIATION: f64 = 0.02;
-/// ... over at least this long.
-const MIN_SECONDS: f64 = 60.0;
+/// Power and load are averaged over this long, since meters average too and answer late.
+const WINDOW_SECONDS: f64 = 60.0;
+/// What a machine draws at rest, as a share of its power under full load: usually, at least and at most.
+///
+/// Usually: the least power factor of MRPUSA's table. The limits are a convention: servers with much memory and few cores
+/// came near the upper one, sleeping cores near the lower.
+const AT_REST: [f64; 3] = [0.30, 0.10, 0.70];
+/// Standard deviations on either side that count as sure.
+const SURE: f64 = 2.0;
+
+/// What is known of a host's idle power.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The most likely value.
+    pub power: Watts,
+    /// It is hardly less than this.
+    pub lower: Watts,
+    /// It is hardly more than this.
+    pub upper: Watts,
+}
+
+/// What a learner knows, as plain numbers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct IdleState {
+    /// The bins that hold anything, in any order.
+    pub bins: Vec<Bin>,
+}
 
 /// The learner of one host.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct IdleLearner {
-    weight: f64,
+    bins: Bins,
+    window: Window,
+    known: Option<Estimate>,
+}
+
+/// What has come in since the last window closed: seconds, and busy share and power times seconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    seconds: f64,
     busy: f64,
-    power: f64,
-    busy_squared: f64,
-    busy_power: f64,
-    lowest: Option<f64>,
+    joules: f64,
 }
 
 impl IdleLearner {
@@ -35,80 +67,79 @@ impl IdleLearner {
         if seconds <= 0.0 || !busy.is_finite() {
             return;
         }
-        let fade = (-seconds / HALF_LIFE_SECONDS).exp2();
-        let (b, p) = (busy.clamp(0.0, 1.0), power.get());
-        for (sum, value) in [
-            (&mut self.weight, 1.0),
-            (&mut self.busy, b),
-            (&mut self.power, p),
-            (&mut self.busy_squared, b * b),
-            (&mut self.busy_power, b * p),
-        ] {
-            *sum = *sum * fade + value * seconds;
+        self.window.seconds += seconds;
+        self.window.busy += busy.clamp(0.0, 1.0) * seconds;
+        self.window.joules += power.get() * seconds;
+        if self.window.seconds >= WINDOW_SECONDS {
+            let Window { seconds, busy, joules } = std::mem::take(&mut self.window);
+            self.bins.take(busy / seconds, joules / seconds, seconds);
+            self.known = estimate(&self.bins);
+        } else if self.bins.is_empty() {
+            let Window { seconds, busy, joules } = self.window;
+            let mut first = Bins::default();
+            first.take(busy / seconds, joules / seconds, seconds);
+            self.known = estimate(&first);
         }
-        // The least power drifts up slowly towards the mean, so that one odd reading does not last for ever.
-        let mean = self.power / self.weight;
-        self.lowest = Some(self.lowest.map_or(p, |low| p.min(low + (mean - low).max(0.0) * (1.0 - fade))));
     }
 
-    /// The estimate, never above the least power seen; none before the first interval.
+    /// What is known; none before the first interval.
     #[must_use]
-    pub fn estimate(&self) -> Option<Watts> {
-        let lowest = self.lowest?;
-        let start = self.line_start().unwrap_or(lowest);
-        Watts::new(start.min(lowest).max(0.0)).ok()
+    pub const fn estimate(&self) -> Option<Estimate> {
+        self.known
     }
 
-    /// Where the fitted line meets zero load; none while it cannot be believed.
-    fn line_start(&self) -> Option<f64> {
-        if self.weight < MIN_SECONDS {
-            return None;
-        }
-        let (b, p) = (self.busy / self.weight, self.power / self.weight);
-        let variance = self.busy_squared / self.weight - b * b;
-        if variance < MIN_DEVIATION * MIN_DEVIATION {
-            return None;
-        }
-        let slope = (self.busy_power / self.weight - b * p) / variance;
-        (slope > 0.0).then_some(p - slope * b)
+    /// What it knows, but for less than a minute that is not yet averaged.
+    #[must_use]
+    pub fn state(&self) -> IdleState {
+        IdleState { bins: self.bins.iter().copied().collect() }
     }
+
+    /// A learner that goes on from there. What cannot be true is left out.
+    #[must_use]
+    pub fn resume(state: &IdleState) -> Self {
+        let bins = Bins::resume(&state.bins);
+        Self { known: estimate(&bins), bins, window: Window::default() }
+    }
+}
+
+/// A value and its standard deviation.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    value: f64,
+    deviation: f64,
+}
+
+/// What machines in general and this one's own curve say, weighed by how sure they are. Never above the least mean power
+/// that was seen at any load.
+fn estimate(bins: &Bins) -> Option<Estimate> {
+    let points: Vec<Bin> = bins.iter().copied().collect();
+    let least = points.iter().map(|p| p.power).reduce(f64::min)?;
+    let guesses = [usual(&points), curve::start(&points)];
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for guess in guesses.into_iter().flatten() {
+        let weight = guess.deviation.max(1e-3).powi(-2);
+        sum += guess.value * weight;
+        weights += weight;
+    }
+    if weights <= 0.0 {
+        return None;
+    }
+    let (value, deviation) = (sum / weights, f64::sqrt(1.0 / weights));
+    let watts = |value: f64| Watts::new(value.clamp(0.0, least)).ok();
+    Some(Estimate {
+        power: watts(value)?,
+        lower: watts(value - SURE * deviation)?,
+        upper: watts(value + SURE * deviation)?,
+    })
+}
+
+/// What a machine that draws this much at its lowest load usually draws at rest.
+fn usual(points: &[Bin]) -> Option<Guess> {
+    let lowest = points.iter().min_by(|a, b| a.busy.total_cmp(&b.busy))?;
+    let [value, lower, upper] =
+        AT_REST.map(|rest| lowest.power * rest / (1.0 - rest).mul_add(lowest.busy, rest));
+    Some(Guess { value, deviation: (upper - lower) / (2.0 * SURE) + lowest.deviation })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fed(points: impl IntoIterator<Item = (f64, f64)>) -> Option<f64> {
-        let mut learner = IdleLearner::default();
-        for (power, busy) in points {
-            learner.learn(Watts::new(power).unwrap(), busy, Duration::from_secs(10));
-        }
-        learner.estimate().map(Watts::get)
-    }
-
-    #[test]
-    fn nothing_is_known_before_the_first_interval() {
-        assert_eq!(fed([]), None);
-    }
-
-    #[test]
-    fn a_host_that_never_idles_is_extrapolated() {
-        // 100 W + 200 W x busy, busy between 0.5 and 0.9: the line starts at 100 W, 100 W below the least seen.
-        let idle = fed((0..100).map(|n| 0.5 + 0.4 * f64::from(n % 10) / 9.0).map(|b| (100.0 + 200.0 * b, b)));
-        assert!((idle.unwrap() - 100.0).abs() < 1.0, "{idle:?}");
-    }
-
-    #[test]
-    fn steady_load_teaches_the_least_power_only() {
-        let idle = fed((0..100).map(|_| (180.0, 0.4)));
-        assert!((idle.unwrap() - 180.0).abs() < 0.5, "{idle:?}");
-    }
-
-    #[test]
-    fn the_estimate_never_exceeds_what_was_seen_and_is_never_negative() {
-        let falling = fed((0..100).map(|n| f64::from(n % 10) / 10.0).map(|b| (200.0 - 50.0 * b, b)));
-        assert!(falling.unwrap() <= 156.0, "{falling:?}");
-        let steep = fed((0..100).map(|n| 0.5 + f64::from(n % 10) / 40.0).map(|b| (2000.0 * b - 900.0, b)));
-        assert_eq!(steep, Some(0.0));
-    }
-}
+mod tests;

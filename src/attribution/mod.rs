@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod models;
 pub mod pricing;
 pub mod services;
+pub mod smt;
 pub mod split;
 pub mod tenants;
 pub mod totals;

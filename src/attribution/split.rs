@@ -56,6 +56,8 @@ pub fn apportion(total: Microjoules, weights: &[u128]) -> Vec<Microjoules> {
 pub struct Claim {
     /// CPU time in the interval, ns.
     pub cpu_nanos: u64,
+    /// CPU cycles in the interval; none where they were not counted.
+    pub cycles: Option<u64>,
     /// vCPUs it held, times the ns it held them.
     pub vcpu_nanos: u128,
     /// Memory it held, KiB, times the ns it held it.

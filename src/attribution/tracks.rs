@@ -18,12 +18,12 @@ pub struct Tracks {
 impl Tracks {
     /// Those of `feeds` whose meters are still there.
     #[must_use]
-    pub fn of<'a>(feeds: impl IntoIterator<Item = &'a FeedIndex>, store: &Store) -> Self {
+    pub fn of(feeds: impl IntoIterator<Item = FeedIndex>, store: &Store) -> Self {
         let mut tracks = Self::default();
         for feed in feeds {
-            let Some(key) = store.tracked(*feed) else { continue };
-            if let Some(other) = tracks.known.insert(key, *feed)
-                && other != *feed
+            let Some(key) = store.tracked(feed) else { continue };
+            if let Some(other) = tracks.known.insert(key, feed)
+                && other != feed
             {
                 tracks.spare.push(other);
             }

@@ -49,6 +49,8 @@ pub struct WorkloadAccount {
     held: Held,
     cpu: Option<CpuMark>,
     cpu_total: CpuNanos,
+    /// Its cycle counter as read with the CPU counter.
+    cycles: Option<u64>,
     seen: Option<Moment>,
 }
 
@@ -91,6 +93,7 @@ impl WorkloadAccount {
             held: Held::default(),
             cpu: None,
             cpu_total: CpuNanos::default(),
+            cycles: None,
             seen: None,
         }
     }
@@ -220,13 +223,16 @@ impl WorkloadAccount {
             // It could not be asked, but it is there: it holds what it held.
             None => before,
         };
+        let mark = self.cpu;
         let cpu_nanos = sample.cpu.map_or(0, |cpu| self.used(sample.run, cpu, from, until, is_new));
-        held_over(before, self.held, until.since(from), cpu_nanos)
+        let cycles = sample.cpu.and_then(|_| self.cycled(sample, mark, from, until, is_new));
+        Claim { cycles, ..held_over(before, self.held, until.since(from), cpu_nanos) }
     }
 
     /// Goes on where the account of the owner before left off: the same run of the same workload.
     pub(super) fn succeed(&mut self, before: &mut Self) {
         self.cpu = before.cpu.take();
+        self.cycles = before.cycles.take();
         self.held = std::mem::take(&mut before.held);
         self.seen = before.seen;
         before.state = None;
@@ -254,6 +260,27 @@ impl WorkloadAccount {
             return gained;
         }
         scale(gained, until.since(from), until.since(mark.at))
+    }
+
+    /// CPU cycles in the interval, as [`Self::used`] takes CPU time; `mark` is where the CPU counter stood before. None where
+    /// they are not counted, or were not before.
+    fn cycled(
+        &mut self,
+        sample: &Workload,
+        mark: Option<CpuMark>,
+        from: Moment,
+        until: Moment,
+        is_new: bool,
+    ) -> Option<u64> {
+        let before = std::mem::replace(&mut self.cycles, sample.cycles);
+        let now = sample.cycles?;
+        let Some(mark) = mark else { return Some(if is_new { now } else { 0 }) };
+        let same_run = mark.run == sample.run;
+        let gained = if same_run { now.checked_sub(before?)? } else { now };
+        if is_new && !same_run {
+            return Some(gained);
+        }
+        Some(scale(gained, until.since(from), until.since(mark.at)))
     }
 
     /// Books a share of an interval of `time`.
@@ -284,6 +311,7 @@ fn held_over(before: Held, after: Held, time: Duration, cpu_nanos: u64) -> Claim
     let mean = |before: u64, after: u64| (u128::from(before) + u128::from(after)) * time.as_nanos() / 2;
     Claim {
         cpu_nanos,
+        cycles: None,
         vcpu_nanos: mean(before.vcpus.into(), after.vcpus.into()),
         memory_kib_nanos: mean(before.memory_kib, after.memory_kib),
         resident_kib_nanos: mean(before.resident_kib, after.resident_kib),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    ChannelRef, Component, Config, Datacenter, Device, Feed, Host, Idle, Meter, Overcommit, Place, Poll,
-    Sysfs,
+    ChannelRef, Component, Config, Datacenter, Device, Division, Feed, Host, Idle, Meter, Overcommit, Place,
+    Poll, Sysfs,
 };
 use crate::drivers::sysfs;
 use crate::model::ids::IdError;
@@ -33,6 +33,7 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
             rack: String::new(),
             cluster: String::new(),
             feeds: vec![Feed::Measured(feed.channels.into_iter().map(channel).collect())],
+            division: Division::default(),
             idle: Idle::Learned,
             overcommit: Overcommit { cpu: Ratio::ONE, memory: Ratio::ONE },
             hypervisor: None,
@@ -50,6 +51,7 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
             id: datacenter.clone(),
             emission_factors: Vec::new(),
             price: None,
+            model: None,
             facility: Vec::new(),
         }],
         meters: vec![Meter {

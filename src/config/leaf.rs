@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::problem::{Fault, nearest, shown};
 use super::types::{self, ChannelRef, Idle, PrivacyProtocol};
-use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, Pattern, Ratio, UnitError, Watts};
+use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, Pattern, PciAddress, Ratio, UnitError, Watts};
 
 /// Defines a value parsed from text by a function, with its JSON Schema.
 macro_rules! leaf {
@@ -80,6 +80,8 @@ leaf!(/// A pattern over domain names: `*` and `?` and `[abc]`.
 leaf!(/// Hosts that clients may have read.
     TargetPattern(Pattern), target_pattern,
     {"type": "string", "minLength": 1, "examples": ["10.0.0.0/24", "*.bmc.example", "[2001:db8::/64]:623", "any"]});
+leaf!(/// Where a device sits on a machine's PCI bus.
+    Pci(PciAddress), pci, {"type": "string", "pattern": "^([0-9A-Fa-f]{1,4}:)?[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}[.][0-7]$", "examples": ["0000:3b:00.0"]});
 leaf!(/// ISO 4217 currency code.
     Currency(String), currency, {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]});
 
@@ -319,6 +321,12 @@ fn target_pattern(text: &str) -> Result<Pattern, Fault> {
             return Fault::new(what, fix);
         }
         Fault::new(format!("is `{}`, which {what}", shown(text)), fix)
+    })
+}
+
+fn pci(text: &str) -> Result<PciAddress, Fault> {
+    text.parse().map_err(|error| {
+        Fault::new(format!("is `{}`, which {error}", shown(text)), "write the address that `lspci -D` shows")
     })
 }
 

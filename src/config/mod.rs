@@ -30,12 +30,12 @@ pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
     AuthProtocol, Basis, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
-    Datacenter, Device, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy, IpmiQuirk,
-    IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine,
-    ModbusParity, ModbusPort, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege,
-    Probe, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
+    Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy,
+    IpmiQuirk, IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine,
+    ModbusParity, ModbusPort, Model, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol,
+    Privilege, Probe, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
     PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust,
-    UserLookup,
+    UserLookup, Weighting,
 };
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.

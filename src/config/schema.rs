@@ -14,20 +14,22 @@ use super::leaf::{
 mod command;
 mod http;
 mod modbus;
+mod model;
 pub(super) mod prometheus;
 pub(super) mod serial;
 mod services;
 mod sysfs;
 
 use super::types::{
-    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Privilege,
-    Telemetry, UserLookup,
+    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model,
+    Privilege, Telemetry, UserLookup, Weighting,
 };
 pub(super) use command::{
     Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
 };
 pub(super) use http::Http;
 pub(super) use modbus::Modbus;
+pub(super) use model::{Gpu, Rapl};
 pub(super) use prometheus::Prometheus;
 pub(super) use serial::Serial;
 pub(super) use services::{Member, Service};
@@ -115,6 +117,8 @@ pub(super) struct Datacenter {
     /// Price of its electricity.
     #[garde(dive)]
     pub(super) price: Field<Price>,
+    /// How the energy of its hosts is divided, unless a host says otherwise. Default `idle-dynamic`.
+    pub(super) model: Field<Model>,
     /// Which channels meter the building.
     #[garde(dive)]
     pub(super) facility: Field<Facility>,
@@ -501,6 +505,19 @@ pub(super) struct Host {
     /// What it draws when nothing runs on it: a power, `learned` (default) or `none`.
     #[garde(custom(host_idle))]
     pub(super) idle_power: Field<IdlePower>,
+    /// How its energy is divided. Default: as its data centre says.
+    pub(super) model: Field<Model>,
+    /// Meters of its processors and memory, for the model `rapl-weighted`.
+    #[garde(dive)]
+    pub(super) rapl: Field<Rapl>,
+    /// GPUs that are metered by themselves and given to the VMs that have them.
+    #[garde(custom(some), dive)]
+    pub(super) gpus: List<Gpu>,
+    /// What a second of work is: `cpu-time` (default), or `cycles` where every VM's are counted.
+    pub(super) weighting: Field<Weighting>,
+    /// What a hardware thread does while its sibling is busy too, of what it does alone, 0.5 to 1. Default 1.
+    #[garde(range(min = 0.5, max = 1.0))]
+    pub(super) smt_factor: Field<f64>,
     /// Allocation ratios of the scheduler.
     #[garde(dive)]
     pub(super) overcommit: Field<Overcommit>,

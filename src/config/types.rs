@@ -13,6 +13,7 @@ use serde::Deserialize;
 mod command;
 mod http;
 mod modbus;
+mod model;
 mod prometheus;
 pub mod serial;
 mod services;
@@ -21,6 +22,7 @@ mod sysfs;
 pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
+pub use model::{Division, Model, Weighting};
 pub use prometheus::{
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
 };
@@ -64,6 +66,8 @@ pub struct Datacenter {
     pub emission_factors: Vec<EmissionFactor>,
     /// Price of its electricity, where given.
     pub price: Option<Price>,
+    /// How the energy of its hosts is divided; none for the default.
+    pub model: Option<Model>,
     /// Points of the building, each with the channels that add up to it; only those that are configured.
     pub facility: Vec<(Point, Vec<ChannelRef>)>,
 }
@@ -468,6 +472,8 @@ pub struct Host {
     pub feeds: Vec<Feed>,
     /// What it draws when nothing runs on it.
     pub idle: Idle,
+    /// How its energy is divided.
+    pub division: Division,
     /// How its resources are over-allocated.
     pub overcommit: Overcommit,
     /// Who says what runs on it.

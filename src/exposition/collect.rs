@@ -1,6 +1,7 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
+mod model;
 mod services;
 mod totals;
 
@@ -240,6 +241,7 @@ impl Collector {
                 idle.sample(host.labels(), watts.get());
             }
         }
+        model::idle_limits(page, ledger);
         let wall = self.clock.unix_seconds();
         let mut settled = page.family(&catalog::HOST_SETTLED_TIMESTAMP_SECONDS);
         for (host, at) in ledger.hosts().iter().filter_map(|h| Some((h, h.settled()?))) {
@@ -353,10 +355,9 @@ fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
     let mut energy = page.family(&catalog::WORKLOAD_ENERGY_JOULES_TOTAL);
     for (host, workload) in shown(ledger, now) {
         for method in host.methods() {
-            let share = workload.energy().get(method);
-            let [idle, dynamic] = share_labels(method);
-            energy.sample_with(workload.labels(), idle, share.idle);
-            energy.sample_with(workload.labels(), dynamic, share.dynamic);
+            for (labels, part) in model::parts(host, method, *workload.energy().get(method)) {
+                energy.sample_with(workload.labels(), labels, part);
+            }
         }
     }
     let mut info = page.family(&catalog::WORKLOAD_INFO);
@@ -407,13 +408,6 @@ const fn overhead_labels(method: Method) -> [&'static str; 2] {
             ["method=\"measured\",part=\"hypervisor\"", "method=\"measured\",part=\"unallocated\""]
         }
         Method::Rated => ["method=\"rated\",part=\"hypervisor\"", "method=\"rated\",part=\"unallocated\""],
-    }
-}
-
-const fn share_labels(method: Method) -> [&'static str; 2] {
-    match method {
-        Method::Measured => ["method=\"measured\",part=\"idle\"", "method=\"measured\",part=\"dynamic\""],
-        Method::Rated => ["method=\"rated\",part=\"idle\"", "method=\"rated\",part=\"dynamic\""],
     }
 }
 

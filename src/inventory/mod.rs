@@ -3,6 +3,7 @@
 //! Lives here: the topology as checked types. Does not live here: the configuration file's shape (`config`) or
 //! anything that changes while the exporter runs.
 
+mod inside;
 mod services;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use crate::model::{
     Ratio, Watts,
 };
 
+pub use inside::{Gpu, Parts, Weighting, Work};
 pub use services::{Member, Service, Services};
 
 /// One way to know what is drawn. Alternatives stand in order of preference.
@@ -96,6 +98,10 @@ pub struct Host {
     pub model: Model,
     /// Idle power.
     pub idle: Idle,
+    /// Meters of its parts.
+    pub parts: Parts,
+    /// How its CPU time is weighed.
+    pub work: Work,
     /// vCPUs that may be reserved per logical CPU.
     pub cpu_overcommit: Ratio,
     /// Memory that may be reserved per memory.
@@ -115,6 +121,8 @@ impl Host {
             feeds: Vec::new(),
             model: Model::default(),
             idle: Idle::Learned,
+            parts: Parts::default(),
+            work: Work::default(),
             cpu_overcommit: Ratio::ONE,
             memory_overcommit: Ratio::ONE,
         }

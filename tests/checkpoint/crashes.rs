@@ -63,7 +63,7 @@ async fn killed_twenty_times_at_any_moment_no_counter_falls_and_at_most_the_inte
         written_after(&mut exporter, writes + 1.0).await;
         moments = moments.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         sleep(Duration::from_millis(u64::from(moments >> 22))).await;
-        kill(&mut exporter.program).await;
+        kill(exporter);
         exporter = site.exporter().await;
         let page = exporter.page().await;
         assert_eq!(number(&page, "wattribute_checkpoint_refused"), 0.0, "round {round}");

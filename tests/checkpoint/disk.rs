@@ -21,7 +21,7 @@ async fn a_damaged_file_is_set_aside_and_the_one_before_stands_in_and_without_bo
     let mut exporter = site.exporter().await;
     exporter.until("all settled", settled).await;
     let page = exporter.until("three checkpoints", |page| writes(page, "ok") >= 3.0).await;
-    kill(&mut exporter.program).await;
+    kill(exporter);
 
     let mut latest = fs::read(site.file("")).unwrap();
     let middle = latest.len() / 2;
@@ -38,7 +38,7 @@ async fn a_damaged_file_is_set_aside_and_the_one_before_stands_in_and_without_bo
         assert!(log.contains(wanted), "{wanted}: {log}");
     }
     assert_eq!(fs::read(site.file(".refused-1")).unwrap(), latest);
-    kill(&mut exporter.program).await;
+    kill(exporter);
 
     // A newer exporter's, and another program's.
     let mut newer = latest.clone();

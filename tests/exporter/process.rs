@@ -63,15 +63,6 @@ impl Program {
         }
     }
 
-    /// Waits for the end.
-    pub async fn ended(&mut self) {
-        let began = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(began.elapsed() < PATIENCE, "does not end: {}", self.output());
-            sleep(Duration::from_millis(5)).await;
-        }
-    }
-
     /// Sends SIGTERM and waits for the end; gives how it ended and how long that took.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::scene::PartMeters;
 use super::{HostAccount, Labels};
 use crate::attribution::books::Books;
 use crate::attribution::pricing::{self, Supply};
@@ -16,7 +17,8 @@ use crate::workloads::SourceIndex;
 impl HostAccount {
     /// The tracks of its feeds.
     pub(in crate::attribution) fn tracks(&self, store: &Store) -> Tracks {
-        Tracks::of(self.supplies.iter().flat_map(Supply::channels), store)
+        let feeds = self.supplies.iter().flat_map(Supply::channels).copied();
+        Tracks::of(feeds.chain(self.parts.feeds()), store)
     }
 
     /// Goes on as `host`, which is of the same name and place.
@@ -29,7 +31,7 @@ impl HostAccount {
         books: &mut Books,
         now: Moment,
     ) {
-        let same_feeds = self.host.feeds == host.feeds && self.reads(&tracks);
+        let same_feeds = self.host.feeds == host.feeds && self.reads(&tracks, store);
         if self.host == *host && same_feeds && self.source.is_some() == source.is_some() {
             self.source = source;
             return;
@@ -37,9 +39,15 @@ impl HostAccount {
         self.settle_known(store, books, now);
         if !same_feeds {
             self.settle_told(store, books);
-            let supplies = found(&host.feeds, tracks, store, |next| self.price_ahead(next, store));
-            self.supplies = supplies;
         }
+        let mut tracks = tracks;
+        let supplies = found(host, &mut tracks, store);
+        if !same_feeds {
+            self.price_ahead(&supplies, store);
+        }
+        self.supplies = supplies;
+        self.parts = PartMeters::find(host, &mut tracks, store);
+        tracks.release(store);
         self.source = source;
         self.labels = Labels::of(host);
         self.host = host.clone();
@@ -60,6 +68,7 @@ impl HostAccount {
         self.resumed = None;
         self.source = None;
         self.supplies = Vec::new();
+        self.parts = PartMeters::default();
         tracks.release(store);
     }
 
@@ -71,7 +80,9 @@ impl HostAccount {
         store: &Store,
         now: Moment,
     ) {
-        self.supplies = found(&host.feeds, Tracks::default(), store, |_| {});
+        let mut tracks = Tracks::default();
+        self.supplies = found(host, &mut tracks, store);
+        self.parts = PartMeters::find(host, &mut tracks, store);
         self.source = source;
         self.opened = now;
         self.pause = self.pause.filter(|pause| pause.until.is_none());
@@ -96,7 +107,7 @@ impl HostAccount {
     }
 
     /// Whether its supplies read what its feeds name, by tracks that are still there.
-    fn reads(&self, tracks: &Tracks) -> bool {
+    fn reads(&self, tracks: &Tracks, store: &Store) -> bool {
         let read: Vec<FeedIndex> = self.supplies.iter().flat_map(Supply::channels).copied().collect();
         let named = self.host.feeds.iter().flat_map(|feed| match feed {
             Feed::Channels(channels) => channels.as_slice(),
@@ -104,6 +115,7 @@ impl HostAccount {
         });
         let named: Option<Vec<FeedIndex>> = named.map(|(m, c)| tracks.get(m, c)).collect();
         named.is_some_and(|named| named == read)
+            && self.parts.feeds().all(|feed| store.tracked(feed).is_some())
     }
 
     /// Settles the samples up to where any feed has told, without waiting for a better one.
@@ -116,11 +128,6 @@ impl HostAccount {
     }
 }
 
-/// The supplies of `feeds`; `before` is shown them while the tracks that they do not need are still there.
-fn found(feeds: &[Feed], mut tracks: Tracks, store: &Store, before: impl FnOnce(&[Supply])) -> Vec<Supply> {
-    let supplies: Vec<Supply> =
-        feeds.iter().filter_map(|feed| Supply::find_among(&mut tracks, feed, store)).collect();
-    before(&supplies);
-    tracks.release(store);
-    supplies
+fn found(host: &Host, tracks: &mut Tracks, store: &Store) -> Vec<Supply> {
+    host.feeds.iter().filter_map(|feed| Supply::find_among(tracks, feed, store)).collect()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{HostAccount, Overhead};
 use crate::attribution::books::Books;
 use crate::attribution::guests::GuestsState;
-use crate::attribution::idle::IdleLearner;
+use crate::attribution::idle::{IdleLearner, IdleState};
 use crate::attribution::ledger::ByMethod;
 use crate::model::{DatacenterId, HostId, Microjoules, Moment, Past};
 
@@ -22,7 +22,7 @@ pub struct HostState {
     energy: ByMethod<Microjoules>,
     overhead: ByMethod<Overhead>,
     unmeasured: Duration,
-    learner: IdleLearner,
+    learner: IdleState,
     /// How long ago its last settled interval ended; none before the first.
     settled: Option<Duration>,
     /// Whether its time was missed from then on: not that of one that was switched off, or not configured.
@@ -39,7 +39,7 @@ impl HostAccount {
             energy: self.energy,
             overhead: self.overhead,
             unmeasured: self.unmeasured,
-            learner: self.learner.clone(),
+            learner: self.learner.state(),
             settled: self.settled().map(|at| now.since(at)),
             missed: self.is_enabled() && (self.settled.is_some() || self.resumed.is_some()),
             guests: self.guests.kept(now),
@@ -51,7 +51,7 @@ impl HostAccount {
         self.energy = state.energy;
         self.overhead = state.overhead;
         self.unmeasured = state.unmeasured;
-        self.learner = state.learner;
+        self.learner = IdleLearner::resume(&state.learner);
         self.stood = state.settled.map(|age| past.moment(age));
         self.resumed = self.stood.filter(|_| state.missed);
         self.guests.resume(state.guests, &self.host, books, past);

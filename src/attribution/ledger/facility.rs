@@ -102,7 +102,7 @@ impl FacilityAccount {
 
     /// The tracks of its channels.
     pub(super) fn tracks(&self, store: &Store) -> Tracks {
-        Tracks::of(&self.feeds, store)
+        Tracks::of(self.feeds.iter().copied(), store)
     }
 
     /// Goes on as `point`, which is of the same name and place.

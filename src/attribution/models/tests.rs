@@ -7,7 +7,13 @@ use super::*;
 
 /// A VM of so much CPU time, ns, vCPU time, and memory, all of it resident.
 fn claim(cpu: u64, vcpus: u128, memory: u128) -> Claim {
-    Claim { cpu_nanos: cpu, vcpu_nanos: vcpus, memory_kib_nanos: memory, resident_kib_nanos: memory }
+    Claim {
+        cpu_nanos: cpu,
+        vcpu_nanos: vcpus,
+        memory_kib_nanos: memory,
+        resident_kib_nanos: memory,
+        ..Claim::default()
+    }
 }
 
 fn total(s: &Split) -> u128 {

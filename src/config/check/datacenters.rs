@@ -19,7 +19,8 @@ impl Check<'_> {
         let price = raw.price.located().and_then(|(price, at)| self.price(price, at));
         let facility =
             raw.facility.get().map(|facility| self.facility(facility, id.as_ref())).unwrap_or_default();
-        Some(Datacenter { id: id?, emission_factors, price, facility })
+        let model = raw.model.get().copied();
+        Some(Datacenter { id: id?, emission_factors, price, model, facility })
     }
 
     fn emission_factors(&self, list: &List<schema::EmissionFactor>) -> Vec<EmissionFactor> {

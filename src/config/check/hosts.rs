@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::datacenters::label;
 use super::meters::Defaults;
+use super::model::Metered;
 use super::{Check, entries};
 use crate::config::field::Field;
 use crate::config::files::Pem;
@@ -30,11 +31,13 @@ impl Check<'_> {
     pub(super) fn all_hosts(&mut self, documents: &Documents, defaults: &Defaults) -> Vec<Host> {
         let mut names: BTreeMap<HostId, Mark> = BTreeMap::new();
         let mut fed = Fed::new();
+        let mut metered = Metered::new();
         let mut hosts = Vec::new();
         for (raw, at, folder) in entries(documents, |part| &part.hosts) {
             let id = self.host_name(raw, at, &mut names);
             let datacenter = self.datacenter_of(&raw.datacenter, at);
             let feeds = self.feeds(raw, at, datacenter.as_ref(), &mut fed);
+            let division = self.division(raw, datacenter.as_ref(), &mut metered);
             let hypervisor =
                 raw.hypervisor.located().map(|(one, at)| self.hypervisor(one, at, folder, defaults));
             let (Some(id), Some(datacenter)) = (id, datacenter) else { continue };
@@ -47,6 +50,7 @@ impl Check<'_> {
                 cluster: label(&raw.cluster),
                 feeds,
                 idle: raw.idle_power.get().map_or(Idle::Learned, |IdlePower(idle)| *idle),
+                division,
                 overcommit: overcommit(&raw.overcommit),
                 hypervisor: hypervisor.flatten(),
             });
@@ -191,7 +195,7 @@ fn with_port(Endpoint((host, port)): &Endpoint, default: u16) -> String {
 }
 
 /// A number that its limits have checked; 1 where there is none.
-fn ratio(field: &Field<f64>) -> Ratio {
+pub(super) fn ratio(field: &Field<f64>) -> Ratio {
     let one = Ratio::ZERO;
     field.get().and_then(|value| Ratio::new(*value).ok()).or_else(|| Ratio::new(1.0).ok()).unwrap_or(one)
 }

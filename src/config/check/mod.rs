@@ -22,6 +22,7 @@ mod http;
 mod ipmi;
 mod meters;
 mod modbus;
+mod model;
 mod probe;
 mod prometheus;
 mod serial;
@@ -305,7 +306,13 @@ impl Check<'_> {
         }
         let unnamed = self.datacenters.keys().cloned();
         unnamed
-            .map(|id| Datacenter { id, emission_factors: Vec::new(), price: None, facility: Vec::new() })
+            .map(|id| Datacenter {
+                id,
+                emission_factors: Vec::new(),
+                price: None,
+                model: None,
+                facility: Vec::new(),
+            })
             .collect()
     }
 }

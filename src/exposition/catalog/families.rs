@@ -122,6 +122,9 @@ families! {
             &[DATACENTER, COMPONENT, HOST, METHOD];
         HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
             "Power of a host without load, configured or learned", OF_HOST;
+        HOST_IDLE_POWER_LIMIT_WATTS: Gauge Watts "wattribute_host_idle_power_limit_watts",
+            "Between which limits the learned idle power of a host lies, 95 in 100 times; wide apart while it is not known",
+            &[DATACENTER, COMPONENT, HOST, label("limit", "`lower` or `upper`")];
         HOST_SETTLED_TIMESTAMP_SECONDS: Gauge Seconds "wattribute_host_settled_timestamp_seconds",
             "Up to when the energy of a host has been accounted, Unix time: its counters and its workloads' hold all until then",
             OF_HOST;
@@ -135,6 +138,7 @@ families! {
             DATACENTER, HOST, COMPONENT,
             label("cluster", "cluster or aggregate the host belongs to"),
             label("rack", "rack the host stands in"),
+            label("model", "how its energy is divided"),
         ];
         NODE_CPUS: Gauge None "wattribute_node_cpus", "Logical CPUs of a host", OF_NODE;
         NODE_CPU_HERTZ: Gauge Hertz "wattribute_node_cpu_hertz", "Nominal clock of a host's CPUs", OF_NODE;
@@ -148,7 +152,8 @@ families! {
         WORKLOAD_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_workload_energy_joules_total",
             "Energy given to a workload on a host",
             &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID, METHOD,
-                label("part", "`idle` by reserved vCPUs and memory, `dynamic` by CPU time")];
+                label("part", "`idle` what its host would draw without load, `dynamic` what follows its own CPU time, `gpu` its GPUs, \
+                 where they are metered by themselves")];
         WORKLOAD_INFO: Info None "wattribute_workload_info", "What a workload is called, and whose it is", &[
             DATACENTER, HOST, KIND, WORKLOAD,
             label("name", "name its owner gave the workload"),

@@ -19,6 +19,7 @@ fn wild_claim() -> impl Strategy<Value = Claim> {
             vcpu_nanos: vcpus,
             memory_kib_nanos: memory,
             resident_kib_nanos: resident,
+            ..Claim::default()
         },
     )
 }
@@ -45,6 +46,7 @@ fn vm() -> impl Strategy<Value = Claim> {
             vcpu_nanos: vcpus,
             memory_kib_nanos,
             resident_kib_nanos: memory_kib_nanos / 100 * resident,
+            ..Claim::default()
         }
     })
 }
@@ -166,6 +168,7 @@ proptest! {
             vcpu_nanos: whole.vcpu_nanos / 2,
             memory_kib_nanos: whole.memory_kib_nanos / 2,
             resident_kib_nanos: whole.resident_kib_nanos / 2,
+            cycles: None,
         };
         halved.claims[0] = half;
         halved.claims.insert(0, half);
