@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 SECONDS ?= 600
-.PHONY: help demo test fuzz bench load-ipmi load-redfish load-snmp compare-ipmi compare-snmp lint fmt docs build setup clean
+.PHONY: help demo test accuracy fuzz bench load-ipmi load-redfish load-snmp compare-ipmi compare-libvirt compare-snmp lint fmt docs build setup clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,11 +18,15 @@ test: ## format, lint, unit and integration tests, rules, dashboards, docs; prin
 	@tests/setup.sh test
 	@tests/run.sh
 
+accuracy: ## every model and the formulas of others over traces whose truth is known; writes docs/accuracy.md
+	WATTRIBUTE_BLESS=1 cargo test --locked --test accuracy
+	@sed -n '/^| method/,/^$$/p' docs/accuracy.md | head -18
+
 fuzz: ## fuzz every target; SECONDS=600 each, two at a time
 	fuzz/run.sh $(SECONDS)
 
 bench: ## the figures of docs/performance.md, as this machine gives them
-	cargo bench --locked --bench core --bench exposition --bench ipmi --bench snmp
+	cargo bench --locked --bench core --bench exposition --bench ipmi --bench snmp --bench workloads
 
 load-ipmi: ## 10,000 simulated BMCs a second over IPMI, real exporter; ARGS="--count N --seconds N --suites 3,17 --silent 0,10,50 --json"
 	cargo bench --locked --bench load -- ipmi $(ARGS)
@@ -35,6 +39,9 @@ load-snmp: ## 2,000 simulated PDUs with loss and delay, 10,000 meters of two val
 
 compare-snmp: ## CPU a PDU poll of 118 samples, here and in Debian's prometheus-snmp-exporter (apt-get install it first)
 	cargo bench --locked --bench load -- compare-snmp $(ARGS)
+
+compare-libvirt: ## CPU a read of a domain, libvirtd's included, here and in Debian's prometheus-libvirt-exporter (apt-get install it first)
+	cargo bench --locked --bench load -- compare-libvirt $(ARGS)
 
 compare-ipmi: ## CPU a reading, here and in Debian's prometheus-ipmi-exporter (apt-get install it first)
 	cargo bench --locked --bench load -- compare $(ARGS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seeds whose form is a script of bytes, so that each can be read here. The others are text files.
 
-What the bytes mean stands at the head of src/drivers/ipmi/fuzzing/*.rs and src/workloads/libvirt/fuzzing.rs."""
+What the bytes mean stands at the head of src/drivers/ipmi/fuzzing/*.rs and src/workloads/*/fuzzing.rs."""
 
 import pathlib
 import struct
@@ -123,7 +123,16 @@ put("libvirt", "error", 7, word(42), word(10), word(1), text(b"Domain not found"
 put("libvirt", "event", 8, word(1), DOMAIN)
 put("libvirt", "authentication", 4, word(2), word(0), word(2))
 put("libvirt", "xml_reply", 9, text(b"<domain/>"))
-put("libvirt", "domain", 10, b"""<domain type='kvm' id='7'><memory unit='KiB'>1024</memory><vcpu current='2'>4</vcpu><metadata>
+put("libvirt", "details", 2, word(1), DOMAIN, word(4), text(b"balloon.rss"), word(4), bytes(8), text(b"net.0.rx.bytes"), word(4), bytes(8), text(b"block.count"), word(2), word(0), text(b"block.1.capacity"), word(4), bytes(8))
+put("libvirt", "pools", 10, word(1), text(b"default"), bytes(range(16)), word(1))
+put("libvirt", "pool", 6, word(2), bytes(24))
+put("libvirt", "capabilities", 11, b"<capabilities><host><cpu><arch>x86_64</arch><model>EPYC</model></cpu></host></capabilities>")
+put("libvirt", "limits", 12, b"""<domain><vcpu>4</vcpu><cputune><shares>2048</shares><period>100000</period><quota>25000</quota><global_quota>90000</global_quota>
+</cputune><perf><event name='cpu_cycles' enabled='yes'/></perf><devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x00'
+function='0x0'/></source></hostdev><memballoon><stats period='10'/></memballoon></devices></domain>""")
+put("libvirt", "opennebula", 12, b"""<domain><metadata><one:vm xmlns:one='http://opennebula.org/xmlns/libvirt/1.0'><one:uname>buzz</one:uname>
+<one:gname>moonshot</one:gname></one:vm><a:x xmlns:a='urn:a'><a:tenant>blue</a:tenant></a:x></metadata></domain>""")
+put("libvirt", "domain", 12, b"""<domain type='kvm' id='7'><memory unit='KiB'>1024</memory><vcpu current='2'>4</vcpu><metadata>
 <n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:name>web-1</n:name><n:flavor name='m1'/>
 <n:owner><n:user uuid='u'>buzz</n:user><n:project uuid='p'>moonshot</n:project></n:owner></n:instance></metadata></domain>""")
 
@@ -186,3 +195,23 @@ put("checkpoint", "empty", checkpoint([]))
 put("checkpoint", "two_sections", checkpoint([(b"ledger", b"\1\0\0\0\0\0\0"), (b"meters", b"\1\0\0\0")]))
 put("checkpoint", "one_too_many", checkpoint([(b"ledger", b"\1\0")], count=2))
 put("checkpoint", "newer", checkpoint([(b"ledger", b"\1\0")], version=2))
+
+# cgroup: a path; after a zero byte the text of one of its files.
+ID = b"0123456789abcdef" * 4
+put("cgroup", "service", b"/system.slice/nginx.service\0usage_usec 5000000\nuser_usec 1\n")
+put("cgroup", "machine", b"/machine.slice/machine-qemu\\x2d12\\x2dinstance\\x2d0000002a.scope\0qemu\0-name\0guest=a,x=on\0-m\0size=2097152k"
+    b"\0-smp\0" b"4,sockets=4\0-uuid\0" b"11111111-2222-3333-4444-555555555555\0")
+put("cgroup", "pod", b"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod6d1d0b3c_52c6.slice/cri-containerd-", ID, b".scope\0" b"150000 100000\n")
+put("cgroup", "pod_of_cgroupfs", b"/kubepods/besteffort/pod6d1d0b3c-52c6/", ID, b"\0anon 1\ninactive_file 4096\n")
+put("cgroup", "job", b"/slurm/uid_1000/job_4711\0" b"9223372036854771712\n")
+put("cgroup", "user", b"/user.slice/user-1000.slice\0max 100000\n")
+
+# process: the text of a file in /proc.
+put("process", "stat", b"42 (a) R (b) S 7 42 42 0 -1 4194304 1 2 3 4 100 50 20 10 20 0 1 0 9999 1000000 250 184467\n")
+put("process", "cgroup", b"4:memory:/x\n1:name=systemd:/system.slice/a.service/b\n0::/\n")
+put("process", "machine", b"cpu  100 20 30 1000 40 5 6 7 50 0\ncpu0 50 10 15 500 20 2 3 3 25 0\nintr 5\n")
+put("process", "meminfo", b"MemTotal:       16315364 kB\nMemFree:         1000 kB\n")
+put("process", "cpuinfo", b"processor\t: 0\nmodel name\t: Example CPU v4 @ 2.60GHz\ncpu MHz\t\t: 1197.251\n")
+put("process", "dev", b" face |bytes packets\neth0:1000 10 0 0 0 0 0 0 500 5 0 0 0 0 0 0\n")
+put("process", "fib_trie", b"Main:\n     |-- 10.0.0.7\n        /32 host LOCAL\n")
+put("process", "if_inet6", b"20010db8000000000000000000000009 02 40 00 80 eth0\n")

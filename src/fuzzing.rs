@@ -15,13 +15,16 @@ pub use crate::drivers::serial::fuzzing::serial;
 pub use crate::drivers::snmp::fuzzing::recording;
 pub use crate::drivers::snmp::profile::fuzzing::profile;
 pub use crate::drivers::sysfs::fuzzing::counter;
+pub use crate::workloads::cgroup::fuzzing::cgroup;
 pub use crate::workloads::libvirt::fuzzing::libvirt;
+pub use crate::workloads::process::fuzzing::process;
 
 /// A target's name and what runs one input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target: a binary of `fuzz/`, a folder of seeds.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 20] = [
+    ("cgroup", cgroup),
     ("checkpoint", checkpoint),
     ("config", config),
     ("counter", counter),
@@ -32,6 +35,7 @@ pub const TARGETS: [Target; 18] = [
     ("modbus", modbus),
     ("modbus_profile", modbus_profile),
     ("page", page),
+    ("process", process),
     ("profile", profile),
     ("rakp", rakp),
     ("recording", recording),

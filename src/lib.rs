@@ -17,11 +17,11 @@
 //!
 //! # Who may import whom
 //!
-//! `model` imports nothing. `config`, `store`, `inventory`, `drivers`, `workloads`, `poller`, `checkpoint` and `sim` import
-//! `model` alone.
-//! `attribution` imports `model`, `store`, `inventory`, `workloads`. `exposition` reads those, the poller's counts and
-//! the checkpoint's; `http` serves `exposition`'s pages; `app` wires; `cli` calls `app`. `config` and `drivers` never meet,
-//! nor do `sim` and `drivers`. `tests/architecture.rs` holds the table, `docs/architecture.md` explains it.
+//! `model` imports nothing. `config`, `store`, `inventory`, `web`, `poller`, `checkpoint` and `sim` import `model` alone,
+//! `drivers` and `workloads` also `web`, the HTTP client.
+//! `attribution` imports `model`, `store`, `inventory`, `workloads`. `exposition` reads those, the poller's counts and the
+//! checkpoint's; `http` serves `exposition`'s pages; `app` wires; `cli` calls `app`. `config` and `drivers` never meet, nor do
+//! `sim` and `drivers`. `tests/architecture.rs` holds the table, `docs/architecture.md` explains it.
 //!
 //! # Invariants
 //!
@@ -45,4 +45,5 @@ pub mod model;
 pub mod poller;
 pub mod sim;
 pub mod store;
+mod web;
 pub mod workloads;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
-use wattribute::cli::{Cli, Command, check, demo, print, profile, read, serve};
+use wattribute::cli::{Cli, Command, calibrate, check, demo, print, profile, read, serve};
 use wattribute::config;
 
 #[global_allocator]
@@ -34,6 +34,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Serve(args) => return serve::run(&args),
         Command::Profile(args) => return runtime()?.block_on(profile::run(&args)),
+        Command::Calibrate(args) => return runtime()?.block_on(calibrate::run(&args)),
         Command::Read(args) => return runtime()?.block_on(read::run(&args)),
         Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
     }

@@ -15,8 +15,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("inventory", &["model"]),
     ("sim", &["model"]),
-    ("drivers", &["model"]),
-    ("workloads", &["model"]),
+    ("web", &["model"]),
+    ("drivers", &["model", "web"]),
+    ("workloads", &["model", "web"]),
     ("attribution", &["model", "store", "inventory", "workloads"]),
     ("poller", &["model"]),
     ("exposition", &["model", "store", "inventory", "attribution", "workloads", "poller", "checkpoint"]),
@@ -38,7 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("fuzzing", &["checkpoint", "config", "drivers", "workloads"]),
-    ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim"]),
+    ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim", "workloads"]),
 ];
 
 /// The first segments behind `crate::` in every path of a file, `#[cfg(test)]` code included.

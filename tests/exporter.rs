@@ -11,6 +11,8 @@ mod datacenter;
 mod hanging;
 #[path = "exporter/hypervisor.rs"]
 mod hypervisor;
+#[path = "exporter/lives.rs"]
+mod lives;
 #[path = "exporter/memory.rs"]
 mod memory;
 #[path = "exporter/page.rs"]

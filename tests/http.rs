@@ -48,6 +48,7 @@ impl Pages for Fake {
                 name: "pdu-<1>".into(),
                 driver: "snmp".into(),
                 address: "10.0.0.9:161".into(),
+                enabled: true,
                 up: false,
                 age_seconds: Some(61.0),
                 error: Some("no answer within 2 s; check the community".into()),

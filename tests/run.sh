@@ -44,7 +44,7 @@ step clippy cargo clippy --locked --all-targets -- -D warnings
 step tests cargo test --locked --no-fail-fast
 step suites every_suite_ran
 step rules-and-dashboards python3 tests/check_rules.py
-step benches cargo test --locked --bench core --bench exposition --bench ipmi --bench snmp
+step benches cargo test --locked --bench core --bench exposition --bench ipmi --bench snmp --bench workloads
 # Twenty seconds for each target, two at a time: three minutes. What earlier runs found is gone through again.
 step fuzz fuzz/run.sh 20
 step rustdoc env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet

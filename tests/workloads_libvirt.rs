@@ -11,6 +11,8 @@
     clippy::cast_possible_truncation
 )]
 
+#[path = "libvirt/details.rs"]
+mod details;
 #[path = "libvirt/fake.rs"]
 mod fake;
 #[path = "libvirt/faults.rs"]
@@ -19,11 +21,13 @@ mod faults;
 mod peer;
 #[path = "libvirt/real.rs"]
 mod real;
+#[path = "libvirt/slow.rs"]
+mod slow;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use wattribute::model::SystemClock;
+use wattribute::model::{Clock, SystemClock};
 use wattribute::workloads::libvirt::{self, Address, Settings};
 use wattribute::workloads::{Source, Usage, Workload};
 
@@ -33,8 +37,11 @@ fn source(address: Address, call_timeout: Duration) -> Box<dyn Source> {
 }
 
 fn source_of(address: Address, uri: &str, call_timeout: Duration) -> Box<dyn Source> {
-    let settings = Settings { address, uri: uri.into(), call_timeout };
-    libvirt::open(settings, Arc::new(SystemClock::new())).unwrap()
+    source_by(address, uri, call_timeout, Arc::new(SystemClock::new()))
+}
+
+fn source_by(address: Address, uri: &str, call_timeout: Duration, clock: Arc<dyn Clock>) -> Box<dyn Source> {
+    libvirt::open(Settings { address, uri: uri.into(), call_timeout }, clock).unwrap()
 }
 
 /// The workload that the hypervisor calls `name`.

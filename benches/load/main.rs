@@ -1,5 +1,5 @@
 //! The exporter under load: simulated devices in this process, the real exporter in its own. Run: `make load-ipmi`,
-//! `make load-redfish`, `make load-snmp`, `make compare-ipmi`, `make compare-snmp`; what it gave: `docs/performance.md`.
+//! `make load-redfish`, `make load-snmp`, `make compare-ipmi`, `make compare-snmp`, `make compare-libvirt`; what it gave: `docs/performance.md`.
 
 #![allow(
     missing_docs,
@@ -15,8 +15,13 @@
 mod compare;
 mod exporter;
 mod ipmi;
+mod libvirt;
 mod redfish;
 mod snmp;
+
+#[allow(dead_code, reason = "shared with the libvirt source's tests")]
+#[path = "../../tests/libvirt/peer.rs"]
+mod peer;
 
 use std::time::Duration;
 
@@ -72,6 +77,8 @@ enum What {
     CompareSnmp,
     /// BMCs over IPMI, with Debian's prometheus-ipmi-exporter and with this one
     Compare,
+    /// Domains of libvirtd's test driver, with Debian's prometheus-libvirt-exporter and with this one
+    CompareLibvirt,
 }
 
 fn main() {
@@ -101,6 +108,10 @@ fn main() {
         }
         What::CompareSnmp => {
             show(&snmp::compare(&of_snmp(&arguments, snmp::Kind::Pdu, 200)), arguments.json);
+        }
+        What::CompareLibvirt => {
+            let measure = Duration::from_secs(arguments.seconds);
+            show(&libvirt::compare(arguments.count.unwrap_or(1_000), measure), arguments.json);
         }
         What::Compare => show(&compare::run(&load(&arguments, 1_000, 3, 0)), arguments.json),
     }

@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::switches::Switches;
 use crate::attribution::Ledger;
 use crate::attribution::ledger::LedgerState;
 use crate::checkpoint::{Book, Folder, Found, Frame, Health, OpenError, SectionError, Sections};
@@ -19,6 +20,9 @@ use crate::store::{Store, StoreState};
 const COMPLAINT: Duration = Duration::from_secs(60);
 /// How long the last write may take: a dead disk must not hold the end up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// The section of what is switched off: JSON.
+const SWITCHES: &str = "switches";
 
 impl Book for StoreState {
     const NAME: &'static str = "meters";
@@ -101,38 +105,82 @@ pub fn open(storage: &Storage) -> Result<Opened, OpenError> {
 }
 
 impl Opened {
-    /// A section that another part keeps, as it was.
+    /// What was switched off.
     #[must_use]
-    pub fn section(&self, name: &str) -> Option<&[u8]> {
-        self.found.good.as_ref()?.0.rest.bytes(name)
+    pub fn switches(&self) -> Switches {
+        let bytes = self.found.good.as_ref().and_then(|(contents, _)| contents.rest.bytes(SWITCHES));
+        bytes.map(Switches::load).transpose().map(Option::unwrap_or_default).unwrap_or_else(|unreadable| {
+            tracing::error!("{unreadable}");
+            Switches::default()
+        })
     }
 
-    /// Lets the parts go on from what was found, before anything is read or settled.
+    /// Lets the meters go on from what was found, before anything is read.
     #[must_use]
-    pub fn resume(self, store: &Arc<Store>, ledger: &Arc<Mutex<Ledger>>, clock: &Arc<dyn Clock>) -> Keeper {
+    pub fn resume_store(self, store: &Arc<Store>, clock: &Arc<dyn Clock>) -> Resuming {
         let Self { folder, interval, found } = self;
         let (now, wall) = (clock.now(), unix(clock.as_ref()));
-        let (mut kept, mut rest) = (now, Sections::default());
+        let mut past = Past { now, away: Duration::ZERO };
+        let (mut ledger, mut rest) = (LedgerState::default(), Sections::default());
         match found.good {
             Some((contents, path)) => {
-                let past = Past { now, away: wall.saturating_sub(contents.written) };
+                past.away = wall.saturating_sub(contents.written);
                 say(&path, contents.written, wall);
                 store.resume(contents.store, &past);
-                ledger.lock().unwrap_or_else(PoisonError::into_inner).resume(contents.ledger, store, &past);
-                (kept, rest) = (past.moment(Duration::ZERO), contents.rest);
+                (ledger, rest) = (contents.ledger, contents.rest);
             }
             None => tracing::info!("no checkpoint in {}: counters begin at 0", folder.path().display()),
         }
         let refused = u64::try_from(found.refused.len()).unwrap_or(u64::MAX);
-        Keeper {
-            disk: Mutex::new(Disk { folder, complained: None, failures: 0 }),
+        Resuming {
+            folder,
             interval,
             store: Arc::clone(store),
-            ledger: Arc::clone(ledger),
             clock: Arc::clone(clock),
-            health: Arc::new(Health::new(refused, kept)),
+            health: Health::new(refused, past.moment(Duration::ZERO)),
+            ledger,
+            past,
             rest,
-            others: Vec::new(),
+        }
+    }
+}
+
+/// Meters have gone on, hosts are still to.
+pub struct Resuming {
+    folder: Folder,
+    interval: Duration,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    ledger: LedgerState,
+    past: Past,
+    rest: Sections,
+}
+
+impl std::fmt::Debug for Resuming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resuming").finish_non_exhaustive()
+    }
+}
+
+impl Resuming {
+    /// Lets hosts and all else go on, once all that is configured is there and before anything is settled. What `switches`
+    /// says is kept from now on.
+    #[must_use]
+    pub fn resume_ledger(self, ledger: &Arc<Mutex<Ledger>>, switches: Arc<Mutex<Switches>>) -> Keeper {
+        let mut resumed = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        resumed.resume(self.ledger, &self.store, &self.past);
+        drop(resumed);
+        self.store.begun();
+        Keeper {
+            disk: Mutex::new(Disk { folder: self.folder, complained: None, failures: 0 }),
+            interval: self.interval,
+            store: self.store,
+            ledger: Arc::clone(ledger),
+            switches,
+            clock: self.clock,
+            health: Arc::new(self.health),
+            rest: self.rest,
         }
     }
 }
@@ -148,19 +196,16 @@ fn say(path: &Path, written: Duration, wall: Duration) {
     }
 }
 
-/// Gives the bytes of one section.
-type Save = Box<dyn Fn() -> Vec<u8> + Send + Sync>;
-
 /// Keeps the counters.
 pub struct Keeper {
     disk: Mutex<Disk>,
     interval: Duration,
     store: Arc<Store>,
     ledger: Arc<Mutex<Ledger>>,
+    switches: Arc<Mutex<Switches>>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     rest: Sections,
-    others: Vec<(&'static str, Save)>,
 }
 
 struct Disk {
@@ -180,13 +225,6 @@ impl Keeper {
     #[must_use]
     pub const fn health(&self) -> &Arc<Health> {
         &self.health
-    }
-
-    /// Keeps a section of another part too.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, save: Save) -> Self {
-        self.others.push((name, save));
-        self
     }
 
     /// Writes every interval until `shutdown`.
@@ -259,9 +297,7 @@ impl Keeper {
         let mut sections = self.rest.clone();
         sections.put(store)?;
         sections.put(ledger)?;
-        for (name, save) in &self.others {
-            sections.insert(name, save());
-        }
+        sections.insert(SWITCHES, self.switches.lock().unwrap_or_else(PoisonError::into_inner).save());
         let written_unix_millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         Ok(Frame { written_unix_millis, sections }.encode())
     }

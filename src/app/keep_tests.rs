@@ -35,7 +35,8 @@ fn start(dir: &tempfile::TempDir, second: u64) -> Run {
     let ledger = Ledger::new(&Inventory::default(), &[], &store, clock.now());
     let opened = open(&storage(dir)).unwrap();
     let clock_of = Arc::clone(&clock) as Arc<dyn Clock>;
-    let keeper = opened.resume(&store, &Arc::new(Mutex::new(ledger)), &clock_of);
+    let switches = Arc::new(Mutex::new(opened.switches()));
+    let keeper = opened.resume_store(&store, &clock_of).resume_ledger(&Arc::new(Mutex::new(ledger)), switches);
     Run { store, clock, keeper }
 }
 
@@ -119,18 +120,20 @@ fn a_book_that_does_not_add_up_is_refused_with_the_whole_file() {
 }
 
 #[test]
-fn sections_of_other_parts_are_handed_out_and_those_that_nobody_knows_are_passed_on() {
+fn switches_are_kept_and_sections_that_nobody_knows_are_passed_on() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = start(&dir, 1000);
     first.keeper.rest.insert("of a later version", vec![1, 2]);
-    first.keeper = first.keeper.with("switches", Box::new(|| b"off".to_vec()));
+    let off = Switches::load(br#"{"meters":["m"]}"#).unwrap();
+    *first.keeper.switches.lock().unwrap() = off.clone();
     first.keeper.write();
     drop(first);
     start(&dir, 1100).keeper.write();
     let opened = open(&storage(&dir)).unwrap();
-    assert_eq!(opened.section("switches"), Some(&b"off"[..]));
-    assert_eq!(opened.section("of a later version"), Some(&[1, 2][..]));
-    assert_eq!(opened.section("meters"), None);
+    assert_eq!(opened.switches(), off);
+    let rest = &opened.found.good.unwrap().0.rest;
+    assert_eq!(rest.bytes("of a later version"), Some(&[1, 2][..]));
+    assert_eq!(rest.bytes("meters"), None);
 }
 
 #[test]

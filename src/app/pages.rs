@@ -1,17 +1,14 @@
 //! The HTTP layer's pages, from the running parts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
-use super::probe::Prober;
-use crate::exposition::collect::Collector;
+use super::control::Controller;
 use crate::exposition::{Format, PageCache, REVISION, VERSION};
-use crate::http::{DeviceStatus, Pages, Probes, Status};
-use crate::model::{Clock, Moment, PollError};
-use crate::store::Store;
-use crate::workloads::UsageLog;
+use crate::http::{Control, DeviceStatus, Pages, Probes, Status};
+use crate::model::{Moment, PollError};
 
 /// Counts the snapshots: it rises with each tick of the ledger, and pages of an older one are rendered anew.
 #[derive(Debug, Default)]
@@ -28,44 +25,43 @@ impl Generation {
     }
 }
 
-pub struct RunningPages {
-    pub cache: PageCache,
-    pub collector: Collector,
-    pub generation: Arc<Generation>,
-    pub store: Arc<Store>,
-    pub usage: Arc<UsageLog>,
-    pub clock: Arc<dyn Clock>,
-    pub started: Moment,
-    pub prober: Option<Arc<Prober>>,
+pub(super) struct RunningPages {
+    pub(super) cache: PageCache,
+    pub(super) control: Arc<Controller>,
+    pub(super) started: Moment,
 }
 
 impl Pages for RunningPages {
     fn metrics(&self, format: Format, gzip: bool) -> Bytes {
-        self.cache.get(self.generation.get(), format, gzip, |page| self.collector.render(page))
+        let parts = &self.control.parts;
+        self.cache.get(parts.generation.get(), format, gzip, |page| parts.collector.render(page))
     }
 
     fn status(&self) -> Status {
-        let now = self.clock.now();
+        let world = &self.control.parts.world;
+        let now = world.clock.now();
         let age = |at: Option<Moment>| at.map(|at| now.since(at).as_secs_f64());
         let mut devices = Vec::new();
-        self.store.each(|meter| {
+        world.store.each(|meter| {
             let settings = meter.settings();
             devices.push(DeviceStatus {
                 name: settings.id.as_str().to_owned(),
                 driver: settings.driver.to_owned(),
                 address: settings.address.clone(),
+                enabled: meter.is_enabled(),
                 up: meter.is_up(now),
                 age_seconds: age(meter.last_good()),
                 error: meter.error().map(PollError::to_string),
             });
         });
         let mut hypervisors = Vec::new();
-        self.usage.each(|source| {
+        world.usage.each(|source| {
             let settings = source.settings();
             hypervisors.push(DeviceStatus {
                 name: settings.host.as_str().to_owned(),
                 driver: settings.driver.to_owned(),
                 address: settings.address.clone(),
+                enabled: source.is_enabled(),
                 up: source.is_up(now),
                 age_seconds: age(source.last_good()),
                 error: source.error().map(PollError::to_string),
@@ -81,10 +77,15 @@ impl Pages for RunningPages {
     }
 
     fn ready(&self) -> bool {
-        self.generation.get() > 0
+        self.control.parts.generation.get() > 0
     }
 
     fn probes(&self) -> Option<Arc<dyn Probes>> {
-        self.prober.clone().map(|prober| prober as Arc<dyn Probes>)
+        let prober = self.control.parts.prober.read().unwrap_or_else(PoisonError::into_inner);
+        prober.clone().map(|prober| prober as Arc<dyn Probes>)
+    }
+
+    fn control(&self) -> Option<Arc<dyn Control>> {
+        Some(Arc::clone(&self.control) as Arc<dyn Control>)
     }
 }

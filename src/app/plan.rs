@@ -9,6 +9,8 @@ mod prometheus;
 mod serial;
 mod services;
 mod sysfs;
+mod tenants;
+mod workloads;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,11 +19,11 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price, Tenant, Tenants};
+use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
-use crate::workloads::{SourceIndex, SourceSettings, libvirt};
+use crate::workloads::{SourceIndex, SourceSettings, cgroup, libvirt, process};
 
 /// A hypervisor is down after this many intervals without a sample.
 const STALE_INTERVALS: u32 = 3;
@@ -34,7 +36,7 @@ const IPMI_NEAR: Duration = Duration::from_secs(45);
 const IPMI_FAR: Duration = Duration::from_secs(300);
 
 /// How a meter is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum DriverPlan {
     /// Over IPMI.
     Ipmi(Arc<ipmi::Settings>),
@@ -71,6 +73,15 @@ pub struct MeterPlan {
     pub driver: DriverPlan,
 }
 
+impl MeterPlan {
+    /// Whether it is polled as `other` is; where it is defined does not matter.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let Self { defined: _, settings, timing, driver } = self;
+        *settings == other.settings && *timing == other.timing && *driver == other.driver
+    }
+}
+
 /// A hypervisor to sample.
 #[derive(Debug, Clone)]
 pub struct SourcePlan {
@@ -84,11 +95,26 @@ pub struct SourcePlan {
     pub reached: Reached,
 }
 
+impl SourcePlan {
+    /// Whether it is sampled as `other` is; where it is defined does not matter.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let Self { defined: _, settings, timing, reached } = self;
+        *settings == other.settings && *timing == other.timing && *reached == other.reached
+    }
+}
+
 /// How the workloads of a host are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reached {
     /// By libvirt.
     Libvirt(libvirt::Settings),
+    /// By this machine's control groups.
+    Cgroups(cgroup::Settings),
+    /// Machines by libvirt, all else by control groups.
+    Both(libvirt::Settings, cgroup::Settings),
+    /// By this machine's processes.
+    Processes(process::Settings),
 }
 
 /// A way to read devices that clients name.
@@ -142,7 +168,7 @@ pub fn plan(config: &Config) -> Plan {
         .hosts
         .iter()
         .map(|host| {
-            let source = source(host, host.hypervisor.as_ref()?);
+            let source = workloads::source(host, host.hypervisor.as_ref()?);
             sources.push(source);
             Some(SourceIndex(sources.len() - 1))
         })
@@ -379,39 +405,6 @@ const fn privacy_protocol(protocol: config::PrivacyProtocol) -> snmp::PrivacyPro
     }
 }
 
-fn source(host: &config::Host, l: &config::Libvirt) -> SourcePlan {
-    let (address, shown) = match &l.address {
-        config::LibvirtAddress::Unix(path) => {
-            (libvirt::Address::Unix(path.clone()), path.display().to_string())
-        }
-        config::LibvirtAddress::Tcp(endpoint) => (libvirt::Address::Tcp(endpoint.clone()), endpoint.clone()),
-        config::LibvirtAddress::Tls { endpoint, ca_file, identity } => (
-            libvirt::Address::Tls {
-                endpoint: endpoint.clone(),
-                ca_file: ca_file.clone(),
-                identity: identity.clone(),
-            },
-            endpoint.clone(),
-        ),
-    };
-    SourcePlan {
-        defined: host.place.to_string(),
-        settings: SourceSettings {
-            host: host.id.clone(),
-            datacenter: host.datacenter.clone(),
-            driver: libvirt::NAME,
-            address: shown,
-            stale_after: l.interval * STALE_INTERVALS,
-        },
-        timing: Timing { interval: l.interval, deadline: l.interval.max(l.call_timeout * CALLS_PER_SAMPLE) },
-        reached: Reached::Libvirt(libvirt::Settings {
-            address,
-            uri: l.uri.clone(),
-            call_timeout: l.call_timeout,
-        }),
-    }
-}
-
 fn inventory(config: &Config) -> Inventory {
     let of_each = || config.datacenters.iter().map(|d| (&d.id, d));
     let factors = of_each().flat_map(|(id, d)| {
@@ -438,17 +431,12 @@ fn inventory(config: &Config) -> Inventory {
             channels: channels(list),
         })
     });
-    let tenant = |t: &config::Tenant| Tenant {
-        project_id: t.project_id.clone(),
-        name: t.name.clone(),
-        domains: t.domains.clone(),
-    };
     Inventory {
         hosts: config.hosts.iter().map(|h| model::divide(host(h), h, config)).collect(),
         facility: facility.collect(),
         factors: factors.collect(),
         prices: prices.collect(),
-        tenants: Tenants::new(config.tenants.iter().map(tenant).collect()),
+        tenants: tenants::tenants(&config.tenants),
         services: services::services(config),
     }
 }

@@ -113,7 +113,7 @@ fn hosts_keep_their_feeds_in_order_and_find_their_hypervisor() {
     let [source] = plan.sources.as_slice() else { panic!("{:?}", plan.sources) };
     assert_eq!((source.settings.host.as_str(), source.settings.address.as_str()), ("node", "node:16509"));
     assert_eq!(source.timing.interval, Duration::from_secs(2));
-    let Reached::Libvirt(libvirt) = &source.reached;
+    let Reached::Libvirt(libvirt) = &source.reached else { panic!("{source:?}") };
     assert!(source.timing.deadline >= libvirt.call_timeout, "a call ends before the sample does");
 }
 
@@ -124,8 +124,8 @@ fn buildings_and_tenants_are_as_written() {
     assert_eq!(point.channels, [channel("main", "input"), channel("main", "unit/2/input")]);
     let [price] = plan.inventory.prices.as_slice() else { panic!("{:?}", plan.inventory) };
     assert_eq!((price.datacenter.as_str(), price.per_kilowatt_hour), ("dc1", 0.24));
-    let project = plan.inventory.tenants.by_domain("infra-dns").unwrap();
-    assert_eq!(plan.inventory.tenants.name(project), Some("atlas"));
+    let project = plan.inventory.tenants.owner("infra-dns", &[]).unwrap();
+    assert_eq!(plan.inventory.tenants.name(&project), Some("atlas"));
     let place = &plan.named[&channel("pdu", "outlet/2")];
     assert!(place.ends_with("main.yaml:26"), "{place}");
 }

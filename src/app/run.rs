@@ -1,27 +1,32 @@
 //! Runs a plan: a task for every device, the ledger's tick, and the HTTP server, until shutdown.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::control::{Controller, Parts};
+use super::fleet::{Fleet, World};
 use super::keep::Opened;
 use super::pages::{Generation, RunningPages};
-use super::probe::{Prober, places};
-use super::{Plan, target};
+use super::probe::places;
+use super::reload::{Load, Loaded};
+use super::switches::Switches;
+use super::target;
 use crate::attribution::Ledger;
-use crate::drivers::{self, Profiles};
+use crate::drivers;
 use crate::exposition::PageCache;
-use crate::exposition::collect::Collector;
-use crate::http::{self, Limits, MetricsPath};
-use crate::model::{ChannelId, Clock, MeterId};
-use crate::poller::{Stats, supervise};
+use crate::exposition::collect::{Collector, Reloads};
+use crate::http::{self, Access, Gate, Limits, MetricsPath};
+use crate::inventory::Inventory;
+use crate::model::Clock;
+use crate::poller::Stats;
 use crate::store::Store;
-use crate::workloads::{UsageLog, libvirt};
+use crate::workloads::{self, UsageLog};
 
 /// From one tick of the ledger to the next: the finest that a scrape can see.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,71 +40,70 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(10);
 #[error("the ledger died; this is a bug: please report it with the log")]
 pub struct LedgerDied;
 
-/// Runs `plan` until `shutdown` is cancelled, serving on the listeners, with counters that go on from `storage` and are kept there. Every session is given back before it returns, as far as
-/// devices answer within ten seconds.
+/// What runs, and for whom.
+pub struct Setup {
+    /// The configuration to begin with.
+    pub loaded: Loaded,
+    /// How it is read anew.
+    pub load: Load,
+    /// What is off from the start on. Shared with who keeps it over restarts.
+    pub switches: Arc<Mutex<Switches>>,
+    /// Where counters are kept, and what they go on from; none to begin at 0 each time.
+    pub storage: Option<Opened>,
+    /// Where clients come in.
+    pub listeners: Vec<TcpListener>,
+    /// Where the metrics page stands.
+    pub metrics_path: MetricsPath,
+    /// What clients may do beyond reading.
+    pub access: Access,
+    /// Asks for a reload each time; none to be asked over HTTP only.
+    pub hangup: Option<Signal>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").finish_non_exhaustive()
+    }
+}
+
+/// Runs until `shutdown` is cancelled. Every session is given back before it returns, as far as devices answer within ten seconds.
 ///
 /// # Errors
 /// If the ledger dies: a page that stands still for ever looks like a building that draws nothing, so the whole exporter
 /// ends, and who started it may start it anew.
-pub async fn run(
-    plan: Plan,
-    profiles: Profiles,
-    listeners: Vec<TcpListener>,
-    metrics_path: MetricsPath,
-    storage: Option<Opened>,
-    clock: Arc<dyn Clock>,
-    shutdown: CancellationToken,
-) -> Result<(), LedgerDied> {
-    let store = Arc::new(Store::new(plan.meters.iter().map(|m| m.settings.clone()).collect()));
-    let usage = Arc::new(UsageLog::new(plan.sources.iter().map(|s| s.settings.clone()).collect()));
-    let ledger = Arc::new(Mutex::new(Ledger::new(&plan.inventory, &plan.host_sources, &store, clock.now())));
-    let keeper = storage.map(|opened| Arc::new(opened.resume(&store, &ledger, &clock)));
-    let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain([libvirt::NAME]).collect();
-    let stats = Arc::new(Stats::new(&kinds));
-    let generation = Arc::new(Generation::default());
-    let tasks = TaskTracker::new();
-    let shared = target::Shared::new(profiles, &clock);
-    let probes = plan.probe.as_ref().map_or(0, |probe| probe.concurrency);
-    let prober = plan.probe.map(|probe| {
-        let (clock, stats) = (Arc::clone(&clock), Arc::clone(&stats));
-        Arc::new(Prober::new(probe, shared.clone(), clock, stats, tasks.clone(), shutdown.clone()))
-    });
-    let pages = Arc::new(RunningPages {
-        cache: PageCache::new(),
-        collector: Collector::new(
-            &plan.inventory,
-            Arc::clone(&store),
-            Arc::clone(&ledger),
-            Arc::clone(&usage),
-            Arc::clone(&stats),
-            Arc::clone(&clock),
-        )
-        .with_checkpoint(keeper.as_ref().map(|keeper| Arc::clone(keeper.health()))),
-        generation: Arc::clone(&generation),
-        store: Arc::clone(&store),
-        usage: Arc::clone(&usage),
-        clock: Arc::clone(&clock),
-        started: clock.now(),
-        prober,
-    });
-
-    for meter in plan.meters {
-        let Some(index) = store.find(&meter.settings.id) else { continue };
-        let device = target::meter(meter, index, &store, &clock, &shared);
-        tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
-    }
-    for (index, source) in plan.sources.into_iter().enumerate() {
-        let device = target::source(source, crate::workloads::SourceIndex(index), &usage, &clock);
-        tasks.spawn(supervise(Arc::new(device), Arc::clone(&clock), Arc::clone(&stats), shutdown.clone()));
-    }
-    tasks.spawn(watch_feeds(Arc::clone(&store), plan.named, shutdown.clone()));
+pub async fn run(setup: Setup, shutdown: CancellationToken) -> Result<(), LedgerDied> {
+    let Setup { loaded, load, switches, storage, listeners, metrics_path, access, hangup, clock } = setup;
+    let probes = loaded.plan.probe.as_ref().map_or(0, |probe| probe.concurrency);
+    let (control, fleet) = controller(&loaded, load, Arc::clone(&switches), &clock, &shutdown);
+    let control = Arc::new(control);
+    let Parts { world, ledger, collector, .. } = &control.parts;
+    // Meters must know what they counted before the first poll, and hosts before the first tick.
+    let storage = storage.map(|opened| opened.resume_store(&world.store, &clock));
+    // The beginning is a reload after nothing.
+    control.begin(fleet, loaded).await;
+    let keeper = storage.map(|resuming| Arc::new(resuming.resume_ledger(ledger, switches)));
+    let tasks = world.tasks.clone();
     if let Some(keeper) = &keeper {
+        collector.show_checkpoint(Arc::clone(keeper.health()));
         tasks.spawn(Arc::clone(keeper).run(shutdown.clone()));
     }
-    let settling = tasks.spawn(tick(ledger, store, usage, generation, clock, shutdown.clone()));
+    tasks.spawn(watch_feeds(Arc::clone(&control), shutdown.clone()));
+    let settling = tasks.spawn(tick(Arc::clone(&control), shutdown.clone()));
+    if let Some(hangup) = hangup {
+        tasks.spawn(reload_on(hangup, Arc::clone(&control), shutdown.clone()));
+    }
+    let pages = Arc::new(RunningPages {
+        cache: PageCache::new(),
+        control: Arc::clone(&control),
+        started: clock.now(),
+    });
     for listener in listeners {
-        let router = http::router(Arc::clone(&pages) as Arc<dyn http::Pages>, metrics_path.clone());
-        tasks.spawn(http::serve(listener, router, limits(probes), shutdown.clone()));
+        let pages = Arc::clone(&pages) as Arc<dyn http::Pages>;
+        let gate = Arc::clone(&control.parts.gate);
+        let router = http::guarded_router(pages, metrics_path.clone(), access, Arc::clone(&gate));
+        tasks.spawn(http::serve_through(listener, router, limits(probes), gate, shutdown.clone()));
     }
     tasks.close();
     let ended = tokio::select! {
@@ -119,6 +123,55 @@ pub async fn run(
     ended
 }
 
+/// The running parts, with nothing in them yet.
+fn controller(
+    loaded: &Loaded,
+    load: Load,
+    switches: Arc<Mutex<Switches>>,
+    clock: &Arc<dyn Clock>,
+    shutdown: &CancellationToken,
+) -> (Controller, Fleet) {
+    let kinds: Vec<_> = drivers::REGISTRY.iter().map(|k| k.name).chain(workloads::NAMES).collect();
+    let world = World {
+        store: Arc::new(Store::new(Vec::new())),
+        usage: Arc::new(UsageLog::new(Vec::new())),
+        clock: Arc::clone(clock),
+        stats: Arc::new(Stats::new(&kinds)),
+        tasks: TaskTracker::new(),
+        shutdown: shutdown.clone(),
+    };
+    let ledger = Arc::new(Mutex::new(Ledger::new(&Inventory::default(), &[], &world.store, clock.now())));
+    let reloads = Arc::new(Reloads::new(clock.unix_seconds()));
+    let collector = Collector::new(
+        Arc::clone(&reloads),
+        Arc::clone(&world.store),
+        Arc::clone(&ledger),
+        Arc::clone(&world.usage),
+        Arc::clone(&world.stats),
+        Arc::clone(clock),
+    );
+    let shared = target::Shared::counted(loaded.profiles.clone(), clock, &world.stats);
+    let fleet = Fleet::new(world.clone(), shared, loaded.profiles.clone());
+    let parts = Parts {
+        world,
+        ledger,
+        collector: Arc::new(collector),
+        generation: Arc::new(Generation::default()),
+        prober: std::sync::RwLock::default(),
+        named: Mutex::default(),
+        gate: Arc::new(Gate::default()),
+    };
+    (Controller { parts, load, reloads, fleet: tokio::sync::Mutex::new(None), switches }, fleet)
+}
+
+/// Reads the configuration anew at each signal.
+async fn reload_on(mut hangup: Signal, control: Arc<Controller>, shutdown: CancellationToken) {
+    while let Some(Some(())) = shutdown.run_until_cancelled(hangup.recv()).await {
+        // What is wrong stands in the log.
+        let _ = shutdown.run_until_cancelled(Arc::clone(&control).load_anew()).await;
+    }
+}
+
 /// Who waits for a probe holds a connection: the usual ones are there beside them, so that no scrape waits for a device.
 fn limits(probes: usize) -> Limits {
     let usual = Limits::default();
@@ -127,18 +180,14 @@ fn limits(probes: usize) -> Limits {
 
 /// Only the device can tell whether it has the channels that feeds name: says once which it has not, a while after it first
 /// answered, since some devices show their outlets late.
-async fn watch_feeds(
-    store: Arc<Store>,
-    named: HashMap<(MeterId, ChannelId), String>,
-    shutdown: CancellationToken,
-) {
-    let mut unsaid = named;
+async fn watch_feeds(control: Arc<Controller>, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sleep(FEED_PATIENCE) => {}
         }
-        store.each(|meter| {
+        let mut unsaid = control.parts.named.lock().unwrap_or_else(PoisonError::into_inner);
+        control.parts.world.store.each(|meter| {
             for channel in meter.missing_feeds() {
                 let id = &meter.settings().id;
                 if let Some(place) = unsaid.remove(&(id.clone(), channel.clone())) {
@@ -154,14 +203,8 @@ async fn watch_feeds(
 }
 
 /// Settles the ledger every second. A tick that comes late is not made up for: the next one settles all.
-async fn tick(
-    ledger: Arc<Mutex<Ledger>>,
-    store: Arc<Store>,
-    usage: Arc<UsageLog>,
-    generation: Arc<Generation>,
-    clock: Arc<dyn Clock>,
-    shutdown: CancellationToken,
-) {
+async fn tick(control: Arc<Controller>, shutdown: CancellationToken) {
+    let Parts { world, ledger, generation, .. } = &control.parts;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -169,7 +212,9 @@ async fn tick(
             () = shutdown.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        ledger.lock().unwrap_or_else(PoisonError::into_inner).settle(&store, &usage, clock.now());
+        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.settle(&world.store, &world.usage, world.clock.now());
+        drop(ledger);
         generation.next();
     }
 }
@@ -179,7 +224,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::inventory::Inventory;
+    use crate::app::Plan;
+    use crate::drivers::Profiles;
+    use crate::http::Web;
     use crate::model::Moment;
 
     /// A clock whose spring breaks.
@@ -188,7 +235,7 @@ mod tests {
 
     impl Clock for Breaking {
         fn now(&self) -> Moment {
-            assert!(self.0.fetch_add(1, Ordering::SeqCst) < 5, "broken");
+            assert!(self.0.fetch_add(1, Ordering::SeqCst) < 20, "broken");
             Moment::ZERO
         }
 
@@ -206,11 +253,21 @@ mod tests {
             host_sources: vec![],
             inventory,
             probe: None,
-            named: HashMap::default(),
+            named: std::collections::HashMap::default(),
         };
-        let (profiles, shutdown) = (Profiles::built_in(), CancellationToken::new());
-        let path = MetricsPath::new("/metrics").unwrap();
-        let run = run(plan, profiles, vec![], path, None, Arc::new(Breaking::default()), shutdown.clone());
+        let shutdown = CancellationToken::new();
+        let setup = Setup {
+            loaded: Loaded { plan, profiles: Profiles::built_in(), web: Web::default() },
+            load: Box::new(|| Err("there is no file".to_owned())),
+            switches: Arc::default(),
+            storage: None,
+            listeners: Vec::new(),
+            metrics_path: MetricsPath::default(),
+            access: Access::default(),
+            hangup: None,
+            clock: Arc::new(Breaking::default()),
+        };
+        let run = run(setup, shutdown.clone());
         assert_eq!(timeout(Duration::from_secs(60), run).await, Ok(Err(LedgerDied)));
         assert!(shutdown.is_cancelled());
     }

@@ -52,7 +52,8 @@ impl fmt::Display for Plan {
             if let Some(s) = source {
                 let (settings, every) = (&s.settings, span(s.timing.interval));
                 let what = match &s.reached {
-                    Reached::Libvirt(libvirt) => &libvirt.uri,
+                    Reached::Libvirt(libvirt) | Reached::Both(libvirt, _) => &libvirt.uri,
+                    Reached::Cgroups(_) | Reached::Processes(_) => "groups",
                 };
                 writeln!(
                     f,

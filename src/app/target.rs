@@ -10,7 +10,7 @@ use crate::model::{BoxFuture, Clock, OpenSessions, PollError};
 use crate::poller::stats::DriverStats;
 use crate::poller::{Device, Stats, Target};
 use crate::store::{MeterIndex, Store};
-use crate::workloads::{Source, SourceIndex, UsageLog, libvirt};
+use crate::workloads::{Merged, Source, SourceIndex, UsageLog, cgroup, libvirt, process};
 
 struct MeterTarget {
     driver: Box<dyn Driver>,
@@ -77,6 +77,18 @@ impl Shared {
         Self::with(profiles, clock, |kind| count(kind).unwrap_or_default())
     }
 
+    /// The same sockets, lines and counts, with other profiles: devices that are open keep those they were opened with.
+    pub(super) fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self {
+            ipmi: Arc::clone(&self.ipmi),
+            redfish: self.redfish.clone(),
+            snmp: Arc::new(self.snmp.with_profiles(profiles.snmp)),
+            http: self.http.with_profiles(profiles.http),
+            modbus: Arc::new(self.modbus.with_profiles(profiles.modbus)),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// Where open Redfish sessions are counted.
     pub(super) fn redfish_sessions(&self) -> OpenSessions {
         self.redfish.clone()
@@ -126,15 +138,21 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
 ///
 /// # Errors
 /// As the source's `open`.
-fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
+pub fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
     match reached {
         Reached::Libvirt(settings) => libvirt::open(settings.clone(), Arc::clone(clock)),
+        Reached::Cgroups(settings) => cgroup::open(settings.clone(), Arc::clone(clock)),
+        Reached::Both(machines, groups) => Ok(Box::new(Merged::new(
+            libvirt::open(machines.clone(), Arc::clone(clock))?,
+            cgroup::open(groups.clone(), Arc::clone(clock))?,
+        ))),
+        Reached::Processes(settings) => process::open(settings.clone(), Arc::clone(clock)),
     }
 }
 
 /// A meter as a device of the poller.
 pub fn meter(
-    plan: MeterPlan,
+    plan: Arc<MeterPlan>,
     index: MeterIndex,
     store: &Arc<Store>,
     clock: &Arc<dyn Clock>,
@@ -144,7 +162,7 @@ pub fn meter(
     let (store, clock, shared) = (Arc::clone(store), Arc::clone(clock), shared.clone());
     Device {
         name: plan.settings.id.as_str().to_owned(),
-        defined: plan.defined,
+        defined: plan.defined.clone(),
         driver: plan.settings.driver,
         address: plan.settings.address.clone(),
         timing: plan.timing,
@@ -161,12 +179,17 @@ pub fn meter(
 }
 
 /// A hypervisor as a device of the poller.
-pub fn source(plan: SourcePlan, index: SourceIndex, usage: &Arc<UsageLog>, clock: &Arc<dyn Clock>) -> Device {
+pub fn source(
+    plan: Arc<SourcePlan>,
+    index: SourceIndex,
+    usage: &Arc<UsageLog>,
+    clock: &Arc<dyn Clock>,
+) -> Device {
     let failed = Arc::clone(usage);
     let (usage, clock) = (Arc::clone(usage), Arc::clone(clock));
     Device {
         name: plan.settings.host.as_str().to_owned(),
-        defined: plan.defined,
+        defined: plan.defined.clone(),
         driver: plan.settings.driver,
         address: plan.settings.address.clone(),
         timing: plan.timing,

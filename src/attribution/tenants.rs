@@ -50,8 +50,8 @@ impl TenantBook {
 
     /// Whose a workload is: by its own word, or by the configuration's.
     pub(super) fn project_of(&self, info: &WorkloadInfo) -> ProjectId {
-        let own = info.project_id.as_ref().or_else(|| self.names.by_domain(&info.domain));
-        own.cloned().unwrap_or_else(ProjectId::unassigned)
+        let told = info.project_id.clone();
+        told.or_else(|| self.names.owner(&info.domain, &info.tags)).unwrap_or_else(ProjectId::unassigned)
     }
 
     /// Takes what a changed configuration says of tenants; the names it gives hold at once.

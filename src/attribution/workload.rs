@@ -1,7 +1,12 @@
 //! The account of one workload on one host.
 
+mod observed;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use observed::Observed;
 
 use super::ledger::{ByMethod, Method};
 use super::split::{Claim, Share};
@@ -43,6 +48,7 @@ pub struct WorkloadAccount {
     /// The services it is part of, by place in the configuration, and its weight in each.
     services: Vec<(usize, u32)>,
     fresh: bool,
+    address_labels: Vec<LabelSet>,
     energy: ByMethod<Share>,
     power: Option<Watts>,
     state: Option<State>,
@@ -52,6 +58,7 @@ pub struct WorkloadAccount {
     /// Its cycle counter as read with the CPU counter.
     cycles: Option<u64>,
     seen: Option<Moment>,
+    observed: Observed,
 }
 
 impl WorkloadAccount {
@@ -79,6 +86,7 @@ impl WorkloadAccount {
                 ("project_id", project.as_str()),
             ])
         });
+        let address_labels = address_labels(&info, &project, datacenter, host);
         Self {
             info,
             project,
@@ -87,6 +95,7 @@ impl WorkloadAccount {
             total_labels,
             services: Vec::new(),
             fresh: true,
+            address_labels,
             energy: ByMethod::default(),
             power: None,
             state: None,
@@ -95,6 +104,7 @@ impl WorkloadAccount {
             cpu_total: CpuNanos::default(),
             cycles: None,
             seen: None,
+            observed: Observed::default(),
         }
     }
 
@@ -132,6 +142,18 @@ impl WorkloadAccount {
     #[must_use]
     pub fn services(&self) -> &[(usize, u32)] {
         &self.services
+    }
+
+    /// The labels of its addresses' series, rendered.
+    #[must_use]
+    pub fn address_labels(&self) -> &[LabelSet] {
+        &self.address_labels
+    }
+
+    /// What else is known of it.
+    #[must_use]
+    pub const fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// Its energy so far.
@@ -200,6 +222,7 @@ impl WorkloadAccount {
     /// Takes its project's name.
     pub(super) fn rename(&mut self, project_name: &str, datacenter: &DatacenterId, host: &HostId) {
         self.info_labels = info_labels(&self.info, &self.project, project_name, datacenter, host);
+        self.address_labels = address_labels(&self.info, &self.project, datacenter, host);
     }
 
     /// Takes a sample at `until` and gives what the workload claims of the interval since `from`.
@@ -210,6 +233,7 @@ impl WorkloadAccount {
         let before = self.held;
         self.state = sample.state;
         self.seen = Some(until);
+        self.observed.take(sample.run, &sample.details);
         self.held = match sample.state {
             Some(state) if state.holds_resources() => {
                 let resident = sample.details.resident_memory_bytes.unwrap_or(sample.memory_bytes);
@@ -235,6 +259,7 @@ impl WorkloadAccount {
         self.cycles = before.cycles.take();
         self.held = std::mem::take(&mut before.held);
         self.seen = before.seen;
+        self.observed.succeed(&mut before.observed);
         before.state = None;
         before.power = None;
     }
@@ -243,6 +268,7 @@ impl WorkloadAccount {
     pub(super) fn leave(&mut self, from: Moment, until: Moment) -> Claim {
         let before = std::mem::take(&mut self.held);
         self.state = None;
+        self.observed.leave();
         held_over(before, self.held, until.since(from), 0)
     }
 
@@ -332,9 +358,33 @@ fn info_labels(
         ("workload", info.id.as_str()),
         ("name", &info.name),
         ("domain", &info.domain),
+        ("architecture", &info.architecture),
         ("project_id", project.as_str()),
         ("project_name", project_name),
         ("user", &info.user),
         ("flavor", &info.flavor),
     ])
+}
+
+fn address_labels(
+    info: &WorkloadInfo,
+    project: &ProjectId,
+    datacenter: &DatacenterId,
+    host: &HostId,
+) -> Vec<LabelSet> {
+    let labels = |address: &IpAddr| {
+        LabelSet::new(&[
+            ("datacenter", datacenter.as_str()),
+            ("host", host.as_str()),
+            ("kind", info.kind.name()),
+            ("workload", info.id.as_str()),
+            ("project_id", project.as_str()),
+            ("address", &address.to_string()),
+        ])
+    };
+    // Two ports may have the same address; a series stands once.
+    let mut all: Vec<_> = info.addresses.iter().map(labels).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }

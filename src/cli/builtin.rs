@@ -1,25 +1,33 @@
-//! What `wattribute serve` runs with where nobody has written a configuration yet: this machine's own sensors.
+//! What `wattribute serve` runs with where nobody has written a configuration yet: this machine's own sensors, and its control
+//! groups as what runs on it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{
-    ChannelRef, Component, Config, Datacenter, Device, Division, Feed, Host, Idle, Meter, Overcommit, Place,
-    Poll, Sysfs,
+    Cgroups, ChannelRef, Component, Config, Datacenter, Device, Division, Feed, Host, Hypervisor, Idle,
+    Kernel, Meter, Overcommit, Place, Poll, Sysfs,
 };
 use crate::drivers::sysfs;
 use crate::model::ids::IdError;
 use crate::model::{DatacenterId, HostId, MeterId, Ratio};
+use crate::workloads::cgroup;
 
 /// From one look at the sensors to the next: cheap enough, and a newcomer sees watts at once.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// A configuration of one meter named `host`, and of one host that is fed by `feed`, if there is any.
+/// A configuration of one meter named `host`, and of one host that is fed by `feed`, if there is any; what runs on it is told by the
+/// control groups at `groups`, if there are any.
 ///
 /// # Errors
 /// If the machine's name cannot be the name of a host.
-pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> Result<Config, IdError> {
+pub(super) fn config(
+    root: &Path,
+    machine: &str,
+    feed: Option<sysfs::Feed>,
+    groups: Option<&Path>,
+) -> Result<Config, IdError> {
     let datacenter = DatacenterId::new("default")?;
     let meter = MeterId::new("host")?;
     let place = Place { file: PathBuf::from("built-in"), line: 1 };
@@ -36,7 +44,7 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
             division: Division::default(),
             idle: Idle::Learned,
             overcommit: Overcommit { cpu: Ratio::ONE, memory: Ratio::ONE },
-            hypervisor: None,
+            hypervisor: groups.map(|root| Hypervisor::Cgroups(self::groups(root))),
         })
     };
     let hosts = feed.map(host).transpose()?.into_iter().collect();
@@ -71,6 +79,20 @@ pub(super) fn config(root: &Path, machine: &str, feed: Option<sysfs::Feed>) -> R
     })
 }
 
+/// The control groups at `root`, all of them.
+fn groups(root: &Path) -> Cgroups {
+    let filter = cgroup::Filter::default();
+    Cgroups {
+        root: root.to_owned(),
+        kernel: Kernel::default(),
+        depth: filter.depth,
+        include: filter.include,
+        exclude: filter.exclude,
+        kubernetes: None,
+        interval: INTERVAL,
+    }
+}
+
 /// The same for this machine as it is; says so in the log, and what to do next.
 ///
 /// # Errors
@@ -95,7 +117,8 @@ pub(super) fn this_machine(missing: &Path) -> Result<Config, IdError> {
              name one in a configuration"
         ),
     }
-    config(root, name, feed)
+    let groups = Some(Path::new(cgroup::ROOT)).filter(|root| cgroup::is_there(root));
+    config(root, name, feed, groups)
 }
 
 #[cfg(test)]
@@ -106,11 +129,13 @@ mod tests {
     #[test]
     fn the_host_is_fed_by_what_there_is_and_left_out_where_nothing_is() {
         let feed = sysfs::Feed { channels: vec![ChannelId::new("psys").unwrap()], covers: "all" };
-        let plan = crate::app::plan(&config(Path::new("/sys"), "node-1", Some(feed)).unwrap());
+        let groups = Path::new("/sys/fs/cgroup");
+        let plan = crate::app::plan(&config(Path::new("/sys"), "node-1", Some(feed), Some(groups)).unwrap());
         assert_eq!(plan.meters.len(), 1);
         assert_eq!(plan.inventory.hosts[0].id.as_str(), "node-1");
         assert_eq!(plan.inventory.hosts[0].feeds.len(), 1);
-        let plan = crate::app::plan(&config(Path::new("/sys"), "node-1", None).unwrap());
-        assert_eq!((plan.meters.len(), plan.inventory.hosts.len()), (1, 0));
+        assert_eq!(plan.sources.len(), 1);
+        let plan = crate::app::plan(&config(Path::new("/sys"), "node-1", None, Some(groups)).unwrap());
+        assert_eq!((plan.meters.len(), plan.inventory.hosts.len(), plan.sources.len()), (1, 0, 0));
     }
 }

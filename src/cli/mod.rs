@@ -9,6 +9,7 @@ use crate::config::{self, Config, Errors};
 use crate::drivers::Profiles;
 
 mod builtin;
+pub mod calibrate;
 pub mod check;
 pub mod demo;
 pub mod profile;
@@ -39,6 +40,8 @@ pub enum Command {
     Schema,
     /// Poll one meter once and show every reading, or the error with its fix
     Read(read::ReadArgs),
+    /// Watch an idle host for some minutes and say its idle power, for the configuration
+    Calibrate(calibrate::CalibrateArgs),
     /// List device profiles, or try one on a device or a recording
     Profile(profile::ProfileArgs),
     /// Show a simulated data centre through the real exporter and a real Prometheus

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{CONFIG_FILE, LogArgs, ProfilesArgs, begin_log, builtin, load};
+use super::{CONFIG_FILE, LogArgs, ProfilesArgs, begin_log, builtin};
 use crate::app::keep::Storage;
-use crate::app::{self, Plan};
+use crate::app::{self, Loaded, Setup};
 use crate::exposition::VERSION;
-use crate::http::MetricsPath;
+use crate::http::{Access, MetricsPath};
 use crate::model::SystemClock;
 
 /// Arguments of `wattribute serve`.
@@ -34,6 +34,15 @@ pub struct ServeArgs {
     /// Path of the metrics page
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub metrics_path: String,
+    /// Users, TLS and headers of the server itself, as Prometheus's exporter-toolkit defines that file
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
+    /// Let POST and PUT of /-/reload read the configuration anew, as SIGHUP always does
+    #[arg(long = "web.enable-lifecycle")]
+    pub lifecycle: bool,
+    /// Let users of --web.config.file switch devices, hosts and data centres off and on at /api/v1
+    #[arg(long = "web.enable-admin-api")]
+    pub admin: bool,
     /// Where counters are kept over restarts
     #[command(flatten)]
     pub storage: StorageArgs,
@@ -82,56 +91,72 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // A device's state is small and lives long among what does not: huge pages are never full of it. Not every kernel has
     // them to be switched off.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let file = args.config_file.as_deref().unwrap_or(Path::new(CONFIG_FILE));
-    // A file that is named must be there; one that cannot be looked for is not known to be missing.
-    let built_in = args.config_file.is_none() && file.try_exists().is_ok_and(|exists| !exists);
-    let config = if built_in {
-        builtin::this_machine(file).context("the name of this machine (hostname)")?
-    } else {
-        match load(file) {
-            Ok(config) => config,
-            Err(errors) => {
-                eprintln!("{errors}");
-                return Ok(ExitCode::FAILURE);
-            }
+    let loaded = match load(args) {
+        Ok(loaded) => loaded,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return Ok(ExitCode::FAILURE);
         }
     };
-    let source = if built_in { "built-in".to_owned() } else { file.display().to_string() };
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let plan = app::plan(&config);
-    // The plan is all that runs; the text of ten thousand meters need not stay.
-    drop(config);
-    let workers = app::workers(&plan);
+    let workers = app::workers(&loaded.plan);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
-    let outcome = runtime.block_on(serve(args, plan, &source));
+    let outcome = runtime.block_on(serve(args, loaded));
     // A thread that waits for a sensor behind a dead bus must not hold the end up.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(args: &ServeArgs, plan: Plan, source: &str) -> anyhow::Result<ExitCode> {
-    let metrics_path = MetricsPath::new(&args.metrics_path)
-        .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
+/// Reads all that the arguments name: the configuration, the profiles, and the server's own rules.
+fn load(args: &ServeArgs) -> Result<Loaded, String> {
+    let file = config_file(args);
+    let config = if is_built_in(args) {
+        builtin::this_machine(file).map_err(|why| format!("the name of this machine (hostname): {why}"))
+    } else {
+        super::load(file).map_err(|errors| errors.to_string())
+    };
+    let web = args.web_config.as_deref().map(app::web_rules).transpose();
+    let (config, web) = match (config, web) {
+        (Ok(config), Ok(web)) => (config, web.unwrap_or_default()),
+        (Err(wrong), Ok(_)) | (Ok(_), Err(wrong)) => return Err(wrong),
+        (Err(one), Err(other)) => return Err(format!("{one}\n{other}")),
+    };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let profiles = args.profiles.load();
     // One broken profile is no reason to leave a data centre unread: its meters say so, all others go on.
     for error in profiles.refused() {
         tracing::error!("profile left out: {error}");
     }
+    // The plan is all that runs; the text of ten thousand meters need not stay.
+    Ok(Loaded { plan: app::plan(&config), profiles, web })
+}
+
+fn config_file(args: &ServeArgs) -> &Path {
+    args.config_file.as_deref().unwrap_or(Path::new(CONFIG_FILE))
+}
+
+/// A file that is named must be there; one that cannot be looked for is not known to be missing.
+fn is_built_in(args: &ServeArgs) -> bool {
+    args.config_file.is_none() && config_file(args).try_exists().is_ok_and(|exists| !exists)
+}
+
+async fn serve(args: &ServeArgs, loaded: Loaded) -> anyhow::Result<ExitCode> {
+    let metrics_path = MetricsPath::new(&args.metrics_path)
+        .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
     let storage = args.storage.storage();
     if storage.is_none() {
-        tracing::warn!(
-            "counters begin at 0 with each start: give a folder to keep them in with --storage.path"
-        );
+        tracing::warn!("counters begin at 0 with each start: give a folder to keep them in with --storage.path");
     }
     let opened = storage.map(|storage| app::keep::open(&storage)).transpose()?;
+    let switches = opened.as_ref().map(app::keep::Opened::switches).unwrap_or_default();
     let mut listeners = Vec::new();
     for address in &args.listen {
         listeners.push(listen(address).await?);
     }
     let shutdown = CancellationToken::new();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let hangup = signal(SignalKind::hangup())?;
     let stop = shutdown.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -141,6 +166,9 @@ async fn serve(args: &ServeArgs, plan: Plan, source: &str) -> anyhow::Result<Exi
         tracing::info!("stopping");
         stop.cancel();
     });
+    let plan = &loaded.plan;
+    let source =
+        if is_built_in(args) { "built-in".to_owned() } else { config_file(args).display().to_string() };
     tracing::info!(
         version = VERSION,
         config = source,
@@ -149,8 +177,24 @@ async fn serve(args: &ServeArgs, plan: Plan, source: &str) -> anyhow::Result<Exi
         hypervisors = plan.sources.len(),
         "wattribute starts"
     );
-    let clock = Arc::new(SystemClock::new());
-    app::run(plan, profiles, listeners, metrics_path, opened, clock, shutdown).await?;
+    if args.admin && loaded.web.users.is_empty() {
+        tracing::warn!(
+            "--web.enable-admin-api is of no use without users: name some under `basic_auth_users` in the file of --web.config.file"
+        );
+    }
+    let again = args.clone();
+    let setup = Setup {
+        loaded,
+        load: Box::new(move || load(&again)),
+        switches: Arc::new(Mutex::new(switches)),
+        storage: opened,
+        listeners,
+        metrics_path,
+        access: Access { lifecycle: args.lifecycle, admin: args.admin },
+        hangup: Some(hangup),
+        clock: Arc::new(SystemClock::new()),
+    };
+    app::run(setup, shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::problem::{Fault, nearest, shown};
 use super::types::{self, ChannelRef, Idle, PrivacyProtocol};
-use crate::model::{ChannelId, GramsPerKilowattHour, MeterId, Pattern, PciAddress, Ratio, UnitError, Watts};
+use crate::model::{
+    ChannelId, GramsPerKilowattHour, MeterId, NamePattern, Pattern, PciAddress, Ratio, UnitError, Watts,
+};
 
 /// Defines a value parsed from text by a function, with its JSON Schema.
 macro_rules! leaf {
@@ -77,6 +79,8 @@ leaf!(/// IPMI cipher suite.
     CipherSuite(types::CipherSuite), cipher_suite, {"enum": [3, 17]});
 leaf!(/// A pattern over domain names: `*` and `?` and `[abc]`.
     Glob(glob::Pattern), domain_glob, {"type": "string", "minLength": 1, "examples": ["web-*"]});
+leaf!(/// A regular expression over whole domain names.
+    WholeName(NamePattern), whole_name, {"type": "string", "minLength": 1, "examples": ["web-[0-9]+", "(?<project>[a-z]+)-.*"]});
 leaf!(/// Hosts that clients may have read.
     TargetPattern(Pattern), target_pattern,
     {"type": "string", "minLength": 1, "examples": ["10.0.0.0/24", "*.bmc.example", "[2001:db8::/64]:623", "any"]});
@@ -307,6 +311,16 @@ fn domain_glob(text: &str) -> Result<glob::Pattern, Fault> {
     }
     glob::Pattern::new(text).map_err(|error| {
         Fault::new(format!("is `{}`, which is not a pattern ({})", shown(text), error.msg), fix)
+    })
+}
+
+fn whole_name(text: &str) -> Result<NamePattern, Fault> {
+    let fix = "write a regular expression that matches the whole name, such as `web-[0-9]+`";
+    if text.is_empty() {
+        return Err(Fault::new("is empty", fix));
+    }
+    NamePattern::parse(text).map_err(|error| {
+        Fault::new(format!("is `{}`, which is no regular expression ({error})", shown(text)), fix)
     })
 }
 

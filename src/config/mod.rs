@@ -25,18 +25,21 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod types;
+mod web;
 
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
-    AuthProtocol, Basis, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component, Config,
-    Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Idle, Ipmi, IpmiInBand, IpmiLegacy,
-    IpmiQuirk, IpmiReadings, KeepSession, Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine,
-    ModbusParity, ModbusPort, Model, Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol,
-    Privilege, Probe, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
-    PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant, Trust,
-    UserLookup, Weighting,
+    AuthProtocol, Basis, Cgroups, ChannelRef, CipherSuite, Command, CommandFormat, CommandReading, Component,
+    Config, Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi,
+    IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom,
+    Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Model,
+    Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes,
+    ProcessesBy, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
+    PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant,
+    TenantLabel, Trust, UserLookup, Weighting,
 };
+pub use web::{Web, WebClients, WebTls, load_web};
 
 /// Where environment variables come from: `&|name| std::env::var(name).ok()` in the program.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

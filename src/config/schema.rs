@@ -8,9 +8,10 @@ use serde::Deserialize;
 use super::bounds::{between, host_idle, host_power, share, some};
 use super::field::{Field, List};
 use super::leaf::{
-    Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, Glob, HttpsUrl, IdlePower,
-    Intensity, Label, Name, Power, Privacy, Share, Span, TargetPattern,
+    Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, HttpsUrl, IdlePower, Intensity,
+    Label, Name, Power, Privacy, Share, Span, TargetPattern,
 };
+mod cgroup;
 mod command;
 mod http;
 mod modbus;
@@ -19,11 +20,13 @@ pub(super) mod prometheus;
 pub(super) mod serial;
 mod services;
 mod sysfs;
+mod tenants;
 
 use super::types::{
     AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model,
     Privilege, Telemetry, UserLookup, Weighting,
 };
+pub(super) use cgroup::{Cgroups, Kubernetes, Processes};
 pub(super) use command::{
     Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
 };
@@ -34,6 +37,7 @@ pub(super) use prometheus::Prometheus;
 pub(super) use serial::Serial;
 pub(super) use services::{Member, Service};
 pub(super) use sysfs::Sysfs;
+pub(super) use tenants::Tenant;
 
 /// Configuration of wattribute.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
@@ -567,15 +571,20 @@ pub(super) struct Overcommit {
     pub(super) memory: Field<f64>,
 }
 
-/// Who says what runs on a host.
+/// Who says what runs on a host: `libvirt`, `cgroups`, both of one machine, or `processes`.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Hypervisor {
     /// A libvirt daemon.
-    #[schemars(required)]
     #[garde(dive)]
     pub(super) libvirt: Field<Libvirt>,
+    /// This machine's control groups; beside `libvirt` all but virtual machines.
+    #[garde(dive)]
+    pub(super) cgroups: Field<Cgroups>,
+    /// This machine's processes, where control groups do not tell who is who.
+    #[garde(dive)]
+    pub(super) processes: Field<Processes>,
 }
 
 /// A libvirt daemon, reached by one of `socket` (default), `tcp` and `tls`.
@@ -615,19 +624,4 @@ pub(super) struct LibvirtTls {
     pub(super) cert_file: Field<FilePath>,
     /// PEM file with its key.
     pub(super) key_file: Field<FilePath>,
-}
-
-/// A name for a project, and which VMs without metadata are its.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
-#[serde(default, deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub(super) struct Tenant {
-    /// The project: its OpenStack id, or any name for VMs without metadata.
-    #[schemars(required)]
-    pub(super) project_id: Field<Name>,
-    /// Its name. Default: the project id.
-    pub(super) name: Field<Label>,
-    /// Patterns over the hypervisor's names of VMs that do not say whose they are, such as `web-*`.
-    #[garde(custom(some))]
-    pub(super) domains: List<Glob>,
 }

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::ProjectId;
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -179,7 +180,7 @@ fn the_smallest_host_gets_every_default() {
     assert_eq!(host.idle, Idle::Learned);
     assert_eq!((host.overcommit.cpu.get(), host.overcommit.memory.get()), (1.0, 1.0));
     assert!(matches!(host.feeds[..], [Feed::Rated(power)] if power.get() == 600.0));
-    let libvirt = host.hypervisor.clone().unwrap();
+    let Some(Hypervisor::Libvirt(libvirt)) = host.hypervisor.clone() else { panic!("{host:?}") };
     assert_eq!(libvirt.uri, "qemu:///system");
     assert_eq!(libvirt.address, LibvirtAddress::Unix("/run/libvirt/libvirt-sock-ro".into()));
     assert_eq!((libvirt.interval, libvirt.call_timeout), (seconds(10), seconds(2)));
@@ -246,9 +247,14 @@ fn a_project_id_of_digits_stays_as_it_is_written() {
         "tenants: [{project_id: 0012e5}, {project_id: 12e5, name: web, domains: ['web-*']}, \
          {project_id: 99999999999999999999999999999999}]\nmeters: []",
     );
-    let ids: Vec<_> = config.tenants.iter().map(|tenant| tenant.project_id.as_str()).collect();
+    let ids: Vec<_> = config
+        .tenants
+        .iter()
+        .filter_map(|tenant| tenant.project_id.as_ref())
+        .map(ProjectId::as_str)
+        .collect();
     assert_eq!(ids, ["0012e5", "12e5", "99999999999999999999999999999999"]);
-    assert!(config.tenants[1].claims("web-7") && !config.tenants[1].claims("db-7"));
+    assert_eq!(config.tenants[1].domains, [glob::Pattern::new("web-*").unwrap()]);
 }
 
 #[test]
@@ -383,7 +389,7 @@ proptest! {
             "poll: {{interval: {value}}}\nmeters: [{{name: {value}, snmp: {{address: {value}}}}},\
              {{name: b, redfish: {{url: {value}, fingerprint: {value}}}}}]\n\
              hosts: [{{name: h, feeds: [{value}, {{rated: {value}}}], idle_power: {value}}}]\n\
-             tenants: [{{project_id: {value}, domains: [{value}]}}]\n"
+             tenants: [{{project_id: {value}, domains: [{value}]}}, {{pattern: {value}, label: {{key: {value}}}}}]\n"
         ));
         let _ = load(&folder.path().join("main.yaml"), &no_env);
     }

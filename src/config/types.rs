@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+mod cgroup;
 mod command;
 mod http;
 mod modbus;
@@ -18,7 +19,9 @@ mod prometheus;
 pub mod serial;
 mod services;
 mod sysfs;
+mod tenants;
 
+pub use cgroup::{Cgroups, Hypervisor, Kernel, Kubernetes, KubernetesWhom, Processes, ProcessesBy};
 pub use command::{Command, CommandFormat, CommandReading};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
@@ -29,12 +32,11 @@ pub use prometheus::{
 pub use serial::Serial;
 pub use services::{Member, Service};
 pub use sysfs::Sysfs;
+pub use tenants::{Tenant, TenantLabel};
 
 use super::problem::{Place, Problem};
 pub use crate::model::{Basis, Component, Point};
-use crate::model::{
-    ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Pattern, ProjectId, Ratio, Watts,
-};
+use crate::model::{ChannelId, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Pattern, Ratio, Watts};
 
 /// A whole configuration without errors.
 #[derive(Debug, Clone)]
@@ -477,7 +479,7 @@ pub struct Host {
     /// How its resources are over-allocated.
     pub overcommit: Overcommit,
     /// Who says what runs on it.
-    pub hypervisor: Option<Libvirt>,
+    pub hypervisor: Option<Hypervisor>,
 }
 
 /// One way to know what a host draws.
@@ -538,23 +540,4 @@ pub enum LibvirtAddress {
         /// Our certificate and key, PEM.
         identity: Option<(PathBuf, PathBuf)>,
     },
-}
-
-/// A name for a project, and which domains are its when they do not say so themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tenant {
-    /// The project.
-    pub project_id: ProjectId,
-    /// Its name; the project id where none is given.
-    pub name: String,
-    /// Patterns over the hypervisor's name of a domain.
-    pub domains: Vec<glob::Pattern>,
-}
-
-impl Tenant {
-    /// Whether a domain without metadata is this tenant's.
-    #[must_use]
-    pub fn claims(&self, domain: &str) -> bool {
-        self.domains.iter().any(|pattern| pattern.matches(domain))
-    }
 }

@@ -17,7 +17,6 @@ pub mod redfish;
 pub mod serial;
 pub mod snmp;
 pub mod sysfs;
-mod web;
 
 pub use profiles::Profiles;
 

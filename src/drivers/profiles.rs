@@ -14,7 +14,7 @@ use crate::model::{ErrorKind, PollError};
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A profile of one protocol.
-pub trait Profile: Sized {
+pub trait Profile: Sized + std::fmt::Debug {
     /// What stands behind `protocol:` in its file, and the name of its folder.
     const PROTOCOL: &'static str;
 
@@ -157,6 +157,18 @@ impl<P: Profile> Library<P> {
             "did you mean {}? `wattribute profile list` shows all; docs/profiles.md shows how to write another",
             near.join(", ")
         )
+    }
+
+    /// Whether a device that is read by the profile `name`, or by whichever fits where that is none, is read by `other` the
+    /// same way.
+    #[must_use]
+    pub fn reads_as(&self, other: &Self, name: Option<&str>) -> bool {
+        // Profiles hold compiled expressions, which do not compare. What they are derived to show is all that they hold.
+        let shown = |library: &Self| match name {
+            Some(name) => format!("{:?} {:?}", library.named(name), library.refused.get(name)),
+            None => format!("{:?}", library.all),
+        };
+        shown(self) == shown(other)
     }
 
     /// All profiles, in order of preference.

@@ -18,6 +18,23 @@ fn a_value_of_the_wrong_kind_is_shown_with_its_place() {
 }
 
 #[test]
+fn what_a_mistake_quotes_breaks_no_line() {
+    let file = METER.replace("quantity: power", "quantity: \"po\\nwer\"");
+    for error in
+        [snmp::Profile::parse(&file), snmp::Profile::parse(&file.replace("name: own", "name: \"a\\nb\""))]
+    {
+        let error = error.unwrap_err();
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+    let name = "\"a\\u0085b\"";
+    let modbus = format!(
+        "protocol: modbus\nname: {name}\nabout: a\nchannels: [{{channel: {name}, values: [{{quantity: {name}, register: 0}}]}}]\n"
+    );
+    let error = modbus::Profile::parse(&modbus).unwrap_err();
+    assert!(!error.contains(char::is_control), "{error:?}");
+}
+
+#[test]
 fn every_profile_in_the_binary_can_be_used() {
     let profiles = Profiles::built_in();
     assert_eq!(profiles.refused(), []);

@@ -2,10 +2,12 @@
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
 mod model;
+mod nodes;
 mod services;
 mod totals;
+mod vms;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::catalog;
@@ -15,11 +17,16 @@ use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
 use crate::checkpoint::Health;
-use crate::inventory::Inventory;
 use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
-use crate::workloads::{State, UsageLog};
+use crate::workloads::UsageLog;
+
+mod reloads;
+mod told;
+
+pub use reloads::Reloads;
+use told::Told;
 
 /// A workload that left is still shown for this long, so that its last joules are scraped.
 const SHOW_DEPARTED: Duration = Duration::from_secs(300);
@@ -33,10 +40,10 @@ pub struct Collector {
     clock: Arc<dyn Clock>,
     /// Labels of figures per driver, in the order of [`Stats::drivers`]: plain, and by result.
     drivers: Vec<(LabelSet, Vec<LabelSet>)>,
-    factors: Vec<(LabelSet, f64)>,
-    prices: Vec<(LabelSet, f64)>,
+    told: RwLock<Told>,
+    reloads: Arc<Reloads>,
     build: LabelSet,
-    checkpoint: Option<Arc<Health>>,
+    checkpoint: OnceLock<Arc<Health>>,
 }
 
 mod checkpoint;
@@ -51,7 +58,7 @@ impl Collector {
     /// A collector over these parts.
     #[must_use]
     pub fn new(
-        inventory: &Inventory,
+        reloads: Arc<Reloads>,
         store: Arc<Store>,
         ledger: Arc<Mutex<Ledger>>,
         usage: Arc<UsageLog>,
@@ -67,22 +74,9 @@ impl Collector {
                 (LabelSet::new(&[("driver", d.driver)]), by_result.collect())
             })
             .collect();
-        let factors = inventory.factors.iter().map(|f| {
-            let labels = LabelSet::new(&[
-                ("datacenter", f.datacenter.as_str()),
-                ("basis", f.basis.name()),
-                ("source", &f.source),
-                ("tier", &f.tier),
-            ]);
-            (labels, f.value.get())
-        });
-        let prices = inventory.prices.iter().map(|p| {
-            let labels = LabelSet::new(&[("datacenter", p.datacenter.as_str()), ("currency", &p.currency)]);
-            (labels, p.per_kilowatt_hour)
-        });
         Self {
-            factors: factors.collect(),
-            prices: prices.collect(),
+            told: RwLock::default(),
+            reloads,
             build: LabelSet::new(&[
                 ("version", crate::exposition::VERSION),
                 ("revision", crate::exposition::REVISION),
@@ -93,7 +87,7 @@ impl Collector {
             stats,
             clock,
             drivers,
-            checkpoint: None,
+            checkpoint: OnceLock::new(),
         }
     }
 
@@ -156,9 +150,14 @@ impl Collector {
             }
         });
         let mut up = page.family(&catalog::METER_UP);
-        self.store.each(|meter| up.sample(meter.labels(), meter.is_up(now)));
+        self.store.each(|meter| {
+            if meter.is_enabled() {
+                up.sample(meter.labels(), meter.is_up(now));
+            }
+        });
         let mut info = page.family(&catalog::METER_INFO);
         self.store.each(|meter| info.info(meter.info()));
+        self.switched(page);
         self.windows(page, now);
         self.systems(page);
     }
@@ -260,7 +259,8 @@ impl Collector {
         }
         let mut info = page.family(&catalog::HOST_INFO);
         ledger.hosts().iter().for_each(|host| info.info(host.info()));
-        nodes(page, ledger, now);
+        reloads::hosts(page, ledger);
+        nodes::write(page, ledger, now);
     }
 
     fn buildings(&self, page: &mut Encoder, ledger: &Ledger, now: Moment) {
@@ -283,9 +283,10 @@ impl Collector {
             }
         }
         let mut factor = page.family(&catalog::EMISSION_FACTOR_GRAMS_PER_KILOWATT_HOUR);
-        self.factors.iter().for_each(|(labels, value)| factor.sample(labels, *value));
+        let told = self.told.read().unwrap_or_else(PoisonError::into_inner);
+        told.factors.iter().for_each(|(labels, value)| factor.sample(labels, *value));
         let mut price = page.family(&catalog::ENERGY_PRICE_PER_KILOWATT_HOUR);
-        self.prices.iter().for_each(|(labels, value)| price.sample(labels, *value));
+        told.prices.iter().for_each(|(labels, value)| price.sample(labels, *value));
     }
 
     fn itself(&self, page: &mut Encoder, now: Moment) {
@@ -307,27 +308,15 @@ impl Collector {
             sessions.sample(labels, open);
         }
         let mut hypervisor = page.family(&catalog::HYPERVISOR_UP);
-        self.usage.each(|source| hypervisor.sample(source.labels(), source.is_up(now)));
+        self.usage.each(|source| {
+            if source.is_enabled() {
+                hypervisor.sample(source.labels(), source.is_up(now));
+            }
+        });
+        self.reloads.render(page);
         page.family(&catalog::BUILD_INFO).info(&self.build);
-        checkpoint::render(page, self.checkpoint.as_deref(), now);
+        checkpoint::render(page, self.checkpoint.get(), now);
         Process::read().render(page);
-    }
-}
-
-fn nodes(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let heard = || ledger.hosts().iter().filter(|h| h.is_heard(now));
-    let nodes = || heard().filter_map(|h| Some((h.place(), h.node()?)));
-    let mut cpus = page.family(&catalog::NODE_CPUS);
-    nodes().for_each(|(place, node)| cpus.sample(place, node.cpus));
-    let mut clock = page.family(&catalog::NODE_CPU_HERTZ);
-    for (place, mhz) in nodes().filter_map(|(p, n)| Some((p, n.mhz?))) {
-        clock.sample(place, u64::from(mhz) * 1_000_000);
-    }
-    let mut memory = page.family(&catalog::NODE_MEMORY_BYTES);
-    nodes().for_each(|(place, node)| memory.sample(place, node.memory_bytes));
-    let mut free = page.family(&catalog::NODE_FREE_MEMORY_BYTES);
-    for (place, bytes) in nodes().filter_map(|(p, n)| Some((p, n.free_memory_bytes?))) {
-        free.sample(place, bytes);
     }
 }
 
@@ -342,14 +331,14 @@ fn shown(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &W
     })
 }
 
+/// Every workload that is there now, with its host.
+fn present(ledger: &Ledger, now: Moment) -> impl Iterator<Item = (&HostAccount, &WorkloadAccount)> {
+    shown(ledger, now).filter(move |(host, w)| host.is_present(w) && host.is_heard(now))
+}
+
 fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
-    let present = || {
-        let now_there =
-            |(host, w): &(&HostAccount, &WorkloadAccount)| host.is_present(w) && host.is_heard(now);
-        shown(ledger, now).filter(now_there).map(|(_, w)| w)
-    };
     let mut power = page.family(&catalog::WORKLOAD_POWER_WATTS);
-    for (workload, watts) in present().filter_map(|w| Some((w, w.power()?))) {
+    for (workload, watts) in present(ledger, now).filter_map(|(_, w)| Some((w, w.power()?))) {
         power.sample(workload.labels(), watts.get());
     }
     let mut energy = page.family(&catalog::WORKLOAD_ENERGY_JOULES_TOTAL);
@@ -362,18 +351,7 @@ fn workloads(page: &mut Encoder, ledger: &Ledger, now: Moment) {
     }
     let mut info = page.family(&catalog::WORKLOAD_INFO);
     shown(ledger, now).for_each(|(_, workload)| info.info(workload.info_labels()));
-    let mut state = page.family(&catalog::VM_STATE);
-    for (workload, is) in present().filter_map(|w| Some((w, w.state()?))) {
-        state.sample_with(workload.labels(), state_label(is), 1u32);
-    }
-    let mut vcpus = page.family(&catalog::VM_VCPUS);
-    present().for_each(|w| vcpus.sample(w.labels(), w.held().vcpus));
-    let mut cpu = page.family(&catalog::VM_CPU_SECONDS_TOTAL);
-    for (workload, nanos) in shown(ledger, now).filter_map(|(_, w)| Some((w, w.cpu_total()?))) {
-        cpu.sample(workload.labels(), Duration::from_nanos(nanos.0));
-    }
-    let mut memory = page.family(&catalog::VM_MEMORY_BYTES);
-    present().for_each(|w| memory.sample(w.labels(), w.held().memory_kib.saturating_mul(1024)));
+    vms::write(page, ledger, now);
 }
 
 fn tenants(page: &mut Encoder, ledger: &Ledger) {
@@ -408,18 +386,5 @@ const fn overhead_labels(method: Method) -> [&'static str; 2] {
             ["method=\"measured\",part=\"hypervisor\"", "method=\"measured\",part=\"unallocated\""]
         }
         Method::Rated => ["method=\"rated\",part=\"hypervisor\"", "method=\"rated\",part=\"unallocated\""],
-    }
-}
-
-const fn state_label(state: State) -> &'static str {
-    match state {
-        State::NoState => "state=\"nostate\"",
-        State::Running => "state=\"running\"",
-        State::Blocked => "state=\"blocked\"",
-        State::Paused => "state=\"paused\"",
-        State::ShuttingDown => "state=\"shutdown\"",
-        State::ShutOff => "state=\"shutoff\"",
-        State::Crashed => "state=\"crashed\"",
-        State::Suspended => "state=\"pmsuspended\"",
     }
 }

@@ -50,7 +50,9 @@ fn write(page: &mut String, status: &Status, metrics_path: &str, probes: bool) -
 
 fn table(page: &mut String, title: &str, devices: &[DeviceStatus]) -> fmt::Result {
     let up = devices.iter().filter(|device| device.up).count();
-    writeln!(page, "<h2>{title}: {up} of {} up</h2>", devices.len())?;
+    let off = devices.iter().filter(|device| !device.enabled).count();
+    let off = if off > 0 { format!(", {off} off") } else { String::new() };
+    writeln!(page, "<h2>{title}: {up} of {} up{off}</h2>", devices.len())?;
     if devices.is_empty() {
         page.push_str("<p>None configured.</p>\n");
         return Ok(());
@@ -60,7 +62,7 @@ fn table(page: &mut String, title: &str, devices: &[DeviceStatus]) -> fmt::Resul
         "<th>Latest error</th></tr>\n",
     ));
     let mut sorted: Vec<_> = devices.iter().collect();
-    sorted.sort_by(|a, b| (a.up, &a.name).cmp(&(b.up, &b.name)));
+    sorted.sort_by(|a, b| (a.up || !a.enabled, &a.name).cmp(&(b.up || !b.enabled, &b.name)));
     for device in sorted.iter().take(MAX_ROWS) {
         row(page, device)?;
     }
@@ -72,10 +74,11 @@ fn table(page: &mut String, title: &str, devices: &[DeviceStatus]) -> fmt::Resul
 }
 
 fn row(page: &mut String, device: &DeviceStatus) -> fmt::Result {
-    let state = match (device.up, &device.error, device.age_seconds) {
-        (true, ..) => "up",
-        (false, None, None) => "not polled yet",
-        (false, ..) => "<span class=\"down\">down</span>",
+    let state = match (device.enabled, device.up, &device.error, device.age_seconds) {
+        (false, ..) => "switched off",
+        (true, true, ..) => "up",
+        (true, false, None, None) => "not polled yet",
+        (true, false, ..) => "<span class=\"down\">down</span>",
     };
     let (name, driver, address) = (Escaped(&device.name), Escaped(&device.driver), Escaped(&device.address));
     write!(page, "<tr><td>{name}</td><td>{driver}</td><td>{address}</td><td>{state}</td><td>")?;
@@ -131,6 +134,7 @@ mod tests {
             name: name.into(),
             driver: "snmp".into(),
             address: "10.0.0.9:161".into(),
+            enabled: true,
             up,
             age_seconds: up.then_some(3.2),
             error: None,
@@ -161,9 +165,12 @@ mod tests {
     fn troubled_devices_come_first_and_the_page_is_bounded() {
         let mut devices: Vec<_> = (0..MAX_ROWS + 7).map(|i| device(&format!("pdu-{i:04}"), true)).collect();
         devices.push(device("zulu", false));
+        devices.push(DeviceStatus { enabled: false, ..device("aaa", false) });
         let page = html(&status(devices), "/metrics", true);
         assert!(page.find("zulu").unwrap() < page.find("pdu-0000").unwrap());
-        assert!(page.contains("507 of 508 up") && page.contains("And 8 more."));
+        assert!(page.contains("507 of 509 up, 1 off") && page.contains("And 9 more."));
+        assert!(page.find("zulu").unwrap() < page.find("aaa").unwrap(), "what is off is no trouble");
+        assert!(page.contains("switched off"));
         assert!(page.contains("href=\"/probe\""));
         assert!(page.contains("not polled yet") && page.contains("None configured."));
     }

@@ -1,7 +1,8 @@
-//! The HTTP server: `/metrics`, `/probe`, health, and a page for people.
+//! The HTTP server: `/metrics`, `/probe`, the API, health, and a page for people.
 //!
-//! Lives here: routes, limits and the accept loop. Does not live here: what the pages say. [`Pages`] is all that this
-//! layer knows of the rest; it never sees the store or the ledger. Plain HTTP/1 on a socket that the caller has bound.
+//! Lives here: routes, limits, who may come in, and the accept loop. Does not live here: what the pages say. [`Pages`] and
+//! [`Control`] are all that this layer knows of the rest; it never sees the store or the ledger. HTTP/1, plain or over TLS, on a
+//! socket that the caller has bound.
 
 use std::sync::Arc;
 
@@ -9,17 +10,23 @@ use bytes::Bytes;
 
 use crate::exposition::Format;
 
+mod api;
+mod auth;
 mod deadline;
 mod landing;
 mod path;
 mod probe;
 mod routes;
 mod serve;
+mod tls;
 
+pub use api::{Channel, Control, Device, Host, Hypervisor, Switch, Unknown};
+pub use auth::{Caller, Gate, Web};
 pub use path::{MetricsPath, PathError};
 pub use probe::{Ask, Probes, Refusal};
-pub use routes::router;
-pub use serve::{Limits, serve};
+pub use routes::{Access, guarded_router, router};
+pub use serve::{Limits, serve, serve_through};
+pub use tls::{ClientCertificate, TlsSettings, server as tls_server};
 
 /// Where the pages come from. `metrics` and `status` may block for as long as rendering takes (they are called where that is
 /// allowed), but never on a device.
@@ -32,6 +39,10 @@ pub trait Pages: Send + Sync {
     fn ready(&self) -> bool;
     /// Who reads devices that clients name; none where that is off.
     fn probes(&self) -> Option<Arc<dyn Probes>> {
+        None
+    }
+    /// Who sees and changes what runs; none before it does.
+    fn control(&self) -> Option<Arc<dyn Control>> {
         None
     }
 }
@@ -60,6 +71,8 @@ pub struct DeviceStatus {
     pub driver: String,
     /// Where it is, without credentials.
     pub address: String,
+    /// Whether it is monitored; otherwise somebody has switched it off.
+    pub enabled: bool,
     /// Whether its latest poll brought readings.
     pub up: bool,
     /// Age of its latest reading, seconds; none if there was never one.

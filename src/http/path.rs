@@ -5,10 +5,11 @@ use std::fmt;
 /// The longest path, bytes.
 const MAX_BYTES: usize = 200;
 
-/// Paths that the server serves itself; `/-/` and all below it is reserved, too.
+/// Paths that the server serves itself; all below `/-/` and `/api/` is reserved, too.
 pub(super) const ROOT: &str = "/";
 pub(super) const STYLE: &str = "/style.css";
 pub(super) const PROBE: &str = "/probe";
+pub(super) const API: &str = "/api/v1";
 
 /// Where the metrics page stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum PathError {
     #[error("is longer than 200 bytes")]
     TooLong,
     /// Taken by another page.
-    #[error("is taken by another page; / and /-/ and /style.css and /probe are")]
+    #[error("is taken by another page; / and /-/ and /api/ and /style.css and /probe are")]
     Taken,
 }
 
@@ -46,7 +47,7 @@ impl MetricsPath {
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b)) {
             return Err(PathError::Character);
         }
-        if [ROOT, STYLE, PROBE].contains(&text) || text.starts_with("/-/") {
+        if [ROOT, STYLE, PROBE].contains(&text) || ["/-/", "/api/"].iter().any(|of| text.starts_with(of)) {
             return Err(PathError::Taken);
         }
         Ok(Self(text.to_owned()))
@@ -88,6 +89,7 @@ mod tests {
             ("/-/healthy", PathError::Taken),
             ("/style.css", PathError::Taken),
             ("/probe", PathError::Taken),
+            ("/api/v1/hosts", PathError::Taken),
         ] {
             assert_eq!(MetricsPath::new(text), Err(error), "{text}");
         }

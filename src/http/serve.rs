@@ -7,12 +7,16 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::auth::Gate;
 use super::deadline::WriteDeadline;
 
 /// What one server spends on its clients.
@@ -58,12 +62,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Serves `router` on `listener` until `shutdown` is cancelled and the requests under way are answered, or
 /// `limits.shutdown` has passed.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
+    serve_through(listener, router, limits, Arc::new(Gate::default()), shutdown).await;
+}
+
+/// The same; `gate` says of each connection how it is encrypted. A handshake has the time of a request's head.
+pub async fn serve_through(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    gate: Arc<Gate>,
+    shutdown: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     while let Some(Ok((stream, slot))) = shutdown.run_until_cancelled(accept(&listener, &slots)).await {
-        let connection = connection(stream, router.clone(), limits, shutdown.clone());
+        let (router, gate, shutdown) = (router.clone(), Arc::clone(&gate), shutdown.clone());
         connections.spawn(async move {
-            connection.await;
+            connection(stream, router, limits, gate.tls(), shutdown).await;
             drop(slot);
         });
     }
@@ -91,9 +106,32 @@ async fn accept(
 }
 
 /// Answers one client until it leaves, breaks a limit, or the server stops.
-async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    tls: Option<Arc<ServerConfig>>,
+    shutdown: CancellationToken,
+) {
     // Pages are written whole; waiting for more would only delay their last segment.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return talk(stream, router, limits, shutdown).await };
+    let handshake = timeout(limits.head, TlsAcceptor::from(tls).accept(stream));
+    match shutdown.run_until_cancelled(handshake).await {
+        Some(Ok(Ok(stream))) => talk(stream, router, limits, shutdown).await,
+        Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
+        Some(Err(_)) => tracing::debug!("a TLS handshake took too long"),
+        None => {}
+    }
+}
+
+/// The same over a stream that is as it shall be.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
     let io = TokioIo::new(WriteDeadline::new(stream, limits.write));
     let mut builder = http1::Builder::new();
     builder

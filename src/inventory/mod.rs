@@ -6,11 +6,11 @@
 mod inside;
 mod services;
 
-use std::collections::HashMap;
+mod tenants;
+pub use tenants::{Rule, Sign, Tenant, Tenants};
 
 use crate::model::{
-    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, ProjectId,
-    Ratio, Watts,
+    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, Ratio, Watts,
 };
 
 pub use inside::{Gpu, Parts, Weighting, Work};
@@ -166,17 +166,6 @@ pub struct Price {
     pub per_kilowatt_hour: f64,
 }
 
-/// A tenant that the configuration names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tenant {
-    /// Project id.
-    pub project_id: ProjectId,
-    /// Name for people.
-    pub name: String,
-    /// Globs on the hypervisor's domain name, for VMs whose metadata names no project.
-    pub domains: Vec<glob::Pattern>,
-}
-
 /// Everything that stands in the configuration about the real world.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inventory {
@@ -192,36 +181,4 @@ pub struct Inventory {
     pub tenants: Tenants,
     /// What workloads work for.
     pub services: Services,
-}
-
-/// Named tenants, and the rule for workloads without metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tenants {
-    list: Vec<Tenant>,
-    by_id: HashMap<ProjectId, usize>,
-}
-
-impl Tenants {
-    /// Tenants in order: the first whose glob matches takes the workload.
-    #[must_use]
-    pub fn new(list: Vec<Tenant>) -> Self {
-        let by_id = list.iter().enumerate().map(|(i, t)| (t.project_id.clone(), i)).collect();
-        Self { list, by_id }
-    }
-
-    /// The configured name of a project; none if it has none.
-    #[must_use]
-    pub fn name(&self, project: &ProjectId) -> Option<&str> {
-        self.by_id
-            .get(project)
-            .and_then(|i| self.list.get(*i))
-            .map(|t| t.name.as_str())
-            .filter(|n| !n.is_empty())
-    }
-
-    /// Whose a workload without metadata is: the first tenant with a rule that matches its domain name.
-    #[must_use]
-    pub fn by_domain(&self, domain: &str) -> Option<&ProjectId> {
-        self.list.iter().find(|t| t.domains.iter().any(|g| g.matches(domain))).map(|t| &t.project_id)
-    }
 }

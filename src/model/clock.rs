@@ -54,6 +54,9 @@ pub struct Past {
 }
 
 impl Past {
+    /// No time that was kept can be longer: a thousand years.
+    pub const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86_400);
+
     /// The moment that was `age` before the state was kept.
     #[must_use]
     pub fn moment(&self, age: Duration) -> Moment {

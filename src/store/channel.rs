@@ -46,6 +46,8 @@ pub struct Channel {
     latest: [Option<Latest>; Quantity::ALL.len()],
     pub(super) integral: Integral,
     device: Option<DeviceCounter>,
+    /// The counter's next value is no continuation of its last one.
+    renewed: bool,
     pub(super) account: Account,
     pub(super) tracks: Vec<usize>,
     /// Up to when the account is told.
@@ -64,12 +66,38 @@ impl Channel {
             latest: [None; Quantity::ALL.len()],
             integral: Integral::default(),
             device: None,
+            renewed: false,
             account: Account::default(),
             tracks,
             settled: None,
             power_in: None,
             counter_in: None,
         }
+    }
+
+    /// Has other labels, and what its device says of it is to be told anew.
+    pub(super) fn relabel(&mut self, labels: LabelSet) {
+        self.labels = labels;
+        self.said = None;
+    }
+
+    /// Another device is behind it from now on.
+    pub(super) const fn renew(&mut self) {
+        self.renewed = true;
+    }
+
+    /// Its readers have gone, and its values with them.
+    pub(super) fn forget(&mut self) {
+        self.tracks.clear();
+        for latest in &mut self.latest {
+            *latest = None;
+        }
+    }
+
+    /// Nobody reads it from now on, or somebody does again: what lies between is neither bridged nor unmeasured.
+    pub(super) fn pause(&mut self, now: Moment, max_gap: Duration) {
+        self.integral.pause(now, max_gap);
+        self.renewed = true;
     }
 
     /// Its name.
@@ -213,8 +241,9 @@ impl Channel {
     }
 
     fn count(&mut self, counter: EnergyCounter, now: Moment, power: Option<Watts>) -> Step {
+        let renewed = std::mem::take(&mut self.renewed);
         if let Some(device) = self.device.as_mut() {
-            device.advance(counter, now, power)
+            if renewed { device.renew(counter, now) } else { device.advance(counter, now, power) }
         } else {
             self.device = Some(DeviceCounter::new(counter, now));
             Step::First

@@ -45,6 +45,15 @@ impl Integral {
         Some(step)
     }
 
+    /// Nobody measures from `now` on, or somebody does again: the next reading is a first one. A gap that is open is closed.
+    pub fn pause(&mut self, now: Moment, max_gap: Duration) {
+        self.unmeasured = self.unmeasured(now, max_gap);
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += now.since(before);
+        }
+        self.last = None;
+    }
+
     /// Energy integrated so far.
     #[must_use]
     pub const fn total(&self) -> Microjoules {
@@ -136,6 +145,13 @@ impl DeviceCounter {
             }
             None => Step::Broken,
         }
+    }
+
+    /// Goes on from where it was with another counter, or with one that counted what nobody asked for.
+    pub fn renew(&mut self, counter: EnergyCounter, at: Moment) -> Step {
+        (self.last, self.at) = (counter, at);
+        self.quantum = Microjoules::round(counter.quantum).max(Microjoules(1));
+        Step::Broken
     }
 
     /// What it has counted, J from the device's own zero at first sight. Never falls.

@@ -42,6 +42,7 @@ pub struct System {
 #[derive(Debug)]
 pub struct Meter {
     settings: MeterSettings,
+    enabled: bool,
     labels: LabelSet,
     info: LabelSet,
     identity: Identity,
@@ -65,11 +66,8 @@ impl Meter {
     pub(super) fn new(settings: MeterSettings) -> Self {
         let identity = Identity::default();
         Self {
-            labels: LabelSet::new(&[
-                ("datacenter", settings.datacenter.as_str()),
-                ("meter", settings.id.as_str()),
-                ("driver", settings.driver),
-            ]),
+            enabled: true,
+            labels: labels(&settings),
             info: info_labels(&settings, &identity),
             identity,
             system: None,
@@ -84,6 +82,63 @@ impl Meter {
             waiting: None,
             settings,
         }
+    }
+
+    /// What the configuration says of it now. Where it is `another` device, nothing that the one before said of itself stays, and
+    /// its counter begins a new account; the energy so far goes on.
+    pub(super) fn reconfigure(&mut self, settings: MeterSettings, another: bool) {
+        if another {
+            self.identity = Identity::default();
+            self.system = None;
+            self.windows.clear();
+            self.last_error = None;
+            self.channels.iter_mut().for_each(Channel::renew);
+        }
+        if settings == self.settings && !another {
+            return;
+        }
+        self.labels = labels(&settings);
+        self.info = info_labels(&settings, &self.identity);
+        self.windows.clear();
+        self.system = self.system.take().map(|known| system(&settings, &known.summary));
+        for channel in &mut self.channels {
+            let labels = channel_labels(&settings, channel.id());
+            channel.relabel(labels);
+        }
+        self.settings = settings;
+    }
+
+    /// See [`super::Store::set_enabled`].
+    pub(super) fn set_enabled(&mut self, enabled: bool, now: Moment) {
+        if self.enabled == enabled {
+            return;
+        }
+        self.enabled = enabled;
+        self.pause(now);
+    }
+
+    /// Takes leave of the configuration: its energy stands, and its readers have gone.
+    pub(super) fn leave(&mut self, now: Moment) {
+        self.enabled = true;
+        self.pause(now);
+        self.tracks.clear();
+        self.channels.iter_mut().for_each(Channel::forget);
+    }
+
+    fn pause(&mut self, now: Moment) {
+        let max_gap = self.settings.max_gap;
+        self.channels.iter_mut().for_each(|channel| channel.pause(now, max_gap));
+        self.unmiss_waiting();
+        self.windows.clear();
+        (self.last_good, self.last_error) = (None, None);
+        // What the device itself kept of the time in which it was off is not wanted either.
+        self.last_taken = Some(now);
+    }
+
+    /// Whether it is polled; otherwise somebody has switched it off.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 
     /// What the configuration says of it.
@@ -140,10 +195,11 @@ impl Meter {
         self.last_error.as_ref().map(|(_, e)| e)
     }
 
-    /// Whether the last poll was good and its readings are still fresh at `now`.
+    /// Whether it is on, the last poll was good and its readings are still fresh at `now`.
     #[must_use]
     pub fn is_up(&self, now: Moment) -> bool {
-        self.last_error.is_none()
+        self.enabled
+            && self.last_error.is_none()
             && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
     }
 
@@ -151,7 +207,11 @@ impl Meter {
     #[must_use]
     pub fn fresh(&self, channel: &Channel, quantity: Quantity, now: Moment) -> Option<f64> {
         let latest = channel.latest(quantity)?;
-        (now.since(latest.at) <= self.settings.stale_after).then(|| latest.measure.value())
+        self.is_fresh(latest.at, now).then(|| latest.measure.value())
+    }
+
+    fn is_fresh(&self, at: Moment, now: Moment) -> bool {
+        self.enabled && now.since(at) <= self.settings.stale_after
     }
 
     /// How far a channel's power may be off: by the operator's word for its class, else by the device's or its profile's.
@@ -234,7 +294,7 @@ impl Meter {
         let channel = self.channels.get(*self.by_id.get(id)?)?;
         let latest = channel.latest(Quantity::Power)?;
         match latest.measure {
-            Measure::Power(w) if now.since(latest.at) <= self.settings.stale_after => Some(w),
+            Measure::Power(w) if self.is_fresh(latest.at, now) => Some(w),
             _ => None,
         }
     }
@@ -254,10 +314,16 @@ impl Meter {
     }
 
     pub(super) fn fail(&mut self, error: &PollError, now: Moment) {
-        self.last_error = Some((now, error.clone()));
+        if self.enabled {
+            self.last_error = Some((now, error.clone()));
+        }
     }
 
     pub(super) fn apply(&mut self, batch: &Batch, now: Moment) {
+        if !self.enabled {
+            // Of a poll that was under way when it was switched off.
+            return;
+        }
         if let Some(identity) = &batch.identity
             && *identity != self.identity
         {
@@ -358,11 +424,7 @@ impl Meter {
             // Most meters are BMCs with one channel, and there may be ten thousand of them: no room for four at once.
             self.channels.reserve_exact(1);
         }
-        let labels = LabelSet::new(&[
-            ("datacenter", self.settings.datacenter.as_str()),
-            ("meter", self.settings.id.as_str()),
-            ("channel", id.as_str()),
-        ]);
+        let labels = channel_labels(&self.settings, id);
         let of_it = |track: &Option<(ChannelId, Track)>| track.as_ref().is_some_and(|(of, _)| of == id);
         let tracks = (0..).zip(&self.tracks).filter(|(_, track)| of_it(track)).map(|(i, _)| i).collect();
         let mut channel = Channel::new(id.clone(), labels, tracks);
@@ -373,6 +435,22 @@ impl Meter {
         self.by_id.insert(id.clone(), index);
         Some(index)
     }
+}
+
+fn labels(settings: &MeterSettings) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", settings.datacenter.as_str()),
+        ("meter", settings.id.as_str()),
+        ("driver", settings.driver),
+    ])
+}
+
+fn channel_labels(settings: &MeterSettings, channel: &ChannelId) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", settings.datacenter.as_str()),
+        ("meter", settings.id.as_str()),
+        ("channel", channel.as_str()),
+    ])
 }
 
 fn system(settings: &MeterSettings, summary: &SystemSummary) -> System {

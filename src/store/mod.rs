@@ -1,10 +1,10 @@
 //! The store: the latest value of every channel, with its age and quality, and its energy.
 //!
-//! One lock a meter, held for microseconds: a poll writes its meter, a scrape and the ledger read. Nothing here
+//! One lock a meter, held for microseconds: a poll writes its meter, a scrape and the ledger read. Which meters there are
+//! changes with the configuration only: that table has a lock of its own, which all but a reload merely read. Nothing here
 //! computes on a scrape beyond "is this value still fresh".
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::model::{
@@ -15,14 +15,16 @@ mod channel;
 pub mod energy;
 mod meter;
 mod state;
+mod table;
 pub mod track;
 
 pub use channel::{Channel, Latest};
 pub use meter::{Meter, MeterState};
 pub use state::StoreState;
+use table::Table;
 
 /// What the store needs to know of a meter before its first reading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MeterSettings {
     /// Name.
     pub id: MeterId,
@@ -40,9 +42,14 @@ pub struct MeterSettings {
     pub max_gap: Duration,
 }
 
-/// Which meter, as an index: found once, used at every poll.
+/// Which meter, as an index: found once, used at every poll. It stays the same as long as a meter of that name is
+/// configured, and leads nowhere once there is none, whoever comes to stand in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MeterIndex(usize);
+pub struct MeterIndex {
+    slot: u32,
+    /// How many meters had the slot before.
+    generation: u32,
+}
 
 /// A channel whose energy the ledger prices: meter and track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,132 +61,146 @@ pub struct FeedIndex {
 /// All meters.
 #[derive(Debug)]
 pub struct Store {
-    meters: Vec<Mutex<Meter>>,
-    by_id: HashMap<MeterId, MeterIndex>,
-    /// What was kept of meters that are not there.
-    absent: Mutex<state::Absent>,
+    table: RwLock<Table>,
 }
 
 impl Store {
     /// A store of these meters, none read yet.
     #[must_use]
     pub fn new(meters: Vec<MeterSettings>) -> Self {
-        let by_id = meters.iter().enumerate().map(|(i, m)| (m.id.clone(), MeterIndex(i))).collect();
-        let meters = meters.into_iter().map(|m| Mutex::new(Meter::new(m))).collect();
-        Self { meters, by_id, absent: Mutex::default() }
+        let mut table = Table::default();
+        table.reconfigure(meters, |_| true);
+        Self { table: RwLock::new(table) }
+    }
+
+    /// Makes these the meters, in this order. One whose name was there before goes on with its channels and their energy; where
+    /// `is_another` says so it is another device now, whose counter is not a continuation of the one before. One that is
+    /// not named any more is not found and not shown, but its feeds still tell until [`Store::release_removed`].
+    pub fn reconfigure(&self, meters: Vec<MeterSettings>, is_another: impl Fn(&MeterId) -> bool) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).reconfigure(meters, is_another);
+    }
+
+    /// Puts aside, at `now`, what [`Store::reconfigure`] removed: its energy goes on if it comes back.
+    pub fn release_removed(&self, now: Moment) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).release_removed(now);
+    }
+
+    /// Stops or starts a meter at `now`: one that is off shows no value, is not down, and the time until it is on again is
+    /// neither integrated nor unmeasured.
+    pub fn set_enabled(&self, meter: MeterIndex, enabled: bool, now: Moment) {
+        self.with(meter, |m| m.set_enabled(enabled, now));
     }
 
     /// Finds a meter by name.
     #[must_use]
     pub fn find(&self, id: &MeterId) -> Option<MeterIndex> {
-        self.by_id.get(id).copied()
+        self.table().find(id)
+    }
+
+    /// Looks at one meter.
+    pub fn look<T>(&self, meter: MeterIndex, visit: impl FnOnce(&Meter) -> T) -> Option<T> {
+        self.with(meter, |m| visit(m))
     }
 
     /// Declares a reader of a channel's energy: its past is kept until that reader forgets it. None if there is no such meter.
     #[must_use]
     pub fn track(&self, meter: &MeterId, channel: &ChannelId) -> Option<FeedIndex> {
         let index = self.find(meter)?;
-        let track = self.lock(index)?.track(channel);
+        let track = self.with(index, |m| m.track(channel))?;
         Some(FeedIndex { meter: index, track })
     }
 
     /// Ends what [`Self::track`] began: the feed's past is no longer kept.
     pub fn untrack(&self, feed: FeedIndex) {
-        if let Some(mut m) = self.lock(feed.meter) {
-            m.untrack(feed.track);
-        }
+        self.with(feed.meter, |m| m.untrack(feed.track));
     }
 
     /// Which channel a feed is of; none once its meter is gone, or was replaced by one that nobody tracks yet.
     #[must_use]
     pub fn tracked(&self, feed: FeedIndex) -> Option<(MeterId, ChannelId)> {
-        let m = self.lock(feed.meter)?;
-        Some((m.settings().id.clone(), m.tracked(feed.track)?.clone()))
+        self.with(feed.meter, |m| Some((m.settings().id.clone(), m.tracked(feed.track)?.clone())))?
     }
 
     /// Takes what a poll brought at `now`.
     pub fn apply(&self, meter: MeterIndex, batch: &Batch, now: Moment) {
-        if let Some(mut m) = self.lock(meter) {
-            m.apply(batch, now);
-        }
+        self.with(meter, |m| m.apply(batch, now));
     }
 
     /// Takes note that a poll failed at `now`.
     pub fn fail(&self, meter: MeterIndex, error: &PollError, now: Moment) {
-        if let Some(mut m) = self.lock(meter) {
-            m.fail(error, now);
-        }
+        self.with(meter, |m| m.fail(error, now));
     }
 
-    /// Every meter in turn, in configuration order.
+    /// Every meter in turn, in configuration order. `visit` must not come back to the store: a reload that waits meanwhile
+    /// would never end.
     pub fn each(&self, mut visit: impl FnMut(&Meter)) {
-        for m in &self.meters {
-            visit(&m.lock().unwrap_or_else(PoisonError::into_inner));
+        for meter in self.table().each() {
+            visit(&meter.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     /// Up to when a feed's energy is known; none before its first power reading.
     #[must_use]
     pub fn frontier(&self, feed: FeedIndex) -> Option<Moment> {
-        self.lock(feed.meter)?.track_at(feed.track)?.frontier()
+        self.with(feed.meter, |m| m.track_at(feed.track)?.frontier())?
     }
 
     /// From when on a feed's energy is known; none before its first power reading.
     #[must_use]
     pub fn start(&self, feed: FeedIndex) -> Option<Moment> {
-        self.lock(feed.meter)?.track_at(feed.track)?.start()
+        self.with(feed.meter, |m| m.track_at(feed.track)?.start())?
     }
 
     /// The latest end of an interval from `from` on in which a feed is either known or unknown as a whole; none if it has no
     /// gap from there on.
     #[must_use]
     pub fn next_break(&self, feed: FeedIndex, from: Moment) -> Option<Moment> {
-        self.lock(feed.meter)?.track_at(feed.track)?.next_break(from)
+        self.with(feed.meter, |m| m.track_at(feed.track)?.next_break(from))?
     }
 
     /// Energy of a feed from `from` to `to`; none where any part of it is not known.
     #[must_use]
     pub fn energy(&self, feed: FeedIndex, from: Moment, to: Moment) -> Option<Microjoules> {
-        self.lock(feed.meter)?.track_at(feed.track)?.between(from, to)
+        self.with(feed.meter, |m| m.track_at(feed.track)?.between(from, to))?
     }
 
     /// Lets go of a feed's past before `until`.
     pub fn forget_before(&self, feed: FeedIndex, until: Moment) {
-        if let Some(mut m) = self.lock(feed.meter) {
-            m.forget_before(feed.track, until);
-        }
+        self.with(feed.meter, |m| m.forget_before(feed.track, until));
     }
 
     /// A feed's power, if its latest reading is fresh at `now`.
     #[must_use]
     pub fn power(&self, feed: FeedIndex, now: Moment) -> Option<Watts> {
-        self.lock(feed.meter)?.feed_power(feed.track, now)
+        self.with(feed.meter, |m| m.feed_power(feed.track, now))?
     }
 
     /// The largest error of a feed's power, if that is known and its latest reading fresh at `now`.
     #[must_use]
     pub fn error(&self, feed: FeedIndex, now: Moment) -> Option<Watts> {
-        self.lock(feed.meter)?.feed_error(feed.track, now)
+        self.with(feed.meter, |m| m.feed_error(feed.track, now))?
     }
 
     /// How a feed's readings come to be; none before the first.
     #[must_use]
     pub fn quality(&self, feed: FeedIndex) -> Option<Quality> {
-        self.lock(feed.meter)?.feed_quality(feed.track)
+        self.with(feed.meter, |m| m.feed_quality(feed.track))?
     }
 
     /// How long a feed may be silent before others stand in for it.
     #[must_use]
     pub fn patience(&self, feed: FeedIndex) -> Duration {
-        self.lock(feed.meter).map_or(Duration::ZERO, |m| m.settings().stale_after)
+        self.with(feed.meter, |m| m.settings().stale_after).unwrap_or_default()
     }
 
-    fn lock_absent(&self) -> MutexGuard<'_, state::Absent> {
-        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self, meter: MeterIndex) -> Option<MutexGuard<'_, Meter>> {
-        Some(self.meters.get(meter.0)?.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, meter: MeterIndex, act: impl FnOnce(&mut Meter) -> T) -> Option<T> {
+        let table = self.table();
+        let mut meter = table.get(meter)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(act(&mut meter))
     }
 }
 

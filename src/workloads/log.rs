@@ -1,8 +1,8 @@
 //! The usage log: where samples wait between the task that took them and the tick that settles them, and how each source
 //! fares.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use super::Usage;
@@ -14,12 +14,12 @@ const MAX_SAMPLES: usize = 600;
 /// Workloads in all samples kept for one source, since a sample may hold thousands: 16 MiB.
 const MAX_WORKLOADS: usize = 200_000;
 
-/// Which source, as an index.
+/// Which source, as an index. It stays the same as long as the host has a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourceIndex(pub usize);
 
 /// What the log needs to know of a source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSettings {
     /// Whose workloads it tells.
     pub host: HostId,
@@ -37,6 +37,7 @@ pub struct SourceSettings {
 #[derive(Debug)]
 pub struct SourceState {
     settings: SourceSettings,
+    enabled: bool,
     labels: LabelSet,
     queue: VecDeque<Usage>,
     last_good: Option<Moment>,
@@ -44,6 +45,23 @@ pub struct SourceState {
 }
 
 impl SourceState {
+    fn new(settings: SourceSettings) -> Self {
+        Self {
+            labels: labels(&settings),
+            settings,
+            enabled: true,
+            queue: VecDeque::new(),
+            last_good: None,
+            error: None,
+        }
+    }
+
+    /// Whether it is asked; otherwise somebody has switched its host off.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     /// What the configuration says of it.
     #[must_use]
     pub const fn settings(&self) -> &SourceSettings {
@@ -71,75 +89,135 @@ impl SourceState {
     /// Whether the last sample was good and is recent at `now`.
     #[must_use]
     pub fn is_up(&self, now: Moment) -> bool {
-        self.error.is_none() && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
+        self.enabled
+            && self.error.is_none()
+            && self.last_good.is_some_and(|at| now.since(at) <= self.settings.stale_after)
     }
+}
+
+fn labels(settings: &SourceSettings) -> LabelSet {
+    LabelSet::new(&[("datacenter", settings.datacenter.as_str()), ("host", settings.host.as_str())])
+}
+
+/// All sources: slots that keep their place while the configuration around them changes, and their order.
+#[derive(Debug, Default)]
+struct Sources {
+    slots: Vec<Option<Mutex<SourceState>>>,
+    order: Vec<SourceIndex>,
 }
 
 /// All sources.
 #[derive(Debug)]
 pub struct UsageLog {
-    sources: Vec<Mutex<SourceState>>,
+    sources: RwLock<Sources>,
 }
 
 impl UsageLog {
-    /// A log for these sources.
+    /// A log for these sources, which get the indices 0, 1 and so on.
     #[must_use]
     pub fn new(sources: Vec<SourceSettings>) -> Self {
-        let state = |settings: SourceSettings| SourceState {
-            labels: LabelSet::new(&[
-                ("datacenter", settings.datacenter.as_str()),
-                ("host", settings.host.as_str()),
-            ]),
-            settings,
-            queue: VecDeque::new(),
-            last_good: None,
-            error: None,
-        };
-        Self { sources: sources.into_iter().map(|s| Mutex::new(state(s))).collect() }
+        let log = Self { sources: RwLock::default() };
+        log.reconfigure(sources);
+        log
+    }
+
+    /// Makes these the sources, in this order, and gives their indices. That of a host that had one before goes on with its
+    /// samples.
+    pub fn reconfigure(&self, settings: Vec<SourceSettings>) -> Vec<SourceIndex> {
+        let mut all = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before: HashMap<HostId, SourceState> = HashMap::new();
+        let mut places: HashMap<HostId, usize> = HashMap::new();
+        for (place, slot) in all.slots.iter_mut().enumerate() {
+            let Some(state) = slot.take() else { continue };
+            let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+            places.insert(state.settings.host.clone(), place);
+            before.insert(state.settings.host.clone(), state);
+        }
+        let wanted: HashSet<&HostId> = settings.iter().map(|s| &s.host).collect();
+        let taken: HashSet<usize> =
+            places.iter().filter(|(host, _)| wanted.contains(host)).map(|(_, place)| *place).collect();
+        let mut free = (0..).filter(|place| !taken.contains(place));
+        let mut order = Vec::with_capacity(settings.len());
+        for settings in settings {
+            let place = places.get(&settings.host).copied().or_else(|| free.next()).unwrap_or_default();
+            let state = match before.remove(&settings.host) {
+                Some(state) => SourceState { labels: labels(&settings), settings, ..state },
+                None => SourceState::new(settings),
+            };
+            if all.slots.len() <= place {
+                all.slots.resize_with(place + 1, || None);
+            }
+            if let Some(slot) = all.slots.get_mut(place) {
+                *slot = Some(Mutex::new(state));
+            }
+            order.push(SourceIndex(place));
+        }
+        all.order.clone_from(&order);
+        order
+    }
+
+    /// Stops or starts a source: one that is off is not down, and what it told is given up.
+    pub fn set_enabled(&self, source: SourceIndex, enabled: bool) {
+        self.with(source, |state| {
+            if state.enabled != enabled {
+                state.enabled = enabled;
+                (state.last_good, state.error) = (None, None);
+                state.queue.clear();
+            }
+        });
     }
 
     /// Adds a sample. One that is not later than the last is dropped.
     pub fn push(&self, source: SourceIndex, usage: Usage) {
-        let Some(mut state) = self.lock(source) else { return };
-        state.error = None;
-        if state.last_good.is_some_and(|last| last >= usage.at) {
-            return;
-        }
-        state.last_good = Some(usage.at);
-        state.queue.push_back(usage);
-        trim(&mut state.queue);
+        self.with(source, |state| {
+            if !state.enabled {
+                // Of a call that was under way when it was switched off.
+                return;
+            }
+            state.error = None;
+            if state.last_good.is_some_and(|last| last >= usage.at) {
+                return;
+            }
+            state.last_good = Some(usage.at);
+            state.queue.push_back(usage);
+            trim(&mut state.queue);
+        });
     }
 
     /// Takes note that a source could not be asked.
     pub fn fail(&self, source: SourceIndex, error: &PollError) {
-        if let Some(mut state) = self.lock(source) {
-            state.error = Some(error.clone());
-        }
+        self.with(source, |state| state.error = state.enabled.then(|| error.clone()));
     }
 
     /// Takes all samples of a source, oldest first.
     pub fn take(&self, source: SourceIndex, into: &mut VecDeque<Usage>) {
-        if let Some(mut state) = self.lock(source) {
-            into.append(&mut state.queue);
-        }
+        self.with(source, |state| into.append(&mut state.queue));
         trim(into);
     }
 
     /// How long a source may be silent before it is down.
     #[must_use]
     pub fn stale_after(&self, source: SourceIndex) -> Duration {
-        self.lock(source).map_or(Duration::ZERO, |state| state.settings.stale_after)
+        self.with(source, |state| state.settings.stale_after).unwrap_or_default()
     }
 
-    /// Every source in turn, in configuration order.
+    /// Every source in turn, in configuration order. `visit` must not come back to the log: a reload that waits meanwhile
+    /// would never end.
     pub fn each(&self, mut visit: impl FnMut(&SourceState)) {
-        for source in &self.sources {
-            visit(&source.lock().unwrap_or_else(PoisonError::into_inner));
+        let sources = self.sources();
+        for state in sources.order.iter().filter_map(|index| sources.slots.get(index.0)?.as_ref()) {
+            visit(&state.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    fn lock(&self, source: SourceIndex) -> Option<MutexGuard<'_, SourceState>> {
-        Some(self.sources.get(source.0)?.lock().unwrap_or_else(PoisonError::into_inner))
+    fn sources(&self) -> RwLockReadGuard<'_, Sources> {
+        self.sources.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, source: SourceIndex, act: impl FnOnce(&mut SourceState) -> T) -> Option<T> {
+        let sources = self.sources();
+        let mut state = sources.slots.get(source.0)?.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(act(&mut state))
     }
 }
 

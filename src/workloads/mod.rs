@@ -1,4 +1,5 @@
-//! Workloads: what runs on a host and how much CPU it used. Sources (libvirt) turn a hypervisor into [`Usage`].
+//! Workloads: what runs on a host and how much CPU it used. Sources (libvirt, control groups, processes) turn a hypervisor or this
+//! machine into [`Usage`].
 //!
 //! Lives here: the words that sources and the ledger share, and the log in which usage waits to be settled. What a
 //! source cannot tell is unknown, never 0.
@@ -10,10 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{BoxFuture, Moment, PciAddress, PollError, ProjectId, WorkloadId};
 
+pub mod cgroup;
+pub mod kubernetes;
 pub mod libvirt;
 pub mod log;
+mod merged;
+pub mod process;
+pub mod procfs;
+mod thread;
 
 pub use log::{SourceIndex, SourceSettings, UsageLog};
+pub use merged::Merged;
+
+/// Every kind of source: values of the `driver` label.
+pub const NAMES: [&str; 3] = [cgroup::NAME, libvirt::NAME, process::NAME];
 
 /// A hypervisor or host that says what runs on it. One task owns it.
 pub trait Source: Send {
@@ -174,7 +185,7 @@ pub enum WorkloadKind {
     Vm,
     /// A systemd service or scope.
     Service,
-    /// A container of a pod.
+    /// A container, of a pod or by itself.
     Container,
     /// A job of a batch scheduler.
     Job,
@@ -202,7 +213,7 @@ impl WorkloadKind {
 /// What does not change while a workload runs. Empty text means that nobody said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkloadInfo {
-    /// Its lasting identity: a VM's UUID.
+    /// Its lasting identity: a VM's UUID, a unit's name, a container's or job's id.
     pub id: WorkloadId,
     /// VM, service, application.
     pub kind: WorkloadKind,

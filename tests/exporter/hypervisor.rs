@@ -13,27 +13,29 @@ use crate::peer::{Guest, Libvirtd, nova};
 use crate::process::{Exporter, PATIENCE};
 
 /// Constant power of the host.
-const WATTS: f64 = 412.0;
+pub const WATTS: f64 = 412.0;
 /// Between the two looks at the shares.
-const WINDOW: Duration = Duration::from_secs(15);
+pub const WINDOW: Duration = Duration::from_secs(15);
 /// The largest difference between our share and virsh's.
 const TOLERANCE: f64 = 0.02;
 
-const UUIDS: [&str; 4] = [
+pub const UUIDS: [&str; 4] = [
     "11111111-1111-4111-8111-111111111111",
     "22222222-2222-4222-8222-222222222222",
     "33333333-3333-4333-8333-333333333333",
     "44444444-4444-4444-8444-444444444444",
 ];
-const NAMES: [&str; 4] = ["instance-00000001", "instance-00000002", "instance-00000003", "instance-00000004"];
+pub const NAMES: [&str; 4] =
+    ["instance-00000001", "instance-00000002", "instance-00000003", "instance-00000004"];
 const RUNNING: [&str; 3] = [NAMES[0], NAMES[1], NAMES[2]];
-const OFF: &str = UUIDS[3];
+pub const OFF: &str = UUIDS[3];
 
-/// Two tenants: busy 10/16 and 4/16 of a CPU, idle, and shut off.
-fn libvirtd() -> Libvirtd {
+/// Two tenants; three guests that run, `busy` sixteenths of a CPU, and one that is shut off.
+pub fn libvirtd(busy: [u8; 3]) -> Libvirtd {
     let libvirtd = Libvirtd::start(|_| {});
+    let [first, second, third] = busy;
     for (n, (busy, project)) in
-        [(10, "moonshot"), (4, "atlas"), (0, "moonshot"), (16, "atlas")].into_iter().enumerate()
+        [(first, "moonshot"), (second, "atlas"), (third, "moonshot"), (16, "atlas")].into_iter().enumerate()
     {
         let metadata = nova(&format!("vm-{}", n + 1), &format!("id-of-{project}"), project, "buzz");
         libvirtd.define(&Guest { name: NAMES[n], uuid: UUIDS[n], busy, metadata });
@@ -45,7 +47,7 @@ fn libvirtd() -> Libvirtd {
 }
 
 /// A BMC that says `WATTS` and nothing else.
-fn tree(dir: &Path) {
+pub fn tree(dir: &Path) {
     let link = |path: &str| json!({ "@odata.id": format!("/redfish/v1/{path}") });
     let resources: [(&str, Value); 4] = [
         ("", json!({ "Chassis": link("Chassis") })),
@@ -60,7 +62,7 @@ fn tree(dir: &Path) {
     }
 }
 
-fn configuration(dir: &Path, bmc: &Nginx, libvirtd: &Libvirtd) -> std::path::PathBuf {
+pub fn configuration(dir: &Path, bmc: &Nginx, libvirtd: &Libvirtd) -> std::path::PathBuf {
     std::fs::write(dir.join("password"), PASSWORD).unwrap();
     let file = dir.join("wattribute.yaml");
     let text = format!(
@@ -76,23 +78,23 @@ fn configuration(dir: &Path, bmc: &Nginx, libvirtd: &Libvirtd) -> std::path::Pat
     file
 }
 
-fn dynamic(page: &Page, uuid: &str) -> u128 {
+pub fn dynamic(page: &Page, uuid: &str) -> u128 {
     page.sum("wattribute_workload_energy_joules_total", &[("workload", uuid), ("part", "dynamic")])
 }
 
 /// A page, and what virsh told of the very moment up to which it is settled.
-struct Look {
-    page: Page,
-    settled: f64,
+pub struct Look {
+    pub page: Page,
+    pub settled: f64,
     cpu: [f64; 3],
 }
 
-fn unix_seconds() -> f64 {
+pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 /// Asks virsh again and again until the exporter has settled up to a moment between two answers.
-async fn look(exporter: &Exporter, libvirtd: &Libvirtd) -> Look {
+pub async fn look(exporter: &Exporter, libvirtd: &Libvirtd) -> Look {
     let deadline = Instant::now() + PATIENCE;
     let mut told: Vec<(f64, [f64; 3])> = Vec::new();
     loop {
@@ -123,7 +125,7 @@ fn shares(gained: [f64; 3]) -> [f64; 3] {
 
 /// Claims that shares of CPU time and of dynamic joules agree with virsh's. They are not one and the same: each interval's
 /// joules are shared on their own, whatever else the machine does in it.
-fn agree_with_virsh(from: &Look, to: &Look) {
+pub fn agree_with_virsh(from: &Look, to: &Look) {
     let joules = |i: usize| (dynamic(&to.page, UUIDS[i]) - dynamic(&from.page, UUIDS[i])) as f64;
     let seconds = |i: usize| cpu_seconds(&to.page, UUIDS[i]) - cpu_seconds(&from.page, UUIDS[i]);
     let theirs = shares(std::array::from_fn(|i| to.cpu[i] - from.cpu[i]));
@@ -137,7 +139,7 @@ fn agree_with_virsh(from: &Look, to: &Look) {
 }
 
 /// Claims that the host gained its power by the time that was settled, no more and no less.
-fn gained_what_it_drew(from: &Look, to: &Look) {
+pub fn gained_what_it_drew(from: &Look, to: &Look) {
     let joules = |look: &Look| look.page.sum("wattribute_host_energy_joules_total", &[]) as f64 / 1e6;
     let (gained, drawn) = (joules(to) - joules(from), WATTS * (to.settled - from.settled));
     println!("gained {gained:.1} J of {drawn:.1} J");
@@ -150,7 +152,7 @@ async fn guests_are_charged_by_the_cpu_time_that_virsh_tells_also_over_a_restart
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
     let bmc = Nginx::serve(dir.path());
-    let mut libvirtd = libvirtd();
+    let mut libvirtd = libvirtd([10, 4, 0]);
     let mut exporter = Exporter::start(&configuration(dir.path(), &bmc, &libvirtd)).await;
     exporter
         .until("all guests are charged", |page| UUIDS[..3].iter().all(|uuid| dynamic(page, uuid) > 0))

@@ -45,10 +45,20 @@ impl Call {
             .collect()
     }
 
+    /// The groups that a statistics call asks for.
+    pub fn groups(&self) -> u32 {
+        let groups = &self.body[self.body.len() - 8..self.body.len() - 4];
+        u32::from_be_bytes(groups.try_into().unwrap())
+    }
+
     /// Whether a statistics call asks for CPU time.
     pub fn wants_cpu(&self) -> bool {
-        let groups = &self.body[self.body.len() - 8..self.body.len() - 4];
-        groups == [0, 0, 0, 3]
+        self.groups() & 2 != 0
+    }
+
+    /// Whether a statistics call asks for memory, network and disks.
+    pub fn wants_details(&self) -> bool {
+        self.groups() & (4 | 16 | 32) != 0
     }
 
     /// The reply to this call with `body`.
@@ -103,6 +113,34 @@ pub fn stats(domains: &[u8], cpu: u64, with_cpu: bool) -> Vec<u8> {
     out
 }
 
+/// Statistics of memory, network and disks: of domain `n` each number is that of its table plus `n`.
+pub fn details(domains: &[u8]) -> Vec<u8> {
+    const NUMBERS: [(&str, u64); 12] = [
+        ("balloon.rss", 10_000),
+        ("net.0.rx.bytes", 1_000),
+        ("net.0.rx.pkts", 2_000),
+        ("net.0.tx.bytes", 3_000),
+        ("net.0.tx.pkts", 4_000),
+        ("block.0.rd.reqs", 5_000),
+        ("block.0.rd.bytes", 6_000),
+        ("block.0.wr.reqs", 7_000),
+        ("block.0.wr.bytes", 8_000),
+        ("block.0.allocation", 20_000),
+        ("block.0.capacity", 30_000),
+        ("block.0.physical", 40_000),
+    ];
+    let mut out = u32::try_from(domains.len()).unwrap().to_be_bytes().to_vec();
+    for n in domains {
+        out.extend(domain(*n));
+        out.extend([0, 0, 0, 12]);
+        for (name, value) in NUMBERS {
+            let value = value + u64::from(*n);
+            out.extend([&string(name)[..], &[0, 0, 0, 4], &value.to_be_bytes()].concat());
+        }
+    }
+    out
+}
+
 /// What a well-behaved server answers.
 pub fn answer(call: &Call, domains: &[u8], cpu: u64) -> Vec<u8> {
     let body = match call.procedure {
@@ -118,6 +156,13 @@ pub fn answer(call: &Call, domains: &[u8], cpu: u64) -> Vec<u8> {
             [4_u32, 2000, 1, 1, 4, 1].iter().for_each(|w| body.extend(w.to_be_bytes()));
             body
         }
+        7 => string(
+            "<capabilities><host><cpu><arch>x86_64</arch><model>Opteron_G5</model></cpu></host></capabilities>",
+        ),
+        59 => string("node-1.example"),
+        // One pool; of 1000 bytes 400 are taken.
+        281 => [&[0, 0, 0, 1][..], &string("default"), &[7; 16], &[0, 0, 0, 1]].concat(),
+        87 => [2, 1000, 400, 600_u64].iter().flat_map(|w| w.to_be_bytes()).skip(4).collect(),
         102 => (1_u64 << 29).to_be_bytes().to_vec(),
         227 => {
             let stat = |name, nanos: u64| [&string(name)[..], &nanos.to_be_bytes()].concat();
@@ -128,7 +173,7 @@ pub fn answer(call: &Call, domains: &[u8], cpu: u64) -> Vec<u8> {
             let named = call.domains();
             let wanted: Vec<u8> =
                 domains.iter().copied().filter(|d| named.is_empty() || named.contains(d)).collect();
-            stats(&wanted, cpu, call.wants_cpu())
+            if call.wants_details() { details(&wanted) } else { stats(&wanted, cpu, call.wants_cpu()) }
         }
         other => return call.error(3, &format!("no procedure {other}")),
     };

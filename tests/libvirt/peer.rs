@@ -149,6 +149,11 @@ impl Libvirtd {
         self.virsh(&["define", &file.display().to_string()]);
     }
 
+    /// The daemon's process.
+    pub fn pid(&self) -> u32 {
+        self.processes("libvirtd", "libvirtd.conf")[0]
+    }
+
     /// Ends libvirtd and waits until it is up again. The guests run on.
     pub fn restart(&mut self) {
         let old = self.processes("libvirtd", "libvirtd.conf");

@@ -50,7 +50,7 @@ impl HostAccount {
     pub(in crate::attribution) fn resume(&mut self, state: HostState, books: &Books, past: &Past) {
         self.energy = state.energy;
         self.overhead = state.overhead;
-        self.unmeasured = state.unmeasured;
+        self.unmeasured = state.unmeasured.min(Past::LONGEST);
         self.learner = IdleLearner::resume(&state.learner);
         self.stood = state.settled.map(|age| past.moment(age));
         self.resumed = self.stood.filter(|_| state.missed);

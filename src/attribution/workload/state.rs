@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{CpuMark, WorkloadAccount};
+use super::observed::ObservedState;
+use super::{CpuMark, Observed, WorkloadAccount};
 use crate::attribution::books::Books;
 use crate::attribution::ledger::ByMethod;
 use crate::attribution::split::Share;
@@ -24,6 +25,7 @@ pub struct WorkloadState {
     /// Its CPU counter as last read, and the age of that.
     cpu: Option<(Duration, u32, CpuNanos)>,
     cpu_total: CpuNanos,
+    observed: ObservedState,
     /// How long ago it was seen.
     seen: Option<Duration>,
 }
@@ -76,6 +78,7 @@ impl WorkloadAccount {
             energy: self.energy,
             cpu: self.cpu.map(|mark| (now.since(mark.at), mark.run, mark.cpu)),
             cpu_total: self.cpu_total,
+            observed: self.observed.kept(),
             seen: self.seen.map(|at| now.since(at)),
         }
     }
@@ -87,7 +90,8 @@ impl WorkloadAccount {
         books: &Books,
         past: &Past,
     ) -> Self {
-        let WorkloadState { info, project, energy, cpu, cpu_total, seen } = state;
+        let WorkloadState { info, project, energy, cpu, cpu_total, observed, seen } = state;
+        let observed = Observed::resumed(observed);
         let services = books.services.of(&info, &project);
         let name = books.tenants.names.name(&project).unwrap_or(&info.project_name).to_owned();
         let cpu = cpu.map(|(age, run, cpu)| CpuMark { at: past.moment(age), run, cpu });
@@ -99,6 +103,7 @@ impl WorkloadAccount {
             cpu_total,
             seen,
             services,
+            observed,
             ..Self::new(info, project, &name, &host.datacenter, &host.id)
         }
     }

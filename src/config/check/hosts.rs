@@ -1,4 +1,4 @@
-//! Hosts: feeds that exist and feed nobody else, and a hypervisor reached in one way.
+//! Hosts: feeds that exist and feed nobody else, and a libvirt daemon reached in one way.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -126,15 +126,13 @@ impl Check<'_> {
         Some(Feed::Rated(power.scaled(ratio(&raw.power_factor))))
     }
 
-    fn hypervisor(
+    pub(super) fn libvirt(
         &mut self,
-        raw: &schema::Hypervisor,
+        raw: &schema::Libvirt,
         at: Mark,
         folder: &Path,
         defaults: &Defaults,
     ) -> Option<Libvirt> {
-        self.need(&raw.libvirt, at, "libvirt", "write `libvirt: {}` for the local daemon");
-        let (raw, at) = raw.libvirt.located()?;
         let interval = self.span(&raw.interval).map_or(defaults.interval, |(interval, _)| interval);
         let call_timeout = self.deadline(&raw.timeout, DEFAULT_CALL_TIMEOUT, ("`interval`", interval));
         let uri = raw.uri.get().map_or_else(|| DEFAULT_URI.to_owned(), |Label(uri)| uri.clone());

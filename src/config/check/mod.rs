@@ -15,6 +15,7 @@ use super::problem::{Mark, Problems, nearest};
 use super::types::{ChannelRef, Config, Datacenter, ModbusPort, Origin, Secret};
 use crate::model::{DatacenterId, MeterId};
 
+mod cgroup;
 mod command;
 mod datacenters;
 mod hosts;

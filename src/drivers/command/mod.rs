@@ -34,7 +34,7 @@ pub const KIND: Kind = Kind { name: "command", about: "Any reader program that p
 const SILENT_POLLS: u32 = 3;
 
 /// All that the driver needs to know of one meter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The program and its arguments; not empty. Without a slash it is looked for in `PATH`.
     pub run: Vec<String>,

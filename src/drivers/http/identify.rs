@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::poll::{ask, parse};
 use super::profile::Profile;
 use crate::drivers::profiles::Library;
-use crate::drivers::web::Client;
 use crate::model::{ErrorKind, PollError};
+use crate::web::Client;
 
 /// The most questions a device is asked to find out what it is.
 const MAX_QUESTIONS: usize = 12;

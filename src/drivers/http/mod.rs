@@ -1,7 +1,7 @@
 //! JSON meters over HTTP: Shelly, Tasmota and similar, by profiles.
 //!
 //! `profile` is what a file may say, `identify` finds the profile of a device that nobody named, `read` makes readings of answers, and
-//! `poll` asks for them over `drivers::web`.
+//! `poll` asks for them over `crate::web`.
 
 mod identify;
 mod poll;
@@ -19,9 +19,9 @@ pub(crate) use profile::fuzzing;
 pub use profile::{Profile, schema};
 
 use super::profiles::Library;
-pub use super::web::Trust;
 use super::{Driver, Kind, Trace};
-use crate::model::{Clock, PollError};
+use crate::model::{Clock, PollError, secret};
+pub use crate::web::Trust;
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "http", about: "JSON meters over HTTP: Shelly, Tasmota and similar" };
@@ -46,6 +46,16 @@ pub struct Settings {
     pub request_timeout: Duration,
 }
 
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new setting cannot be forgotten here.
+        let Self { url, profile, user, password, trust, request_timeout } = self;
+        (url, profile, user) == (&other.url, &other.profile, &other.user)
+            && (trust, request_timeout) == (&other.trust, &other.request_timeout)
+            && secret::are_same(password.as_ref(), other.password.as_ref())
+    }
+}
+
 /// What the meters of this kind share.
 #[derive(Clone)]
 pub struct Shared {
@@ -64,6 +74,12 @@ impl Shared {
     #[must_use]
     pub fn new(profiles: Library<Profile>, clock: Arc<dyn Clock>) -> Self {
         Self { profiles: Arc::new(profiles), clock }
+    }
+
+    /// The same clock, with other profiles.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Library<Profile>) -> Self {
+        Self::new(profiles, Arc::clone(&self.clock))
     }
 }
 

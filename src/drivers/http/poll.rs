@@ -11,9 +11,9 @@ use super::identify::identify;
 use super::profile::{Auth, Profile};
 use super::read::{self, Memory};
 use super::{Settings, Shared, Trust};
-use crate::drivers::web::{Ask, Body, Client, Limits, Login};
 use crate::drivers::{Driver, Trace, Traced};
 use crate::model::{Batch, BoxFuture, ErrorKind, Moment, PollError};
+use crate::web::{Ask, Body, Client, Limits, Login};
 
 /// The largest answer: many times what these meters have to say.
 const MAX_BODY_BYTES: usize = 256 << 10;

@@ -25,7 +25,7 @@ use self::network::{Network, Udp};
 use self::transport::Sockets;
 use self::upkeep::Handshakes;
 use super::{Driver, Kind};
-use crate::model::{Clock, ErrorKind, OpenSessions, PollError};
+use crate::model::{Clock, ErrorKind, OpenSessions, PollError, secret};
 
 pub mod authcode;
 mod budget;
@@ -131,6 +131,33 @@ pub struct Settings {
     pub learning: Duration,
     /// Whether and how the session outlives the poll.
     pub keep_session: KeepSession,
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new setting cannot be forgotten here.
+        let Self {
+            address,
+            user,
+            password,
+            bmc_key,
+            privilege,
+            lookup,
+            suites,
+            legacy,
+            readings,
+            quirks,
+            ..
+        } = self;
+        let Self { request_timeout, retries, learning, keep_session, .. } = self;
+        (address, user, privilege, lookup, suites)
+            == (&other.address, &other.user, &other.privilege, &other.lookup, &other.suites)
+            && (legacy, readings, quirks, request_timeout)
+                == (&other.legacy, &other.readings, &other.quirks, &other.request_timeout)
+            && (retries, learning, keep_session) == (&other.retries, &other.learning, &other.keep_session)
+            && secret::is_same(password, &other.password)
+            && secret::are_same(bmc_key.as_ref(), other.bmc_key.as_ref())
+    }
 }
 
 impl Settings {

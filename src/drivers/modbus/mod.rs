@@ -48,7 +48,7 @@ pub const BUILT_IN: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/modbu
 pub type Profiles = Library<Profile>;
 
 /// All that the driver needs to know of one meter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The line.
     pub address: Address,
@@ -75,14 +75,20 @@ pub struct Shared {
     profiles: Profiles,
     clock: Arc<dyn Clock>,
     /// Lines in use. A line goes when its last meter does.
-    lines: Lock<HashMap<Address, Weak<Mutex<Line>>>>,
+    lines: Arc<Lock<HashMap<Address, Weak<Mutex<Line>>>>>,
 }
 
 impl Shared {
     /// With these profiles; opens nothing yet.
     #[must_use]
     pub fn new(profiles: Profiles, clock: Arc<dyn Clock>) -> Self {
-        Self { profiles, clock, lines: Lock::default() }
+        Self { profiles, clock, lines: Arc::default() }
+    }
+
+    /// The same lines and clock, with other profiles.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self { profiles, clock: Arc::clone(&self.clock), lines: Arc::clone(&self.lines) }
     }
 
     fn line(&self, address: &Address) -> Arc<Mutex<Line>> {

@@ -1,7 +1,7 @@
 //! Series of a Prometheus server or of another exporter: what is measured is defined apart from how it is collected.
 //!
 //! `text` reads an exporter's page, `query` asks a Prometheus server, `series` makes readings of samples, `poll` does it under
-//! `drivers::web`.
+//! `crate::web`.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -15,17 +15,17 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use super::web::Trust;
 use super::{Driver, Kind};
 use crate::drivers::channels::Template;
-use crate::model::{Clock, PollError, Quality, Quantity};
+use crate::model::{Clock, PollError, Quality, Quantity, secret};
+pub use crate::web::Trust;
 
 /// This driver's line in the registry.
 pub const KIND: Kind =
     Kind { name: "prometheus", about: "Series of a Prometheus server or of another exporter" };
 
 /// All that the driver needs to know of one meter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Who is asked.
     pub source: Source,
@@ -63,8 +63,21 @@ pub enum Access {
     Bearer(SecretString),
 }
 
+impl PartialEq for Access {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Open, Self::Open) => true,
+            (Self::Basic(user, password), Self::Basic(its, other)) => {
+                user == its && secret::is_same(password, other)
+            }
+            (Self::Bearer(token), Self::Bearer(other)) => secret::is_same(token, other),
+            (Self::Open | Self::Basic(..) | Self::Bearer(_), _) => false,
+        }
+    }
+}
+
 /// Series that become channels.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Which ones.
     pub pick: Pick,
@@ -96,6 +109,22 @@ pub enum Pick {
         /// Labels with regular expressions that match their values as a whole.
         patterns: Vec<(String, regex::Regex)>,
     },
+}
+
+impl PartialEq for Pick {
+    fn eq(&self, other: &Self) -> bool {
+        type Patterns = Vec<(String, regex::Regex)>;
+        let texts =
+            |of: &Patterns| of.iter().map(|(l, r)| (l.clone(), r.as_str().to_owned())).collect::<Vec<_>>();
+        match (self, other) {
+            (Self::Query(one), Self::Query(other)) => one == other,
+            (
+                Self::Metric { name, labels, patterns },
+                Self::Metric { name: other, labels: its_labels, patterns: its_patterns },
+            ) => name == other && labels == its_labels && texts(patterns) == texts(its_patterns),
+            (Self::Query(_) | Self::Metric { .. }, _) => false,
+        }
+    }
 }
 
 /// Builds the driver; reads the CA file, opens no connection. `clock` dates samples.

@@ -14,10 +14,10 @@ use super::series::{Channels, Read, is_of};
 use super::text::{Format, MAX_SAMPLES, Page, PageError, Sample};
 use super::{Access, Pick, Settings, Source};
 use crate::drivers::Driver;
-use crate::drivers::web::{Ask, Body, Client, Limits, Login};
 use crate::model::{
     Batch, BoxFuture, ChannelId, Clock, Earlier, ErrorKind, Moment, PollError, Quantity, Reading,
 };
+use crate::web::{Ask, Body, Client, Limits, Login};
 
 /// The largest page: a million lines.
 const MAX_PAGE_BYTES: usize = 128 << 20;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Pick;
 use super::text::{MAX_SAMPLES, Sample};
-use crate::drivers::web::fault::line;
+use crate::web::fault::line;
 
 /// Tells values from time stamps in the one answer.
 const PART: &str = "__wattribute_part__";

@@ -106,7 +106,7 @@ fn measure(series: &Series, value: f64) -> Option<Measure> {
 /// A series for people, at a bearable length.
 fn shown(sample: &Sample) -> String {
     let labels: Vec<String> = sample.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    crate::drivers::web::fault::line(&format!("{}{{{}}}", sample.name, labels.join(",")))
+    crate::web::fault::line(&format!("{}{{{}}}", sample.name, labels.join(",")))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::resources::{self, Link, Root};
 use super::session::Sessions;
 use super::wire::{Answer, Credentials, Proof, Wire};
 use super::{Login, Settings};
-use crate::drivers::web::tls;
 use crate::model::{ErrorKind, OpenSessions, PollError};
+use crate::web::tls;
 
 /// Why a resource was not read.
 #[derive(Debug)]

@@ -67,9 +67,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use super::web::Trust;
 use super::{Driver, Kind};
-use crate::model::{Clock, OpenSessions, PollError, SystemClock};
+use crate::model::{Clock, OpenSessions, PollError, SystemClock, secret};
+pub use crate::web::Trust;
 
 /// This driver's line in the registry.
 pub const KIND: Kind = Kind { name: "redfish", about: "BMCs over Redfish (HTTPS, JSON)" };
@@ -101,6 +101,21 @@ pub struct Settings {
     pub telemetry: bool,
     /// Whether a stream of metric reports is kept open where the BMC has one.
     pub stream: bool,
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new setting cannot be forgotten here.
+        let Self { url, credentials, login, trust, request_timeout, telemetry, stream } = self;
+        let user = |of: &Option<(String, SecretString)>| of.as_ref().map(|(user, _)| user.clone());
+        let password =
+            |of: &'_ Option<(String, SecretString)>| of.as_ref().map(|(_, password)| password.clone());
+        (url, login, trust, request_timeout)
+            == (&other.url, &other.login, &other.trust, &other.request_timeout)
+            && (telemetry, stream) == (&other.telemetry, &other.stream)
+            && user(credentials) == user(&other.credentials)
+            && secret::are_same(password(credentials).as_ref(), password(&other.credentials).as_ref())
+    }
 }
 
 /// Builds the driver; reads the CA file, opens no connection.

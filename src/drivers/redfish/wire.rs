@@ -12,8 +12,8 @@ use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::origin::{Origin, ResourcePath};
-use crate::drivers::web::fault::{causes, detail, refusal};
 use crate::model::{ErrorKind, PollError};
+use crate::web::fault::{causes, detail, refusal};
 
 /// The largest body that is read: several times what a full `Power` resource needs, and little enough that a body made
 /// of nothing but tiny objects does not fill the memory when it is parsed.

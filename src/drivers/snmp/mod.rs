@@ -19,7 +19,7 @@ use self::manners::Manners;
 use self::sockets::Sockets;
 use self::wire::UdpSession;
 use super::{Driver, Kind, Trace};
-use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError};
+use crate::model::{Batch, BoxFuture, Clock, ErrorKind, PollError, secret};
 
 mod answers;
 mod credentials;
@@ -68,6 +68,30 @@ pub enum Auth {
     },
 }
 
+impl PartialEq for Auth {
+    fn eq(&self, other: &Self) -> bool {
+        fn parts<P: Copy>(of: &Option<(P, SecretString)>) -> (Option<P>, Option<&SecretString>) {
+            (of.as_ref().map(|(protocol, _)| *protocol), of.as_ref().map(|(_, password)| password))
+        }
+        match (self, other) {
+            (Self::V1(one), Self::V1(other)) | (Self::V2c(one), Self::V2c(other)) => {
+                secret::is_same(one, other)
+            }
+            (
+                Self::V3 { user, auth, privacy, context },
+                Self::V3 { user: other, auth: its_auth, privacy: its_privacy, context: its_context },
+            ) => {
+                let ((one, key), (its, its_key)) = (parts(auth), parts(its_auth));
+                let ((cipher, word), (its_cipher, its_word)) = (parts(privacy), parts(its_privacy));
+                (user, context, one, cipher) == (other, its_context, its, its_cipher)
+                    && secret::are_same(key, its_key)
+                    && secret::are_same(word, its_word)
+            }
+            (Self::V1(_) | Self::V2c(_) | Self::V3 { .. }, _) => false,
+        }
+    }
+}
+
 /// SNMPv3 authentication protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthProtocol {
@@ -97,7 +121,7 @@ pub enum PrivacyProtocol {
 }
 
 /// All that the driver needs to know of one agent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `host:port`; 161 is filled in by the configuration.
     pub address: String,
@@ -147,8 +171,8 @@ fn build(settings: Settings, shared: Arc<Shared>) -> Result<Snmp, PollError> {
 pub struct Shared {
     profiles: Arc<Profiles>,
     clock: Arc<dyn Clock>,
-    sockets: Sockets,
-    devices: AtomicUsize,
+    sockets: Arc<Sockets>,
+    devices: Arc<AtomicUsize>,
 }
 
 impl Shared {
@@ -156,7 +180,18 @@ impl Shared {
     #[must_use]
     pub fn new(profiles: Profiles, clock: Arc<dyn Clock>) -> Self {
         let profiles = Arc::new(profiles);
-        Self { profiles, clock, sockets: Sockets::default(), devices: AtomicUsize::new(0) }
+        Self { profiles, clock, sockets: Arc::default(), devices: Arc::default() }
+    }
+
+    /// The same sockets and clock, with other profiles.
+    #[must_use]
+    pub fn with_profiles(&self, profiles: Profiles) -> Self {
+        Self {
+            profiles: Arc::new(profiles),
+            clock: Arc::clone(&self.clock),
+            sockets: Arc::clone(&self.sockets),
+            devices: Arc::clone(&self.devices),
+        }
     }
 }
 

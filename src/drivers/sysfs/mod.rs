@@ -32,7 +32,7 @@ pub const KIND: Kind =
 pub const ROOT: &str = "/sys";
 
 /// All that the driver needs to know of one meter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where the kernel's sysfs stands: [`ROOT`], or elsewhere in a container.
     pub root: PathBuf,

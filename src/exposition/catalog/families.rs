@@ -85,6 +85,9 @@ families! {
             DATACENTER, METER, CHANNEL, label("name", "the name, such as an outlet's label")];
         METER_UP: Gauge None "wattribute_meter_up", "Whether the latest poll of a meter brought readings",
             &[DATACENTER, METER, DRIVER];
+        METER_ENABLED: Gauge None "wattribute_meter_enabled",
+            "Whether a meter is polled; 0 where somebody has switched it off, and then it is neither up nor down",
+            &[DATACENTER, METER, DRIVER];
         METER_INFO: Info None "wattribute_meter_info", "Who a meter says it is", &[
             DATACENTER, METER, DRIVER,
             label("vendor", "maker of the device"),
@@ -140,10 +143,38 @@ families! {
             label("rack", "rack the host stands in"),
             label("model", "how its energy is divided"),
         ];
+        HOST_ENABLED: Gauge None "wattribute_host_enabled",
+            "Whether a host is monitored; 0 where somebody has switched it off", OF_NODE;
+    }
+    "Nodes": {
+        NODE_INFO: Info None "wattribute_node_info", "What a host says that it is", &[
+            DATACENTER, HOST,
+            label("hostname", "its own name for itself"),
+            label("architecture", "instruction set: `x86_64`, `aarch64`"),
+            label("processor_model", "model of its processors, as its hypervisor names it"),
+        ];
+        NODE_ADDRESS_INFO: Info None "wattribute_node_address_info", "An address of a host",
+            &[DATACENTER, HOST, label("address", "IPv4 or IPv6 address")];
         NODE_CPUS: Gauge None "wattribute_node_cpus", "Logical CPUs of a host", OF_NODE;
+        NODE_THREADS_PER_CORE: Gauge None "wattribute_node_threads_per_core", "Hardware threads of each core of a host",
+            OF_NODE;
         NODE_CPU_HERTZ: Gauge Hertz "wattribute_node_cpu_hertz", "Nominal clock of a host's CPUs", OF_NODE;
         NODE_MEMORY_BYTES: Gauge Bytes "wattribute_node_memory_bytes", "Memory of a host", OF_NODE;
         NODE_FREE_MEMORY_BYTES: Gauge Bytes "wattribute_node_free_memory_bytes", "Free memory of a host", OF_NODE;
+        NODE_NETWORK_RECEIVE_BYTES_TOTAL: Counter Bytes "wattribute_node_network_receive_bytes_total",
+            "Bytes that a host received over its physical links since it started", OF_NODE;
+        NODE_NETWORK_TRANSMIT_BYTES_TOTAL: Counter Bytes "wattribute_node_network_transmit_bytes_total",
+            "Bytes that a host sent over its physical links since it started", OF_NODE;
+        NODE_NETWORK_RECEIVE_PACKETS_TOTAL: Counter None "wattribute_node_network_receive_packets_total",
+            "Packets that a host received over its physical links since it started", OF_NODE;
+        NODE_NETWORK_TRANSMIT_PACKETS_TOTAL: Counter None "wattribute_node_network_transmit_packets_total",
+            "Packets that a host sent over its physical links since it started", OF_NODE;
+        NODE_LINK_BYTES_PER_SECOND: Gauge None "wattribute_node_link_bytes_per_second",
+            "Speed of a host's fastest physical link", OF_NODE;
+        NODE_DISK_CAPACITY_BYTES: Gauge Bytes "wattribute_node_disk_capacity_bytes",
+            "Size of a host's storage for guests: its pools, or file systems", OF_NODE;
+        NODE_DISK_ALLOCATED_BYTES: Gauge Bytes "wattribute_node_disk_allocated_bytes",
+            "What of a host's storage for guests is taken", OF_NODE;
     }
     "Workloads": {
         WORKLOAD_POWER_WATTS: Gauge Watts "wattribute_workload_power_watts",
@@ -161,18 +192,50 @@ families! {
             label("user", "who created the workload"),
             label("flavor", "size it was created with"),
             label("domain", "the hypervisor's own name for it"),
+            label("architecture", "instruction set, where told: `x86_64`, `aarch64`"),
         ];
         VM_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_vm_energy_joules_total",
             "Energy given to a VM on all hosts it ever ran on, as one project's: it goes on over migrations; equals its series of \
             workload energy, to the microjoule, those that have ended included",
             &[KIND, WORKLOAD, PROJECT_ID, METHOD];
+    }
+    "Virtual machines": {
         VM_STATE: Gauge None "wattribute_vm_state", "1 for the state that a VM is in; its other states have no series",
             &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID,
                 label("state", "`running`, `blocked`, `paused`, `shutdown`, `shutoff`, `crashed`, `pmsuspended`, `nostate`")];
+        VM_ADDRESS_INFO: Info None "wattribute_vm_address_info", "An address of a VM, as its cloud has it",
+            &[DATACENTER, HOST, KIND, WORKLOAD, PROJECT_ID, label("address", "IPv4 or IPv6 address")];
         VM_VCPUS: Gauge None "wattribute_vm_vcpus", "Virtual CPUs that a VM holds", OF_VM;
+        VM_CPU_HERTZ: Gauge Hertz "wattribute_vm_cpu_hertz", "Nominal clock of the CPUs that a VM runs on", OF_VM;
+        VM_CPU_ALLOCATED_CPUS: Gauge None "wattribute_vm_cpu_allocated_cpus",
+            "CPUs that a VM can count on by its quotas, and by its shares where the VMs of its host may use more than there are",
+            OF_VM;
         VM_CPU_SECONDS_TOTAL: Counter Seconds "wattribute_vm_cpu_seconds_total",
             "CPU time that a VM was seen to use on a host", OF_VM;
         VM_MEMORY_BYTES: Gauge Bytes "wattribute_vm_memory_bytes", "Memory that a VM holds", OF_VM;
+        VM_RESIDENT_MEMORY_BYTES: Gauge Bytes "wattribute_vm_resident_memory_bytes",
+            "Memory of its host that a VM really takes", OF_VM;
+        VM_USED_MEMORY_BYTES: Gauge Bytes "wattribute_vm_used_memory_bytes",
+            "Memory that a VM uses as seen from its inside; absent where its balloon driver does not tell", OF_VM;
+        VM_NETWORK_RECEIVE_BYTES_TOTAL: Counter Bytes "wattribute_vm_network_receive_bytes_total",
+            "Bytes that a VM received on a host", OF_VM;
+        VM_NETWORK_TRANSMIT_BYTES_TOTAL: Counter Bytes "wattribute_vm_network_transmit_bytes_total",
+            "Bytes that a VM sent on a host", OF_VM;
+        VM_NETWORK_RECEIVE_PACKETS_TOTAL: Counter None "wattribute_vm_network_receive_packets_total",
+            "Packets that a VM received on a host", OF_VM;
+        VM_NETWORK_TRANSMIT_PACKETS_TOTAL: Counter None "wattribute_vm_network_transmit_packets_total",
+            "Packets that a VM sent on a host", OF_VM;
+        VM_DISK_CAPACITY_BYTES: Gauge Bytes "wattribute_vm_disk_capacity_bytes", "What a VM's disks can hold", OF_VM;
+        VM_DISK_ALLOCATED_BYTES: Gauge Bytes "wattribute_vm_disk_allocated_bytes",
+            "What a VM's disks take of the storage they are on", OF_VM;
+        VM_DISK_READ_BYTES_TOTAL: Counter Bytes "wattribute_vm_disk_read_bytes_total",
+            "Bytes that a VM read from its disks on a host", OF_VM;
+        VM_DISK_WRITTEN_BYTES_TOTAL: Counter Bytes "wattribute_vm_disk_written_bytes_total",
+            "Bytes that a VM wrote to its disks on a host", OF_VM;
+        VM_DISK_READS_TOTAL: Counter None "wattribute_vm_disk_reads_total",
+            "Requests to read that a VM made of its disks on a host", OF_VM;
+        VM_DISK_WRITES_TOTAL: Counter None "wattribute_vm_disk_writes_total",
+            "Requests to write that a VM made of its disks on a host", OF_VM;
     }
     "Tenants": {
         TENANT_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_tenant_energy_joules_total",
@@ -231,6 +294,11 @@ families! {
             "Sessions held open on devices, those that are being closed included", &[DRIVER];
         HYPERVISOR_UP: Gauge None "wattribute_hypervisor_up",
             "Whether the latest sample of a hypervisor was complete enough to use", OF_NODE;
+        CONFIG_LAST_RELOAD_SUCCESSFUL: Gauge None "wattribute_config_last_reload_successful",
+            "Whether the configuration was good when it was last read; otherwise the one before runs on", &[];
+        CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: Gauge Seconds
+            "wattribute_config_last_reload_success_timestamp_seconds",
+            "When the configuration that runs was read, Unix time", &[];
         BUILD_INFO: Info None "wattribute_build_info", "Which build of the exporter runs", &[
             label("version", "release"),
             label("revision", "commit it was built from"),

@@ -9,15 +9,14 @@ use crate::exposition::encode::Encoder;
 use crate::model::{LabelSet, Moment};
 
 impl Collector {
-    /// Shows how keeping fares, if counters are kept.
-    #[must_use]
-    pub fn with_checkpoint(mut self, health: Option<Arc<Health>>) -> Self {
-        self.checkpoint = health;
-        self
+    /// Shows from now on how keeping the counters fares.
+    pub fn show_checkpoint(&self, health: Arc<Health>) {
+        // There is one folder for the life of the process.
+        let _ = self.checkpoint.set(health);
     }
 }
 
-pub(super) fn render(page: &mut Encoder, health: Option<&Health>, now: Moment) {
+pub(super) fn render(page: &mut Encoder, health: Option<&Arc<Health>>, now: Moment) {
     let Some(health) = health else { return };
     page.family(&catalog::CHECKPOINT_AGE_SECONDS).single(now.since(health.kept()).as_secs_f64());
     if let Some(bytes) = health.bytes() {

@@ -19,6 +19,11 @@ pub struct ChannelState {
 }
 
 impl ChannelState {
+    /// Leaves out the time since the last reading.
+    pub(in crate::store) fn unmiss(&mut self) {
+        self.integral = self.integral.map(IntegralState::unmissed);
+    }
+
     /// The same, kept `by` later, while nothing was heard of it.
     pub(in crate::store) fn aged(&self, by: Duration) -> Self {
         Self {

@@ -14,16 +14,17 @@ pub struct IntegralState {
     total: Microjoules,
     carry: f64,
     unmeasured: Duration,
-    /// Age of its last reading.
-    age: Duration,
+    /// Age of its last reading, from when on its time is missed; none if nobody was to read it.
+    age: Option<Duration>,
 }
 
 impl Integral {
-    /// What is to be kept at `now`; none before the first reading.
+    /// What is to be kept at `now`; none if it never had two readings, nor one that something may follow.
     pub(in crate::store) fn kept(&self, now: Moment) -> Option<IntegralState> {
-        let last = self.last.map(|(then, _)| then).or(self.resumed)?;
+        let last = self.last.map(|(then, _)| then).or(self.resumed);
         let Self { total, carry, unmeasured, .. } = *self;
-        Some(IntegralState { total, carry, unmeasured, age: now.since(last) })
+        let counts = last.is_some() || total > Microjoules::ZERO || !unmeasured.is_zero();
+        counts.then(|| IntegralState { total, carry, unmeasured, age: last.map(|at| now.since(at)) })
     }
 
     /// Goes on from `state`; the time since its last reading will count as unmeasured.
@@ -31,7 +32,8 @@ impl Integral {
         // Half a microjoule at most: more is no carry.
         let carry = if state.carry.abs() <= 1.0 { state.carry } else { 0.0 };
         let IntegralState { total, unmeasured, age, .. } = state;
-        Self { last: None, resumed: Some(past.moment(age)), total, carry, unmeasured }
+        let resumed = age.map(|age| past.moment(age));
+        Self { last: None, resumed, total, carry, unmeasured: unmeasured.min(Past::LONGEST) }
     }
 }
 
@@ -81,8 +83,13 @@ impl Account {
 
 impl IntegralState {
     /// The same, kept `by` later.
-    pub(in crate::store) const fn aged(self, by: Duration) -> Self {
-        Self { age: self.age.saturating_add(by), ..self }
+    pub(in crate::store) fn aged(self, by: Duration) -> Self {
+        Self { age: self.age.map(|age| age.saturating_add(by)), ..self }
+    }
+
+    /// The same, without the time since the last reading.
+    pub(in crate::store) fn unmissed(self) -> Self {
+        Self { age: None, ..self }
     }
 }
 

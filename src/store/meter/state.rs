@@ -30,6 +30,12 @@ pub(super) struct Waiting {
 }
 
 impl MeterState {
+    /// The same, without the time since its last readings: nobody was to read it.
+    pub(in crate::store) fn unmissed(mut self) -> Self {
+        self.channels.iter_mut().for_each(ChannelState::unmiss);
+        self
+    }
+
     /// How many channels it has.
     pub(in crate::store) const fn len(&self) -> usize {
         self.channels.len()
@@ -60,6 +66,13 @@ impl Meter {
         let channels =
             state.channels.into_iter().take(MAX_CHANNELS).map(|c| (c.channel.clone(), c)).collect();
         self.waiting = Some(Waiting { past: *past, channels });
+    }
+
+    /// Nobody is to read it for a while: what has not been seen since the start will not miss the time.
+    pub(super) fn unmiss_waiting(&mut self) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.channels.values_mut().for_each(ChannelState::unmiss);
+        }
     }
 
     /// The state that a channel seen for the first time goes on from.

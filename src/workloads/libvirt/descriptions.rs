@@ -77,6 +77,11 @@ impl Descriptions {
         self.known.insert(domain.uuid, Entry { run: domain.id, read_at: now, stale: false, described });
     }
 
+    /// Whether this holds of any description.
+    pub fn any(&self, holds: impl Fn(&Described) -> bool) -> bool {
+        self.known.values().any(|entry| holds(&entry.described))
+    }
+
     /// What is known of a domain.
     #[must_use]
     pub fn get(&self, uuid: &Uuid) -> Option<&Described> {

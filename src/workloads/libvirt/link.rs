@@ -1,14 +1,17 @@
 //! An opened driver at a libvirtd: connection, authentication, events, and what is asked once. Procedures as typed
 //! calls; no policy.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::{Connection, Pending, Stale};
 use super::error::CallError;
-use super::protocol::{self, Domain, NodeInfo, Procedure};
+use super::node::{self, NodeInfo, Pool, Processors};
+use super::protocol::{self, Domain, Procedure};
 use super::stats::{self, Record};
 use super::transport::Transport;
+use crate::workloads::Space;
 
 /// "No authentication" in the list of ways to authenticate.
 const AUTH_NONE: i32 = 0;
@@ -19,6 +22,17 @@ pub struct Link {
     connection: Arc<Connection>,
     /// The node, where it was told.
     pub node: Option<NodeInfo>,
+    /// The node's address, unless it is this machine.
+    pub peer: Option<IpAddr>,
+}
+
+/// Whether a connection asks to be told of domains' changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// It asks.
+    Wanted,
+    /// It does not.
+    Unwanted,
 }
 
 impl Link {
@@ -26,9 +40,15 @@ impl Link {
     ///
     /// # Errors
     /// As the transport's; `Auth` when the server wants credentials; `Refused` when it does not open the driver.
-    pub async fn open(transport: &Transport, uri: &str, deadline: Duration) -> Result<Self, CallError> {
+    pub async fn open(
+        transport: &Transport,
+        uri: &str,
+        events: Events,
+        deadline: Duration,
+    ) -> Result<Self, CallError> {
         let opening = async {
-            let connection = Connection::new(transport.connect().await?);
+            let (stream, peer) = transport.connect().await?;
+            let connection = Connection::new(stream);
             authenticate(&connection, deadline).await?;
             connection.call(Procedure::Open, &protocol::open_args(uri), deadline).await?;
             let version = optional(&connection, Procedure::LibVersion, &[], deadline).await?;
@@ -36,14 +56,14 @@ impl Link {
             // From here on the server pings, and frees what we hold there if we vanish without a word.
             let feature = protocol::feature_args(protocol::FEATURE_KEEPALIVE);
             optional(&connection, Procedure::SupportsFeature, &feature, deadline).await?;
-            for event in protocol::EVENTS {
+            for event in protocol::EVENTS.iter().copied().filter(|_| events == Events::Wanted) {
                 let args = protocol::event_args(event);
                 optional(&connection, Procedure::RegisterEvent, &args, deadline).await?;
             }
             let node = optional(&connection, Procedure::NodeInfo, &[], deadline).await?;
-            let node = read(node, Procedure::NodeInfo, protocol::node_info)?;
+            let node = read(node, Procedure::NodeInfo, node::node_info)?;
             tracing::debug!(uri, version, "opened libvirt");
-            Ok(Self { connection, node })
+            Ok(Self { connection, node, peer })
         };
         tokio::time::timeout(deadline, opening).await.unwrap_or(Err(CallError::ConnectTimeout(deadline)))
     }
@@ -74,7 +94,7 @@ impl Link {
     pub async fn node_busy(&self, deadline: Duration) -> Result<Option<u64>, CallError> {
         let procedure = Procedure::NodeCpuStats;
         let body = optional(&self.connection, procedure, &protocol::cpu_args(), deadline).await?;
-        read(body, procedure, protocol::node_busy).map(Option::flatten)
+        read(body, procedure, node::node_busy).map(Option::flatten)
     }
 
     /// Free memory of the node, bytes, where told.
@@ -94,7 +114,44 @@ impl Link {
     pub async fn xml(&self, domain: &Domain, deadline: Duration) -> Result<Option<String>, CallError> {
         let procedure = Procedure::DomainXml;
         let body = optional(&self.connection, procedure, &protocol::xml_args(domain), deadline).await?;
-        read(body, procedure, protocol::xml)
+        read(body, procedure, protocol::text)
+    }
+
+    /// The node's name, where told.
+    ///
+    /// # Errors
+    /// As [`Link::node_busy`].
+    pub async fn hostname(&self, deadline: Duration) -> Result<Option<String>, CallError> {
+        let body = optional(&self.connection, Procedure::Hostname, &[], deadline).await?;
+        read(body, Procedure::Hostname, protocol::text)
+    }
+
+    /// The node's processors, where told.
+    ///
+    /// # Errors
+    /// As [`Link::node_busy`].
+    pub async fn processors(&self, deadline: Duration) -> Result<Option<Processors>, CallError> {
+        let body = optional(&self.connection, Procedure::Capabilities, &[], deadline).await?;
+        let text = read(body, Procedure::Capabilities, protocol::text)?;
+        Ok(text.and_then(|text| node::processors(&text).ok()))
+    }
+
+    /// The active storage pools; none where there is no storage driver.
+    ///
+    /// # Errors
+    /// As [`Link::node_busy`].
+    pub async fn pools(&self, deadline: Duration) -> Result<Option<Vec<Pool>>, CallError> {
+        let body = optional(&self.connection, Procedure::Pools, &protocol::pools_args(), deadline).await?;
+        read(body, Procedure::Pools, node::pools)
+    }
+
+    /// The size of a storage pool and what of it is taken, bytes; none of one that has just gone.
+    ///
+    /// # Errors
+    /// As [`Link::node_busy`].
+    pub async fn pool(&self, pool: &Pool, deadline: Duration) -> Result<Option<Space>, CallError> {
+        let body = optional(&self.connection, Procedure::PoolInfo, &pool.args(), deadline).await?;
+        read(body, Procedure::PoolInfo, node::pool_info)
     }
 
     /// Says good-bye.

@@ -1,11 +1,12 @@
 //! libvirt over its own remote protocol (XDR on a unix socket, TCP or TLS), without the C library.
 //!
 //! ```text
-//! transport (bytes) -> client (frames, matching, keepalive) -> link (typed calls) -> cpu (who is asked, and how)
-//!                                                                                 \-> source (one sample)
+//! transport (bytes) -> client (frames, matching, keepalive) -> link (typed calls) -> ask (who is asked for, and how)
+//!                                                  source (one sample) <- ask for CPU times; errand <- ask for the rest
 //! ```
 //!
-//! `xdr`, `protocol`, `stats` and `xml` are pure: bytes in, values out. `quarantine` and `descriptions` keep the books.
+//! `xdr`, `protocol`, `stats`, `node`, `xml` and `details` are pure: bytes in, values out. `quarantine` and `descriptions` keep
+//! the books.
 //! Only reading: the driver is opened read-only, and no procedure here changes a domain.
 
 use std::path::PathBuf;
@@ -15,14 +16,17 @@ use std::time::Duration;
 use super::Source;
 use crate::model::{Clock, PollError};
 
+mod ask;
 mod budget;
 mod client;
-mod cpu;
 mod descriptions;
+mod details;
+mod errand;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod link;
+mod node;
 mod protocol;
 mod quarantine;
 mod source;
@@ -71,6 +75,7 @@ pub struct Settings {
 /// # Errors
 /// `Tls` when a certificate or key file cannot be read or used.
 pub fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
-    let gate = cpu::Gate::new(transport::Transport::new(&settings.address)?, settings.uri);
+    let transport = transport::Transport::new(&settings.address)?;
+    let gate = ask::Gate::new(transport, settings.uri, link::Events::Wanted);
     Ok(Box::new(source::Libvirt::new(gate, settings.call_timeout, clock)))
 }

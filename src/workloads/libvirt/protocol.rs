@@ -1,7 +1,7 @@
 //! libvirt's remote protocol: the frame's header, the few procedures we call, their arguments and replies. Pure.
 //!
 //! Source: `remote_protocol.x` and `virnetprotocol.x` of libvirt; every number here was answered by libvirtd 9.0.0.
-//! The statistics reply stands in `stats.rs`. Does not live here: sockets, matching of replies, policy.
+//! The statistics reply stands in `stats.rs`, what is said of the node in `node.rs`. Does not live here: sockets, matching of replies, policy.
 
 use super::xdr::{Reader, Writer, XdrError};
 
@@ -17,8 +17,6 @@ pub const STRING_MAX: u32 = 4 * 1024 * 1024;
 pub const DOMAINS_MAX: u32 = 16_384;
 /// The most authentication methods of one list.
 const AUTH_MAX: u32 = 20;
-/// The most node CPU statistics of one list.
-const NODE_STATS_MAX: u32 = 16;
 
 /// The main program's number.
 pub const REMOTE_PROGRAM: u32 = 0x2000_8086;
@@ -32,6 +30,8 @@ pub const KEEPALIVE_PING: i32 = 1;
 const KEEPALIVE_PONG: i32 = 2;
 /// All CPUs of the node together.
 const ALL_CPUS: i32 = -1;
+/// Storage pools that are active.
+const POOLS_ACTIVE: u32 = 2;
 /// How many CPU times the QEMU driver keeps for a node; it refuses any other number.
 const NODE_CPU_TIMES: i32 = 4;
 
@@ -50,18 +50,26 @@ pub enum Procedure {
     Close,
     /// Model, memory, CPUs of the node.
     NodeInfo,
+    /// What the node and its hypervisor can do.
+    Capabilities,
     /// The description of a domain.
     DomainXml,
+    /// The node's name.
+    Hostname,
     /// Whether the server knows a feature.
     SupportsFeature,
     /// Ways to authenticate.
     AuthList,
+    /// Size of a storage pool.
+    PoolInfo,
     /// Free memory of the node.
     NodeFreeMemory,
     /// The library's version.
     LibVersion,
     /// CPU times of the node.
     NodeCpuStats,
+    /// Storage pools.
+    Pools,
     /// Asks for one kind of event.
     RegisterEvent,
     /// Statistics of many domains.
@@ -76,12 +84,16 @@ impl Procedure {
             Self::Open => 1,
             Self::Close => 2,
             Self::NodeInfo => 6,
+            Self::Capabilities => 7,
             Self::DomainXml => 14,
+            Self::Hostname => 59,
             Self::SupportsFeature => 60,
             Self::AuthList => 66,
+            Self::PoolInfo => 87,
             Self::NodeFreeMemory => 102,
             Self::LibVersion => 157,
             Self::NodeCpuStats => 227,
+            Self::Pools => 281,
             Self::RegisterEvent => 316,
             Self::AllDomainStats => 344,
         }
@@ -94,12 +106,16 @@ impl Procedure {
             Self::Open => "opening the driver",
             Self::Close => "closing the driver",
             Self::NodeInfo => "node information",
+            Self::Capabilities => "its capabilities",
             Self::DomainXml => "a domain's XML",
+            Self::Hostname => "the node's name",
             Self::SupportsFeature => "its features",
             Self::AuthList => "its ways to authenticate",
+            Self::PoolInfo => "a storage pool's size",
             Self::NodeFreeMemory => "the node's free memory",
             Self::LibVersion => "its version",
             Self::NodeCpuStats => "the node's CPU times",
+            Self::Pools => "storage pools",
             Self::RegisterEvent => "domain events",
             Self::AllDomainStats => "domain statistics",
         }
@@ -326,60 +342,20 @@ pub fn double_word(body: &[u8]) -> Result<u64, XdrError> {
     r.finish().map(|()| value)
 }
 
-/// Reads a domain's XML.
+/// Arguments of [`Procedure::Pools`]: those that are active, all of them.
+#[must_use]
+pub fn pools_args() -> Vec<u8> {
+    Writer::default().u32(1).u32(POOLS_ACTIVE).done()
+}
+
+/// Reads a text: a domain's XML, the capabilities, the node's name.
 ///
 /// # Errors
 /// If the bytes are not the reply.
-pub fn xml(body: &[u8]) -> Result<String, XdrError> {
+pub fn text(body: &[u8]) -> Result<String, XdrError> {
     let mut r = Reader::new(body);
     let text = r.string(STRING_MAX)?;
     r.finish().map(|()| text)
-}
-
-/// The node under the domains.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeInfo {
-    /// Memory, KiB.
-    pub memory_kib: u64,
-    /// Active logical CPUs.
-    pub cpus: i32,
-    /// Nominal clock, MHz; 0 when unknown.
-    pub mhz: i32,
-}
-
-/// Reads what the node is.
-///
-/// # Errors
-/// If the bytes are not the reply.
-pub fn node_info(body: &[u8]) -> Result<NodeInfo, XdrError> {
-    let mut r = Reader::new(body);
-    // The model: 32 characters, a word each.
-    r.opaque::<128>()?;
-    let info = NodeInfo { memory_kib: r.u64()?, cpus: r.i32()?, mhz: r.i32()? };
-    // NUMA nodes, sockets, cores, threads.
-    r.opaque::<16>()?;
-    r.finish().map(|()| info)
-}
-
-/// Reads the CPU time that all CPUs of the node spent in user and kernel, nanoseconds; none unless both are told.
-///
-/// # Errors
-/// If the bytes are not the reply.
-pub fn node_busy(body: &[u8]) -> Result<Option<u64>, XdrError> {
-    let mut r = Reader::new(body);
-    let (mut user, mut kernel) = (None, None);
-    for _ in 0..r.count(NODE_STATS_MAX, 12)? {
-        let field = r.bytes(STRING_MAX)?;
-        let nanos = r.u64()?;
-        match field {
-            b"user" => user = Some(nanos),
-            b"kernel" => kernel = Some(nanos),
-            _ => {}
-        }
-    }
-    r.i32()?;
-    r.finish()?;
-    Ok(user.zip(kernel).and_then(|(u, k)| u.checked_add(k)))
 }
 
 /// Reads whom an event is about: each event we ask for begins with the callback's id and the domain.

@@ -1,5 +1,5 @@
-//! Domains whose CPU time libvirtd cannot tell because their QEMU does not answer it. Pure bookkeeping: who may be
-//! asked together with others, who alone, who not at all.
+//! Domains of which libvirtd cannot tell all because their QEMU does not answer it, or their storage. Pure bookkeeping: who
+//! may be asked for together with others, who alone, who not at all.
 //!
 //! A hung call holds one of libvirtd's few worker threads until QEMU wakes up, whether or not we still listen. So a
 //! domain with an open call is not asked again before that call is answered (or its connection, its run or the
@@ -10,10 +10,14 @@ use std::collections::HashMap;
 use super::client::Pending;
 use super::protocol::{Domain, Uuid};
 
-/// So many open calls and no further domain is tried alone: it waits for its turn, unknown.
-pub const ALONE_MAX: usize = 8;
-/// So many open calls and no CPU time at all is asked for. libvirtd has 20 workers, others need some.
-pub const OPEN_MAX: usize = 12;
+/// How many calls may hang at libvirtd. It has 20 workers, others need some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// So many and no further domain is tried alone: it waits for its turn, unknown.
+    pub alone: usize,
+    /// So many and nothing is asked for at all.
+    pub open: usize,
+}
 
 /// A call that was given up but may still be answered.
 pub trait OpenCall {
@@ -27,7 +31,7 @@ impl OpenCall for Pending {
     }
 }
 
-/// How a domain may be asked for its CPU time.
+/// How a domain may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// Together with others.
@@ -41,6 +45,7 @@ pub enum Lane {
 /// Every domain and call that is under suspicion.
 #[derive(Debug)]
 pub struct Quarantine<C> {
+    limits: Limits,
     held: HashMap<Uuid, Held<C>>,
     together: Vec<C>,
 }
@@ -52,13 +57,12 @@ struct Held<C> {
     call: Option<C>,
 }
 
-impl<C> Default for Quarantine<C> {
-    fn default() -> Self {
-        Self { held: HashMap::new(), together: Vec::new() }
-    }
-}
-
 impl<C: OpenCall> Quarantine<C> {
+    /// Nobody is under suspicion.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, held: HashMap::new(), together: Vec::new() }
+    }
+
     /// Lets go whatever was answered since the last time.
     pub fn release(&mut self) {
         self.together.retain_mut(|call| !call.settled());
@@ -82,7 +86,19 @@ impl<C: OpenCall> Quarantine<C> {
         self.together.len() + self.held.values().filter(|held| held.call.is_some()).count()
     }
 
-    /// How `domain` may be asked.
+    /// Whether anything may be asked for.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.open_calls() < self.limits.open
+    }
+
+    /// How many domains may be tried alone now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.limits.alone.saturating_sub(self.open_calls())
+    }
+
+    /// How `domain` may be asked for.
     #[must_use]
     pub fn lane(&self, domain: &Domain) -> Lane {
         match self.held.get(&domain.uuid) {
@@ -120,6 +136,8 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: Limits = Limits { alone: 2, open: 3 };
+
     #[derive(Default, Clone)]
     struct Call(Rc<Cell<bool>>);
     impl OpenCall for Call {
@@ -134,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_domain_with_an_open_call_is_asked_again_only_after_the_answer() {
-        let (mut q, call, d) = (Quarantine::default(), Call::default(), domain(1, 1));
+        let (mut q, call, d) = (Quarantine::new(LIMITS), Call::default(), domain(1, 1));
         assert_eq!(q.lane(&d), Lane::Together);
         q.hold(&d, call.clone());
         q.release();
@@ -146,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_deferred_domain_is_asked_alone_and_a_new_run_is_no_longer_suspect() {
-        let mut q = Quarantine::<Call>::default();
+        let mut q = Quarantine::<Call>::new(LIMITS);
         q.defer(&domain(1, 1));
         q.hold(&domain(2, 2), Call::default());
         q.park(Call::default());
@@ -155,5 +173,10 @@ mod tests {
         q.forget_gone(|uuid| (*uuid == Uuid([2; 16])).then_some(3));
         assert!(q.is_empty());
         assert_eq!(q.open_calls(), 1, "the call for many is open still");
+        assert_eq!((q.room(), q.may_ask()), (1, true));
+        q.hold(&domain(2, 3), Call::default());
+        assert_eq!((q.room(), q.may_ask()), (0, true));
+        q.park(Call::default());
+        assert_eq!((q.room(), q.may_ask()), (0, false));
     }
 }

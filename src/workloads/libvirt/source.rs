@@ -1,26 +1,33 @@
-//! The [`Source`]: one sample is counters, descriptions and node put together. How a hung guest is worked around
-//! stands in `cpu.rs`.
+//! The [`Source`]: one sample is counters, descriptions, node, and what the last errand found, put together. How a hung guest
+//! is worked around stands in `ask.rs`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
+use super::ask::{Asker, Counters, Gate, IN_FLIGHT, Question};
 use super::budget::Budget;
 use super::client::Pending;
-use super::cpu::{Asker, Counters, Gate, IN_FLIGHT};
 use super::descriptions::Descriptions;
+use super::details::details;
+use super::errand::{Errand, Findings};
 use super::error::CallError;
-use super::protocol::{Domain, NodeInfo};
-use super::quarantine::Quarantine;
-use super::stats::Record;
+use super::node::NodeInfo;
+use super::protocol::Domain;
+use super::quarantine::{Limits, Quarantine};
+use super::stats::{PERF, Record, STATE_AND_CPU, Told};
 use super::xml::Described;
+use super::xml::cputune::{Claim, allocate};
 use crate::model::{BoxFuture, Clock, Moment, PollError};
-use crate::workloads::{CpuNanos, Details, Node, Source, Usage, Workload};
+use crate::workloads::{CpuNanos, Node, Source, State, Usage, Workload};
 
 /// The longest time that saying good-bye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// How many calls for CPU time may hang.
+const LIMITS: Limits = Limits { alone: 8, open: 12 };
 
 /// One hypervisor behind libvirtd.
 pub struct Libvirt {
@@ -29,6 +36,7 @@ pub struct Libvirt {
     clock: Arc<dyn Clock>,
     descriptions: Descriptions,
     quarantine: Quarantine<Pending>,
+    errand: Errand,
     /// Set while a sample runs: found set at the start, the last one was dropped half-way, maybe in a hung call.
     running: bool,
 }
@@ -40,7 +48,8 @@ impl Libvirt {
             call_timeout,
             clock,
             descriptions: Descriptions::default(),
-            quarantine: Quarantine::default(),
+            quarantine: Quarantine::new(LIMITS),
+            errand: Errand::new(),
             running: false,
         }
     }
@@ -66,15 +75,29 @@ impl Libvirt {
 
     async fn sample_once(&mut self, budget: &Budget) -> Result<Usage, CallError> {
         let node = self.node(budget).await?;
-        let asker =
-            Asker { gate: &mut self.gate, quarantine: &mut self.quarantine, budget, clock: &self.clock };
+        let asker = Asker {
+            question: question(self.descriptions.any(|described| described.counts_cycles)),
+            gate: &mut self.gate,
+            quarantine: &mut self.quarantine,
+            budget,
+            clock: &self.clock,
+        };
         let Counters { at, mut records } = asker.counters().await?;
         let mut present = HashSet::new();
         records.retain(|record| present.insert(record.domain.uuid));
         self.descriptions.keep(&present);
+        self.errand.start(&self.gate, &self.clock, self.call_timeout);
         self.describe(&records, budget).await?;
-        let workloads = records.iter().filter_map(|record| self.workload(record)).collect();
-        Ok(Usage { at, node, workloads })
+        // One that has just begun is mostly back by now; for another nobody waits.
+        let found = self.errand.found(budget.alone().unwrap_or_default()).await;
+        let node = node.map(|node| Node { facts: Arc::clone(&found.facts), disk: found.disk, ..node });
+        let unix_seconds = self.clock.unix_seconds();
+        let known = |record: &Record| workload(record, &self.descriptions, found, unix_seconds);
+        let mut all: Vec<_> = records.iter().filter_map(known).collect();
+        if let Some(node) = &node {
+            share_out(node.cpus, &mut all);
+        }
+        Ok(Usage { at, node, workloads: all.into_iter().map(|(workload, _)| workload).collect() })
     }
 
     /// The node as it is now; also opens the connection.
@@ -123,25 +146,60 @@ impl Libvirt {
         }
         Ok(())
     }
+}
 
-    fn workload(&self, record: &Record) -> Option<Workload> {
-        let described = match self.descriptions.get(&record.domain.uuid) {
-            Some(described) => described.clone(),
-            None => Described::unknown(&record.domain)?,
-        };
-        // A domain without a run has no CPU time of its own: libvirtd fills in its own there.
-        let run = u32::try_from(record.domain.id).unwrap_or(0);
-        let counts = run > 0 && record.state.is_some_and(|state| state.counts_cpu());
-        Some(Workload {
-            info: described.info,
-            run,
-            state: record.state,
-            cpu: record.cpu.filter(|_| counts),
-            vcpus: described.vcpus,
-            memory_bytes: described.memory_bytes,
-            cycles: None,
-            details: Details::default(),
-        })
+/// CPU times, and with them cycles where a domain counts them.
+fn question(cycles: bool) -> Question {
+    Question {
+        groups: if cycles { STATE_AND_CPU | PERF } else { STATE_AND_CPU },
+        about: "CPU time",
+        concerns: |record| record.state.is_none_or(State::counts_cpu) && record.domain.id >= 0,
+    }
+}
+
+/// A domain as it is now, and what it may use of the node's CPUs.
+fn workload(
+    record: &Record,
+    descriptions: &Descriptions,
+    found: &Findings,
+    unix_seconds: f64,
+) -> Option<(Workload, Claim)> {
+    let described = match descriptions.get(&record.domain.uuid) {
+        Some(described) => described,
+        None => &Described::unknown(&record.domain)?,
+    };
+    // A domain without a run has no CPU time of its own: libvirtd fills in its own there.
+    let run = u32::try_from(record.domain.id).unwrap_or(0);
+    let counts = run > 0 && record.state.is_some_and(State::counts_cpu);
+    let Told { cpu, cycles, .. } = record.told;
+    let workload = Workload {
+        info: Arc::clone(&described.info),
+        run,
+        state: record.state,
+        cpu: cpu.filter(|_| counts),
+        vcpus: described.vcpus,
+        memory_bytes: described.memory_bytes,
+        cycles: cycles.filter(|_| counts),
+        details: details(found.of(&record.domain).unwrap_or(&Told::default()), described, unix_seconds),
+    };
+    Some((workload, described.cputune.claim(described.vcpus)))
+}
+
+/// Says of each domain how many of the node's CPUs it may use; of one that does not run, none.
+fn share_out(cpus: u32, all: &mut [(Workload, Claim)]) {
+    let (mut running, mut claims) = (Vec::new(), Vec::new());
+    for (workload, claim) in all.iter_mut().filter(|(workload, _)| workload.vcpus > 0) {
+        match workload.state.map(State::holds_resources) {
+            Some(true) => {
+                claims.push(*claim);
+                running.push(workload);
+            }
+            Some(false) => workload.details.cpu_allocated = Some(0.0),
+            None => {}
+        }
+    }
+    for (workload, given) in running.into_iter().zip(allocate(cpus.into(), &claims)) {
+        workload.details.cpu_allocated = Some(given);
     }
 }
 
@@ -152,9 +210,9 @@ impl Source for Libvirt {
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            if let Some(link) = self.gate.link.take() {
-                link.close(GOODBYE.min(self.call_timeout)).await;
-            }
+            let links = [self.gate.link.take(), self.errand.take_link()];
+            let goodbye = GOODBYE.min(self.call_timeout);
+            join_all(links.into_iter().flatten().map(|link| link.close(goodbye))).await;
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::node;
 use super::protocol::{self, Domain, Kind, Procedure, Uuid};
-use super::stats::{self, Record};
+use super::stats::{self, Memory, Record, Told};
 use super::xdr::{Writer, XdrError};
-use crate::workloads::{CpuNanos, State};
+use crate::workloads::{CpuNanos, DiskIo, Space, State, Traffic};
 
 fn hex(text: &str) -> Vec<u8> {
     hex::decode(text.replace([' ', '\n'], "")).unwrap()
@@ -77,8 +78,92 @@ fn every_type_of_parameter_is_read_or_skipped() {
          00000000 00000001 00000000"
     ));
     // The `cpu.time` of another type than the protocol's is not taken for it.
-    let record = Record { domain: domain(), state: Some(State::Running), cpu: Some(CpuNanos(0x1_2233_4455)) };
+    let told = Told { cpu: Some(CpuNanos(0x1_2233_4455)), ..Told::default() };
+    let record = Record { domain: domain(), state: Some(State::Running), told };
     assert_eq!(stats::records(&body), Ok(vec![record]));
+}
+
+/// The statistics of one domain with these parameters.
+fn told(parameters: &[(&str, u64)]) -> Told {
+    let mut body = Writer::default().u32(1).string("").opaque(&[0; 16]).i32(-1);
+    body = body.u32(u32::try_from(parameters.len()).unwrap());
+    for (name, value) in parameters {
+        body = match *name {
+            "net.count" | "block.count" => body.string(name).u32(2).u32(u32::try_from(*value).unwrap()),
+            _ => body.string(name).u32(4).opaque(&value.to_be_bytes()),
+        };
+    }
+    stats::records(&body.done()).unwrap()[0].told
+}
+
+#[test]
+fn links_and_disks_are_added_up_and_memory_is_taken_as_told() {
+    let of_all = told(&[
+        ("balloon.current", 16384),
+        ("balloon.rss", 34600),
+        ("balloon.available", 158_076),
+        ("balloon.usable", 124_312),
+        ("balloon.unused", 119_972),
+        ("balloon.last-update", 1_795_301_734),
+        ("perf.cpu_cycles", 77),
+        ("net.count", 2),
+        ("net.0.rx.bytes", 1076),
+        ("net.0.rx.pkts", 14),
+        ("net.0.rx.errs", 9),
+        ("net.0.tx.bytes", 55970),
+        ("net.0.tx.pkts", 1321),
+        ("net.11.rx.bytes", 1000),
+        ("net.11.tx.pkts", 79),
+        ("block.count", 2),
+        ("block.0.rd.reqs", 7796),
+        ("block.0.rd.bytes", 1000),
+        ("block.0.wr.reqs", 866),
+        ("block.0.wr.bytes", 500),
+        ("block.0.fl.reqs", 3),
+        ("block.0.allocation", 262_144),
+        ("block.0.capacity", 67_108_864),
+        ("block.0.physical", 266_240),
+        ("block.1.rd.bytes", 24),
+        ("block.1.capacity", 8),
+        ("block.1.physical", 4096),
+    ]);
+    let wanted = Told {
+        cpu: None,
+        cycles: Some(77),
+        memory: Memory {
+            resident: Some(34600),
+            available: Some(158_076),
+            usable: Some(124_312),
+            unused: Some(119_972),
+            last_update: Some(1_795_301_734),
+        },
+        network: Some(Traffic {
+            received_bytes: 2076,
+            sent_bytes: 55970,
+            received_packets: 14,
+            sent_packets: 1400,
+        }),
+        disk: Some(Space { capacity: 67_108_872, taken: 262_144 }),
+        io: Some(DiskIo { read_bytes: 1024, written_bytes: 500, reads: 7796, writes: 866 }),
+    };
+    assert_eq!(of_all, wanted);
+}
+
+#[test]
+fn what_is_not_told_is_unknown_and_what_is_not_there_is_zero() {
+    // A guest that is shut off has sizes of its disks, and nothing that they did.
+    let off = told(&[("block.count", 1), ("block.0.capacity", 64), ("block.0.physical", 32)]);
+    assert_eq!((off.disk, off.io, off.network), (Some(Space { capacity: 64, taken: 32 }), None, None));
+    // A passed-through link tells its name only.
+    assert_eq!(told(&[("net.count", 1)]).network, None);
+    let none = told(&[("net.count", 0), ("block.count", 0)]);
+    assert_eq!((none.network, none.io), (Some(Traffic::default()), Some(DiskIo::default())));
+    assert_eq!(none.disk, Some(Space::default()));
+    let most = told(&[("net.0.rx.bytes", u64::MAX), ("net.1.rx.bytes", 5)]);
+    assert_eq!(most.network.unwrap().received_bytes, u64::MAX);
+    for odd in ["net", "net.", "net..", "net.0", "block.0.rd", "balloon.", "", ".", "net.0.rx.bytes.x"] {
+        assert_eq!(told(&[(odd, 7)]), Told::default(), "{odd}");
+    }
 }
 
 #[test]
@@ -122,26 +207,6 @@ fn a_lying_length_is_refused() {
 }
 
 #[test]
-fn the_node_is_read() {
-    // Model: 32 words. Memory 0x9d68d4 KiB, 2 CPUs, 2596 MHz, 1 NUMA node, 1 socket, 2 cores, 1 thread.
-    let body = hex(&format!(
-        "{} 00000000009d68d4 00000002 00000a24 00000001 00000001 00000002 00000001",
-        "00000078".repeat(32)
-    ));
-    let info = protocol::node_info(&body).unwrap();
-    assert_eq!((info.memory_kib, info.cpus, info.mhz), (0x9d_68d4, 2, 2596));
-    // kernel 3 s, user 5 s, idle 7 s: 8 s busy.
-    let stat = |name: &str, seconds: u64| {
-        Writer::default().string(name).opaque(&(seconds * 1_000_000_000).to_be_bytes()).done()
-    };
-    let all = [stat("kernel", 3), stat("user", 5), stat("idle", 7)].concat();
-    let body = Writer::default().u32(3).opaque(&all).i32(0).done();
-    assert_eq!(protocol::node_busy(&body), Ok(Some(8_000_000_000)));
-    let body = Writer::default().u32(1).opaque(&stat("user", 5)).i32(0).done();
-    assert_eq!(protocol::node_busy(&body), Ok(None), "half of it is not the whole");
-}
-
-#[test]
 fn an_error_gives_number_and_words() {
     let body = Writer::default().i32(42).i32(10).u32(1).string("no domain").i32(2).u32(0).done();
     let error = protocol::error(&body).unwrap();
@@ -156,7 +221,7 @@ fn small_replies_are_read_whole_or_not_at_all() {
     assert_eq!(protocol::auth_list(&hex("00000015")), Err(XdrError::TooLong { length: 21, limit: 20 }));
     assert_eq!(protocol::double_word(&hex("0000000000000001 00")), Err(XdrError::Trailing(1)));
     assert_eq!(protocol::double_word(&hex("0000000000895440")), Ok(9_000_000));
-    assert_eq!(protocol::xml(&hex("00000003 3c612f00")), Ok("<a/".into()));
+    assert_eq!(protocol::text(&hex("00000003 3c612f00")), Ok("<a/".into()));
     assert_eq!(protocol::event(&hex(&format!("00000003 {DOMAIN} 00000002 00000000"))), Ok(Uuid([0x11; 16])));
 }
 
@@ -171,9 +236,8 @@ fn read_everything(bytes: &[u8]) {
     let _ = protocol::error(bytes);
     let _ = protocol::auth_list(bytes);
     let _ = protocol::double_word(bytes);
-    let _ = protocol::xml(bytes);
-    let _ = protocol::node_info(bytes);
-    let _ = protocol::node_busy(bytes);
+    let _ = protocol::text(bytes);
+    let _ = (node::node_info(bytes), node::node_busy(bytes), node::pools(bytes), node::pool_info(bytes));
     let _ = protocol::event(bytes);
     let _ = stats::records(bytes);
     let _ = super::xml::Described::read(&domain(), &String::from_utf8_lossy(bytes));

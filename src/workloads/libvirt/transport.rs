@@ -1,5 +1,6 @@
 //! The byte stream under the protocol: unix socket, TCP, or TLS. Knows no message.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// How to connect, checked: certificates are read, names parsed.
+#[derive(Clone)]
 pub enum Transport {
     /// A unix socket.
     Unix(PathBuf),
@@ -55,24 +57,31 @@ impl Transport {
         }
     }
 
-    /// Opens the stream. The caller sets the deadline.
+    /// Opens the stream, and says at which address the other end is; a socket on this machine has none. The caller sets the
+    /// deadline.
     ///
     /// # Errors
     /// `Unreachable` without a connection, `Tls` when handshake or certificate fail.
-    pub async fn connect(&self) -> Result<Box<dyn Stream>, CallError> {
+    pub async fn connect(&self) -> Result<(Box<dyn Stream>, Option<IpAddr>), CallError> {
         match self {
             Self::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
-                Ok(Box::new(stream.map_err(|e| CallError::Unreachable(format!("{}: {e}", path.display())))?))
+                let stream =
+                    stream.map_err(|e| CallError::Unreachable(format!("{}: {e}", path.display())))?;
+                Ok((Box::new(stream), None))
             }
-            Self::Tcp(endpoint) => Ok(Box::new(tcp(endpoint).await?)),
+            Self::Tcp(endpoint) => {
+                let (stream, peer) = tcp(endpoint).await?;
+                Ok((Box::new(stream), peer))
+            }
             Self::Tls { endpoint, name, config } => {
                 let connector = TlsConnector::from(Arc::clone(config));
-                let tls = connector.connect(name.clone(), tcp(endpoint).await?).await;
+                let (stream, peer) = tcp(endpoint).await?;
+                let tls = connector.connect(name.clone(), stream).await;
                 let mut stream = tls.map_err(|e| CallError::Tls(format!("{endpoint}: {e}")))?;
                 // A refused certificate shows here, not in the handshake: with TLS 1.3 the server judges after it.
                 match stream.read_u8().await {
-                    Ok(ACCEPTED) => Ok(Box::new(stream)),
+                    Ok(ACCEPTED) => Ok((Box::new(stream), peer)),
                     Ok(_) => Err(CallError::Tls(format!("{endpoint}: it did not accept our certificate"))),
                     Err(e) => {
                         Err(CallError::Tls(format!("{endpoint}: it did not accept our certificate ({e})")))
@@ -83,11 +92,12 @@ impl Transport {
     }
 }
 
-async fn tcp(endpoint: &str) -> Result<TcpStream, CallError> {
+async fn tcp(endpoint: &str) -> Result<(TcpStream, Option<IpAddr>), CallError> {
     let unreachable = |e| CallError::Unreachable(format!("{endpoint}: {e}"));
     let stream = TcpStream::connect(endpoint).await.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(unreachable)?;
-    Ok(stream)
+    let peer = stream.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+    Ok((stream, peer))
 }
 
 fn tls_error(cause: String, fix: &str) -> PollError {

@@ -1,13 +1,22 @@
-//! A domain's XML: vCPUs, memory, and what Nova wrote about its owner. Pure; hostile input costs bounded time and
-//! memory and never more than an error.
+//! A domain's XML: what it holds, and who owns it. Pure; hostile input costs bounded time and memory and never more than
+//! an error.
+//!
+//! `owner` reads the metadata that clouds leave, `cputune` the limits of CPU time. The capabilities' XML is read by
+//! `node.rs` with what stands here.
 
 use std::sync::Arc;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::protocol::Domain;
-use crate::model::{ProjectId, WorkloadId};
+use crate::model::{PciAddress, WorkloadId};
 use crate::workloads::{WorkloadInfo, WorkloadKind};
+
+pub mod cputune;
+mod owner;
+
+use cputune::CpuTune;
+use owner::Owner;
 
 /// The longest description that is read, bytes. A guest with a hundred disks has about 200,000.
 const XML_MAX: usize = 2 * 1024 * 1024;
@@ -15,25 +24,25 @@ const XML_MAX: usize = 2 * 1024 * 1024;
 const NODES_MAX: u32 = 100_000;
 /// The longest name that is kept, characters: it becomes a label's value.
 const TEXT_MAX: usize = 200;
-/// Nova's metadata namespace, without its version (`1.0`, `1.1`).
-const NOVA: &str = "http://openstack.org/xmlns/libvirt/nova/";
+/// The most devices of the host that are one domain's.
+const DEVICES_MAX: usize = 64;
 
 /// Why a description cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum XmlError {
     /// Longer than [`XML_MAX`].
-    #[error("{0} bytes of XML are more than a domain has")]
+    #[error("{0} bytes of XML are too many")]
     TooLong(usize),
     /// Not XML, or with a document type, or with too many nodes.
     #[error("{0}")]
     Malformed(String),
-    /// Something else than a domain.
-    #[error("its root is not a domain")]
-    NotADomain,
+    /// Something else than was asked for.
+    #[error("its root is not `{0}`")]
+    Not(&'static str),
 }
 
 /// What a domain's description says. Of a domain without one, all but its names is unknown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Described {
     /// Who it is.
     pub info: Arc<WorkloadInfo>,
@@ -41,13 +50,25 @@ pub struct Described {
     pub vcpus: u32,
     /// Memory it holds now, bytes; 0 when unknown.
     pub memory_bytes: u64,
+    /// Limits of its CPU time.
+    pub cputune: CpuTune,
+    /// How often its guest tells the use of its memory, seconds; none if it does not.
+    pub memory_period: Option<u64>,
+    /// Whether its CPU cycles are counted.
+    pub counts_cycles: bool,
 }
 
 impl Described {
     /// What is known without a description. None if even its id cannot stand in a label, which a UUID always can.
     pub fn unknown(domain: &Domain) -> Option<Self> {
-        let info = info(domain, None)?;
-        Some(Self { info: Arc::new(info), vcpus: 0, memory_bytes: 0 })
+        Some(Self {
+            info: Arc::new(info(domain, Owner::default())?),
+            vcpus: 0,
+            memory_bytes: 0,
+            cputune: CpuTune::default(),
+            memory_period: None,
+            counts_cycles: false,
+        })
     }
 
     /// Reads the description of `domain`.
@@ -55,16 +76,10 @@ impl Described {
     /// # Errors
     /// If `xml` is too long, malformed, or not a domain's.
     pub fn read(domain: &Domain, xml: &str) -> Result<Self, XmlError> {
-        if xml.len() > XML_MAX {
-            return Err(XmlError::TooLong(xml.len()));
-        }
-        let options =
-            ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
-        let document =
-            Document::parse_with_options(xml, options).map_err(|e| XmlError::Malformed(e.to_string()))?;
+        let document = document(xml)?;
         let root = document.root_element();
         if root.tag_name().name() != "domain" {
-            return Err(XmlError::NotADomain);
+            return Err(XmlError::Not("domain"));
         }
         let vcpus = child(root, "vcpu")
             .and_then(|v| v.attribute("current").or_else(|| v.text()))
@@ -72,49 +87,90 @@ impl Described {
             .unwrap_or(0);
         let memory_bytes =
             child(root, "currentMemory").or_else(|| child(root, "memory")).and_then(bytes).unwrap_or(0);
-        let nova = child(root, "metadata").and_then(nova_instance);
-        let info = info(domain, nova).ok_or(XmlError::NotADomain)?;
-        Ok(Self { info: Arc::new(info), vcpus, memory_bytes })
+        let owner = Owner::read(child(root, "metadata"), &domain.name);
+        let mut info = info(domain, owner).ok_or(XmlError::Not("domain"))?;
+        let kind = child(root, "os").and_then(|os| child(os, "type"));
+        info.architecture = kind.and_then(|t| t.attribute("arch")).map(label).unwrap_or_default();
+        let devices = child(root, "devices");
+        info.devices = devices.map(host_devices).unwrap_or_default();
+        Ok(Self {
+            info: Arc::new(info),
+            vcpus,
+            memory_bytes,
+            cputune: child(root, "cputune").map(CpuTune::read).unwrap_or_default(),
+            memory_period: devices.and_then(memory_period),
+            counts_cycles: child(root, "perf").is_some_and(counts_cycles),
+        })
     }
 }
 
-fn child<'a, 'i>(of: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
-    of.children().find(|c| c.is_element() && c.tag_name().name() == name)
+/// Parses `text` within the limits of all that libvirtd sends.
+pub fn document(text: &str) -> Result<Document<'_>, XmlError> {
+    if text.len() > XML_MAX {
+        return Err(XmlError::TooLong(text.len()));
+    }
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
+    Document::parse_with_options(text, options).map_err(|e| XmlError::Malformed(e.to_string()))
 }
 
-/// Nova's element, whatever prefix it has: the namespace says that it is Nova's. Without any namespace it is what
-/// `virDomainGetMetadata` makes of it, which tools copy around.
-fn nova_instance<'a, 'i>(metadata: Node<'a, 'i>) -> Option<Node<'a, 'i>> {
-    metadata.children().find(|c| {
-        c.tag_name().name() == "instance" && c.tag_name().namespace().is_none_or(|ns| ns.starts_with(NOVA))
-    })
+/// The first element of this name directly inside another.
+pub fn child<'a, 'i>(of: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+    children(of, name).next()
 }
 
-fn info(domain: &Domain, nova: Option<Node<'_, '_>>) -> Option<WorkloadInfo> {
-    let owner = nova.and_then(|n| child(n, "owner"));
-    let project = owner.and_then(|o| child(o, "project"));
-    let user = owner.and_then(|o| child(o, "user"));
-    let flavor = nova.and_then(|n| child(n, "flavor"));
+/// All elements of this name directly inside another.
+fn children<'a, 'i>(of: Node<'a, 'i>, name: &str) -> impl Iterator<Item = Node<'a, 'i>> {
+    of.children().filter(move |c| c.is_element() && c.tag_name().name() == name)
+}
+
+fn info(domain: &Domain, owner: Owner) -> Option<WorkloadInfo> {
     let domain_name = label(&domain.name);
-    let given = words(nova.and_then(|n| child(n, "name")));
     let id = WorkloadId::new(&domain.uuid.to_string()).ok()?;
     Some(WorkloadInfo {
-        name: if given.is_empty() { domain_name.clone() } else { given },
-        project_id: project.and_then(|p| p.attribute("uuid")).and_then(|id| ProjectId::new(id).ok()),
-        project_name: words(project),
-        user: words(user),
-        flavor: flavor.and_then(|f| f.attribute("name")).map(label).unwrap_or_default(),
+        name: if owner.name.is_empty() { domain_name.clone() } else { owner.name },
+        project_id: owner.project_id,
+        project_name: owner.project_name,
+        user: owner.user,
+        flavor: owner.flavor,
+        addresses: owner.addresses,
+        tags: owner.tags,
         ..WorkloadInfo::new(id, WorkloadKind::Vm, &domain_name)
     })
 }
 
+/// PCI devices of the host that are passed through, such as GPUs.
+fn host_devices(devices: Node<'_, '_>) -> Vec<PciAddress> {
+    children(devices, "hostdev")
+        .filter(|device| device.attribute("type") == Some("pci"))
+        .filter_map(|device| pci_address(child(child(device, "source")?, "address")?))
+        .take(DEVICES_MAX)
+        .collect()
+}
+
+fn pci_address(address: Node<'_, '_>) -> Option<PciAddress> {
+    let part = |name| address.attribute(name).map(|text| text.trim_start_matches("0x"));
+    let text =
+        format!("{}:{}:{}.{}", part("domain").unwrap_or("0"), part("bus")?, part("slot")?, part("function")?);
+    text.parse().ok()
+}
+
+fn memory_period(devices: Node<'_, '_>) -> Option<u64> {
+    let stats = child(child(devices, "memballoon")?, "stats")?;
+    stats.attribute("period")?.parse().ok().filter(|period| *period > 0)
+}
+
+fn counts_cycles(perf: Node<'_, '_>) -> bool {
+    children(perf, "event")
+        .any(|e| e.attribute("name") == Some("cpu_cycles") && e.attribute("enabled") == Some("yes"))
+}
+
 /// The text of an element, fit for a label; empty where there is none.
-fn words(node: Option<Node<'_, '_>>) -> String {
+pub fn words(node: Option<Node<'_, '_>>) -> String {
     node.and_then(|n| n.text()).map(label).unwrap_or_default()
 }
 
 /// Trims, cuts, and takes out control characters: guests' owners choose these texts.
-fn label(text: &str) -> String {
+pub fn label(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_MAX).collect()
 }
 
@@ -148,52 +204,6 @@ mod tests {
         Described::read(&domain(), &format!("<domain type='kvm' id='7'>{inside}</domain>")).unwrap()
     }
 
-    const OWNER: &str =
-        "<n:owner><n:user uuid='u1'>buzz</n:user><n:project uuid='p1'>moonshot</n:project></n:owner>";
-
-    #[test]
-    fn novas_metadata_gives_tenant_user_flavor_and_name() {
-        let unprefixed = OWNER.replace("n:", "");
-        for xml in [
-            format!(
-                "<n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:name>web-1</n:name>\
-                 <n:flavor name='m1.tiny' id='f'><n:vcpus>1</n:vcpus></n:flavor>{OWNER}</n:instance>"
-            ),
-            format!(
-                "<n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.0'><n:name>web-1</n:name>\
-                 <n:flavor name='m1.tiny'/>{OWNER}<n:root type='image' uuid='i'/></n:instance>"
-            ),
-            format!(
-                "<instance xmlns='http://openstack.org/xmlns/libvirt/nova/1.0'><name>web-1</name>\
-                 <flavor name='m1.tiny'/>{unprefixed}</instance>"
-            ),
-            format!("<instance><name>web-1</name><flavor name='m1.tiny'/>{unprefixed}</instance>"),
-        ] {
-            let info = read(&format!("<metadata>{xml}</metadata>")).info;
-            assert_eq!(info.id.as_str(), "11111111-1111-1111-1111-111111111111");
-            assert_eq!((info.domain.as_str(), info.name.as_str()), ("instance-0000002a", "web-1"));
-            assert_eq!(info.project_id.as_ref().unwrap().as_str(), "p1");
-            assert_eq!((info.project_name.as_str(), info.user.as_str()), ("moonshot", "buzz"));
-            assert_eq!(info.flavor, "m1.tiny");
-        }
-    }
-
-    #[test]
-    fn an_absent_part_is_empty_and_a_foreign_instance_is_not_novas() {
-        for xml in [
-            "",
-            "<metadata/>",
-            "<metadata><instance xmlns='http://example.org/other'><name>x</name></instance></metadata>",
-            "<metadata><n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'/></metadata>",
-            "<metadata><n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><n:owner>\
-             <n:project uuid=''/></n:owner></n:instance></metadata>",
-        ] {
-            let info = read(xml).info;
-            assert_eq!(info.name, "instance-0000002a", "{xml}");
-            assert_eq!((&info.project_id, info.project_name.as_str()), (&None, ""), "{xml}");
-        }
-    }
-
     #[test]
     fn vcpus_and_memory_are_what_it_holds_now() {
         let d = read(
@@ -212,6 +222,34 @@ mod tests {
             let d = read(xml);
             assert_eq!((d.vcpus, d.memory_bytes), (vcpus, memory), "{xml}");
         }
+    }
+
+    #[test]
+    fn architecture_devices_and_what_is_counted_are_read() {
+        let d = read(
+            "<os><type arch='aarch64' machine='virt'>hvm</type></os>
+             <perf><event name='cpu_clock' enabled='yes'/><event name='cpu_cycles' enabled='yes'/></perf>
+             <devices><hostdev mode='subsystem' type='pci'><source>
+               <address domain='0x0000' bus='0x3b' slot='0x00' function='0x1'/></source>
+               <address type='pci' domain='0x0000' bus='0x06' slot='0x00' function='0x0'/></hostdev>
+             <hostdev type='pci'><source><address bus='3b' slot='0x1f' function='7'/></source></hostdev>
+             <hostdev type='pci'><source><address domain='0x10000' bus='0x3b' slot='0x00' function='0x1'/></source></hostdev>
+             <hostdev type='usb'><source><address bus='1' device='4'/></source></hostdev><hostdev type='pci'/>
+             <memballoon model='virtio'><stats period='5'/></memballoon></devices>",
+        );
+        assert_eq!(d.info.architecture, "aarch64");
+        assert_eq!(
+            d.info.devices,
+            ["0000:3b:00.1", "0000:3b:1f.7"].map(|a| a.parse::<PciAddress>().unwrap())
+        );
+        assert_eq!((d.memory_period, d.counts_cycles), (Some(5), true));
+        let d = read(
+            "<perf><event name='cpu_cycles' enabled='no'/></perf><devices><memballoon><stats period='0'/></memballoon></devices>",
+        );
+        assert_eq!((d.memory_period, d.counts_cycles, d.info.devices.len()), (None, false, 0));
+        let many = "<hostdev type='pci'><source><address bus='1' slot='1' function='1'/></source></hostdev>"
+            .repeat(100);
+        assert_eq!(read(&format!("<devices>{many}</devices>")).info.devices.len(), DEVICES_MAX);
     }
 
     #[test]
@@ -246,10 +284,12 @@ mod tests {
         let unprefixed = read("nova-metadata-unprefixed.xml");
         let wrapped = format!("<domain><metadata>{unprefixed}</metadata></domain>");
         let wrapped = Described::read(&domain(), &wrapped).unwrap();
-        assert_eq!(live.info, wrapped.info);
+        assert_eq!(*live.info, WorkloadInfo { architecture: "x86_64".into(), ..(*wrapped.info).clone() });
         assert_eq!(live.info.project_id.as_ref().unwrap().as_str(), "f241e906010e4917ae8153f4fb8aa021");
         let inactive = Described::read(&domain(), &read("d2.xml")).unwrap();
         assert_eq!((inactive.vcpus, inactive.memory_bytes), (2, 256 << 20));
         assert_eq!((inactive.info.name.as_str(), inactive.info.project_name.as_str()), ("db-1", "atlas"));
+        assert_eq!(live.info.addresses, ["10.0.2.15".parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!((live.info.architecture.as_str(), live.memory_period), ("x86_64", Some(10)));
     }
 }

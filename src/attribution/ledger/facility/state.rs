@@ -37,7 +37,8 @@ impl FacilityAccount {
 
     /// Goes on from `state`, before it is settled.
     pub(in crate::attribution) fn resume(&mut self, state: &FacilityState, past: &Past) {
-        (self.energy, self.unmeasured, self.read) = (state.energy, state.unmeasured, state.read);
+        self.unmeasured = state.unmeasured.min(Past::LONGEST);
+        (self.energy, self.read) = (state.energy, state.read);
         self.resumed = state.missed.map(|age| past.moment(age));
     }
 
