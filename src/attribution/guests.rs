@@ -16,6 +16,10 @@ use crate::inventory::Host;
 use crate::model::{Microjoules, Moment, ProjectId, WorkloadId};
 use crate::workloads::{Usage, Workload};
 
+mod state;
+
+pub use state::GuestsState;
+
 /// The most accounts of one host, those of workloads that left included: a hypervisor that invents guests must not fill
 /// the memory.
 const MAX_ACCOUNTS: usize = 10_000;

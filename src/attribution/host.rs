@@ -11,6 +11,8 @@ mod scene;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::books::Books;
 use super::guests::{Guests, Interval};
 use super::idle::IdleLearner;
@@ -29,12 +31,16 @@ use pause::Pause;
 use quote::{Part, Quote, Stretch};
 use scene::{Account, PartMeters};
 
+mod state;
+
+pub use state::HostState;
+
 /// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
 /// it. Until then the interval grows, and CPU counters, which go on counting, still tell whose it was.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Part of a host's energy that is no workload's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Overhead {
     /// What the host itself used.
     pub hypervisor: Microjoules,
@@ -80,10 +86,12 @@ pub struct HostAccount {
     patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
-    /// Up to when it was settled before it was closed.
+    /// Up to when it was settled before it was closed, or before a restart.
     stood: Option<Moment>,
     /// Up to when its cluster's rounds have been booked, where it is pooled.
     booked: Option<Moment>,
+    /// From when on, before a restart, its time is missed, until it is settled again.
+    resumed: Option<Moment>,
     /// Time that is priced already, from `settled` on.
     ahead: VecDeque<Stretch>,
     pause: Option<Pause>,
@@ -112,6 +120,7 @@ impl HostAccount {
             patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
+            resumed: None,
             stood: None,
             booked: None,
             ahead: VecDeque::new(),
@@ -326,7 +335,7 @@ impl HostAccount {
         };
         let Some(from) = self.settled else {
             if until >= self.opened {
-                self.settled = Some(until);
+                self.advance(until, store);
             }
             return;
         };
@@ -384,6 +393,9 @@ impl HostAccount {
     }
 
     fn advance(&mut self, until: Moment, store: &Store) {
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += until.since(before);
+        }
         self.settled = Some(until);
         self.forget_before(until, store);
     }

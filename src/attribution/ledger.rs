@@ -5,8 +5,11 @@
 
 mod facility;
 mod reconfigure;
+mod state;
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::books::Books;
 use super::estimate::Estate;
@@ -21,6 +24,7 @@ use crate::store::Store;
 use crate::workloads::{SourceIndex, UsageLog};
 pub use facility::FacilityAccount;
 use reconfigure::Aside;
+pub use state::LedgerState;
 
 /// How energy came to be known; value of the `method` label. The two never share a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +41,7 @@ impl Method {
 }
 
 /// A value for each method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ByMethod<T> {
     /// From meters.
     pub measured: T,

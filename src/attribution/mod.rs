@@ -31,3 +31,5 @@ mod feeds_tests;
 mod histories;
 #[cfg(test)]
 mod room;
+#[cfg(test)]
+mod state_tests;

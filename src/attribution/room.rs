@@ -7,8 +7,8 @@ use super::ledger::{Ledger, Method};
 use super::workload::WorkloadAccount;
 use crate::inventory::{FacilityPoint, Feed, Host, Idle, Inventory, Tenant, Tenants};
 use crate::model::{
-    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, Point, ProjectId, Reading,
-    Watts, WorkloadId,
+    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, Past, Point, ProjectId,
+    Reading, Watts, WorkloadId,
 };
 use crate::store::{MeterSettings, Store};
 use crate::workloads::{
@@ -185,6 +185,26 @@ impl Room {
         let tenants: Microjoules =
             self.ledger.tenants().values().flat_map(|t| Method::ALL.map(|m| *t.energy.get(m))).sum();
         assert_eq!(charged, tenants);
+    }
+
+    /// What a checkpoint holds.
+    pub(super) fn kept(&self, seconds: f64) -> (Vec<u8>, Vec<u8>) {
+        let (store, ledger) = (self.store.kept(at(seconds)), self.ledger.kept(at(seconds)));
+        (postcard::to_stdvec(&store).unwrap(), postcard::to_stdvec(&ledger).unwrap())
+    }
+
+    /// Starts anew with the configuration as it is now, from what was kept at `then`.
+    pub(super) fn restart(&mut self, kept: &(Vec<u8>, Vec<u8>), then: f64, seconds: f64) {
+        let new = Self::new(self.sources.len(), Idle::Learned, None);
+        let sources: Vec<_> = (self.inventory.hosts.iter())
+            .map(|host| self.sources.get(host.id.as_str()[1..].parse::<usize>().unwrap()).copied().flatten())
+            .collect();
+        (self.store, self.usage) = (new.store, new.usage);
+        self.ledger = Ledger::new(&self.inventory, &sources, &self.store, at(seconds));
+        let past = Past { now: at(seconds), away: at(seconds).since(at(then)) };
+        self.store.resume(postcard::from_bytes(&kept.0).unwrap(), &past);
+        self.ledger.resume(postcard::from_bytes(&kept.1).unwrap(), &self.store, &past);
+        self.must_balance();
     }
 
     pub(super) fn joules(&self, host: usize, vm: &str) -> (f64, f64) {

@@ -10,6 +10,10 @@ use crate::inventory::Services;
 use crate::model::{DatacenterId, LabelSet, Microjoules, ProjectId};
 use crate::workloads::WorkloadInfo;
 
+mod state;
+
+pub use state::ServiceState;
+
 /// The most accounts; what further projects draw is counted to `unassigned`.
 const MAX_SERVICES: usize = 100_000;
 
@@ -76,17 +80,20 @@ impl ServiceBook {
         if self.accounts.len() >= MAX_SERVICES && !self.accounts.contains_key(&key) {
             key.2 = ProjectId::unassigned();
         }
-        let account =
-            self.accounts.entry(key).or_insert_with_key(|(datacenter, service, project)| ServiceAccount {
-                labels: LabelSet::new(&[
-                    ("datacenter", datacenter.as_str()),
-                    ("service", service),
-                    ("project_id", project.as_str()),
-                ]),
-                energy: ByMethod::default(),
-            });
+        let account = self
+            .accounts
+            .entry(key)
+            .or_insert_with_key(|key| ServiceAccount { labels: labels(key), energy: ByMethod::default() });
         *account.energy.get_mut(price.method) += price.energy;
     }
+}
+
+fn labels((datacenter, service, project): &ServiceKey) -> LabelSet {
+    LabelSet::new(&[
+        ("datacenter", datacenter.as_str()),
+        ("service", service),
+        ("project_id", project.as_str()),
+    ])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod services;
 mod totals;
 mod vms;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::catalog;
@@ -17,6 +17,7 @@ use super::process::Process;
 use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
+use crate::checkpoint::Health;
 use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
@@ -43,7 +44,10 @@ pub struct Collector {
     told: RwLock<Told>,
     reloads: Arc<Reloads>,
     build: LabelSet,
+    checkpoint: OnceLock<Arc<Health>>,
 }
+
+mod checkpoint;
 
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,6 +88,7 @@ impl Collector {
             stats,
             clock,
             drivers,
+            checkpoint: OnceLock::new(),
         }
     }
 
@@ -312,6 +317,7 @@ impl Collector {
         });
         self.reloads.render(page);
         page.family(&catalog::BUILD_INFO).info(&self.build);
+        checkpoint::render(page, self.checkpoint.get(), now);
         Process::read().render(page);
     }
 }

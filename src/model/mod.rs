@@ -17,7 +17,7 @@ pub mod sessions;
 pub mod target;
 pub mod units;
 
-pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use clock::{Clock, ManualClock, Moment, Past, SystemClock};
 pub use error::{ErrorKind, PollError};
 pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;

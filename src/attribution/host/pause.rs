@@ -42,6 +42,9 @@ impl HostAccount {
         now: Moment,
     ) -> bool {
         let Pause { from, until } = pause;
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += from.since(before);
+        }
         self.pending.retain(|s| s.at <= from || until.is_some_and(|until| s.at >= until));
         if let Some(settled) = self.settled {
             self.settle_samples(store, books, Some(from), now);

@@ -67,6 +67,7 @@ impl HostAccount {
         self.settle_told(store, books);
         self.close();
         self.pending = VecDeque::new();
+        self.resumed = None;
         self.source = None;
         self.supplies = Vec::new();
         self.compared = Compared::default();

@@ -14,7 +14,7 @@ use crate::workloads::SourceIndex;
 
 /// The most removed hosts, and points, whose accounts are kept; the ones removed longest ago go first. Tenants keep what they
 /// were charged.
-const MAX_ASIDE: usize = 1000;
+pub(super) const MAX_ASIDE: usize = 1000;
 
 /// The accounts of what the configuration no longer names, in the order in which it was removed.
 #[derive(Debug, Default)]

@@ -306,6 +306,13 @@ families! {
             label("version", "release"),
             label("revision", "commit it was built from"),
         ];
+        CHECKPOINT_AGE_SECONDS: Gauge Seconds "wattribute_checkpoint_age_seconds",
+            "How old the counters on the disk are: what a crash now would lose; absent where none are kept", &[];
+        CHECKPOINT_BYTES: Gauge Bytes "wattribute_checkpoint_bytes", "Size of the latest checkpoint", &[];
+        CHECKPOINT_WRITES_TOTAL: Counter None "wattribute_checkpoint_writes_total", "Checkpoints by outcome",
+            &[label("result", "`ok` or `failed`")];
+        CHECKPOINT_REFUSED: Gauge None "wattribute_checkpoint_refused",
+            "Checkpoint files that could not be used at the start, and were set aside", &[];
         PROCESS_START_TIME_SECONDS: Gauge Seconds "process_start_time_seconds",
             "When the exporter started, Unix time", &[];
         PROCESS_CPU_SECONDS_TOTAL: Counter Seconds "process_cpu_seconds_total",
