@@ -8,7 +8,8 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
 )]
 
 #[path = "libvirt/details.rs"]
@@ -17,8 +18,14 @@ mod details;
 mod fake;
 #[path = "libvirt/faults.rs"]
 mod faults;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/page.rs"]
+mod page;
 #[path = "libvirt/peer.rs"]
 mod peer;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
+#[path = "exporter/process.rs"]
+mod process;
 #[path = "libvirt/real.rs"]
 mod real;
 #[path = "libvirt/slow.rs"]

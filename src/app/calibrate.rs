@@ -65,6 +65,6 @@ impl Calibration<'_> {
 fn measured(host: &Host) -> Option<&[(MeterId, ChannelId)]> {
     host.feeds.iter().find_map(|feed| match feed {
         Feed::Channels(channels) => Some(channels.as_slice()),
-        Feed::Rated(_) => None,
+        Feed::Rated(_) | Feed::Modelled(_) => None,
     })
 }

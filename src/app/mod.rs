@@ -4,6 +4,7 @@
 pub mod calibrate;
 mod control;
 mod fleet;
+pub mod keep;
 mod pages;
 pub mod plan;
 pub mod probe;

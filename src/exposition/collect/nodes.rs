@@ -23,7 +23,8 @@ pub(super) fn write(page: &mut Encoder, ledger: &Ledger, now: Moment) {
     each(page, &catalog::NODE_CPU_HERTZ, &nodes, |node| Some(u64::from(node.mhz?) * 1_000_000));
     each(page, &catalog::NODE_MEMORY_BYTES, &nodes, |node| Some(node.memory_bytes));
     each(page, &catalog::NODE_FREE_MEMORY_BYTES, &nodes, |node| node.free_memory_bytes);
-    let counters: [(_, fn(Traffic) -> u64); 4] = [
+    type Of = fn(Traffic) -> u64;
+    let counters: [(_, Of); 4] = [
         (&catalog::NODE_NETWORK_RECEIVE_BYTES_TOTAL, |t| t.received_bytes),
         (&catalog::NODE_NETWORK_TRANSMIT_BYTES_TOTAL, |t| t.sent_bytes),
         (&catalog::NODE_NETWORK_RECEIVE_PACKETS_TOTAL, |t| t.received_packets),

@@ -49,7 +49,9 @@ fn memory_and_disks(page: &mut Encoder, there: &[Vm<'_>]) {
 }
 
 fn counters(page: &mut Encoder, shown: &[Vm<'_>]) {
-    let network: [(_, fn(Traffic) -> u64); 4] = [
+    type OfTraffic = fn(Traffic) -> u64;
+    type OfIo = fn(DiskIo) -> u64;
+    let network: [(_, OfTraffic); 4] = [
         (&catalog::VM_NETWORK_RECEIVE_BYTES_TOTAL, |t| t.received_bytes),
         (&catalog::VM_NETWORK_TRANSMIT_BYTES_TOTAL, |t| t.sent_bytes),
         (&catalog::VM_NETWORK_RECEIVE_PACKETS_TOTAL, |t| t.received_packets),
@@ -58,7 +60,7 @@ fn counters(page: &mut Encoder, shown: &[Vm<'_>]) {
     for (family, of) in network {
         each(page, family, shown, |(_, w)| w.observed().network().map(of));
     }
-    let io: [(_, fn(DiskIo) -> u64); 4] = [
+    let io: [(_, OfIo); 4] = [
         (&catalog::VM_DISK_READ_BYTES_TOTAL, |io| io.read_bytes),
         (&catalog::VM_DISK_WRITTEN_BYTES_TOTAL, |io| io.written_bytes),
         (&catalog::VM_DISK_READS_TOTAL, |io| io.reads),

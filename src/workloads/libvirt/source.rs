@@ -185,7 +185,7 @@ fn workload(
     Some((workload, described.cputune.claim(described.vcpus)))
 }
 
-/// Says of each domain how many of the node's CPUs it may use; of one that does not run, none.
+/// Says of each domain how many of the node's CPUs it may use, to the thousandth; of one that does not run, none.
 fn share_out(cpus: u32, all: &mut [(Workload, Claim)]) {
     let (mut running, mut claims) = (Vec::new(), Vec::new());
     for (workload, claim) in all.iter_mut().filter(|(workload, _)| workload.vcpus > 0) {
@@ -199,7 +199,7 @@ fn share_out(cpus: u32, all: &mut [(Workload, Claim)]) {
         }
     }
     for (workload, given) in running.into_iter().zip(allocate(cpus.into(), &claims)) {
-        workload.details.cpu_allocated = Some(given);
+        workload.details.cpu_allocated = Some((given * 1000.0).round() / 1000.0);
     }
 }
 

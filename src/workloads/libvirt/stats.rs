@@ -134,7 +134,7 @@ fn record(r: &mut Reader<'_>) -> Result<Record, XdrError> {
     }
     told.network = sums.links.then_some(sums.network);
     told.io = sums.requests.then_some(sums.io);
-    told.disk = sums.space();
+    told.disk = sums.space(domain.id >= 0);
     Ok(Record { domain, state, told })
 }
 
@@ -190,10 +190,13 @@ impl Sums {
         *seen = true;
     }
 
-    /// What its disks can hold, and what they take of the host's storage: of old servers, which do not tell the latter,
-    /// their files' size.
-    fn space(&self) -> Option<Space> {
-        let taken = self.allocation.or(self.physical).unwrap_or(0);
+    /// What its disks can hold, and what they take of the storage they are on. QEMU tells that of a guest that runs as
+    /// `physical`, and as `allocation` how far the guest has written; libvirtd of one that does not run as `allocation`,
+    /// and as `physical` the files' size.
+    fn space(&self, runs: bool) -> Option<Space> {
+        let (first, second) =
+            if runs { (self.physical, self.allocation) } else { (self.allocation, self.physical) };
+        let taken = first.or(second).unwrap_or(0);
         self.sizes.then_some(Space { capacity: self.capacity, taken })
     }
 }

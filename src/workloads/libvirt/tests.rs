@@ -83,9 +83,13 @@ fn every_type_of_parameter_is_read_or_skipped() {
     assert_eq!(stats::records(&body), Ok(vec![record]));
 }
 
-/// The statistics of one domain with these parameters.
+/// The statistics of one domain that is shut off, with these parameters.
 fn told(parameters: &[(&str, u64)]) -> Told {
-    let mut body = Writer::default().u32(1).string("").opaque(&[0; 16]).i32(-1);
+    told_of(-1, parameters)
+}
+
+fn told_of(run: i32, parameters: &[(&str, u64)]) -> Told {
+    let mut body = Writer::default().u32(1).string("").opaque(&[0; 16]).i32(run);
     body = body.u32(u32::try_from(parameters.len()).unwrap());
     for (name, value) in parameters {
         body = match *name {
@@ -159,6 +163,12 @@ fn what_is_not_told_is_unknown_and_what_is_not_there_is_zero() {
     let none = told(&[("net.count", 0), ("block.count", 0)]);
     assert_eq!((none.network, none.io), (Some(Traffic::default()), Some(DiskIo::default())));
     assert_eq!(none.disk, Some(Space::default()));
+    // Recorded of one guest: while it ran it had written up to 256 KiB, in 260 KiB of a file of 64 MiB.
+    let sizes = |allocation, physical| {
+        [("block.0.capacity", 67_108_864), ("block.0.allocation", allocation), ("block.0.physical", physical)]
+    };
+    assert_eq!(told_of(104, &sizes(262_144, 266_240)).disk.unwrap().taken, 266_240);
+    assert_eq!(told(&sizes(262_144, 67_108_864)).disk.unwrap().taken, 262_144);
     let most = told(&[("net.0.rx.bytes", u64::MAX), ("net.1.rx.bytes", 5)]);
     assert_eq!(most.network.unwrap().received_bytes, u64::MAX);
     for odd in ["net", "net.", "net..", "net.0", "block.0.rd", "balloon.", "", ".", "net.0.rx.bytes.x"] {
