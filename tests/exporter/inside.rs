@@ -50,8 +50,8 @@ async fn what_is_split_inside_is_what_was_given_outside_and_none_of_it_is_called
     let mut outside = Exporter::start(&sim.config).await;
     let first = outside.until("all settled", settled).await;
     let busiest = |a: &&crate::page::Sample, b: &&crate::page::Sample| a.number().total_cmp(&b.number());
-    let vm =
-        first.of("wattribute_workload_power_watts").max_by(busiest).unwrap().label("workload").to_owned();
+    let vm = first.of("wattribute_workload_power_watts").max_by(busiest).unwrap();
+    let [vm, of] = ["workload", "host"].map(|label| vm.label(label).to_owned());
     let [counters, gauge] = <[PathBuf; 2]>::try_from(recipes(dir.path(), &outside, &vm)).unwrap();
     let (mut by_counters, mut by_gauge) = (Exporter::start(&counters).await, Exporter::start(&gauge).await);
 
