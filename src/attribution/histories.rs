@@ -246,7 +246,7 @@ impl World {
             let period = if host == 0 { 3 } else { 5 };
             if self.silent[host] < self.now && self.now.is_multiple_of(period) {
                 let list = self.guests.iter().filter(|g| g.on.contains(&host)).map(workload).collect();
-                let busy = (self.now % 2 == 0).then(|| begin * 4.0);
+                let busy = self.now.is_multiple_of(2).then_some(begin * 4.0);
                 self.room.sample(host, usage(begin + 0.4, busy, list));
             }
         }
@@ -460,7 +460,7 @@ fn happen(guest: &mut Guest, event: &Event, now: u32) {
         }
         Event::Project(_, known) => {
             let project_id = known.then(|| ProjectId::new("atlas").unwrap());
-            let project_id = project_id.or_else(|| (now % 2 == 0).then(|| ProjectId::new("zeus").unwrap()));
+            let project_id = project_id.or_else(|| now.is_multiple_of(2).then(|| ProjectId::new("zeus").unwrap()));
             guest.info = Arc::new(WorkloadInfo { project_id, ..(*guest.info).clone() });
         }
         Event::Migrate(_, seconds) => {

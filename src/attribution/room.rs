@@ -148,8 +148,7 @@ impl Room {
             .hosts
             .iter()
             .map(|host| {
-                let number: usize = host.id.as_str()[1..].parse().unwrap();
-                self.sources.get(number).copied().flatten()
+                self.sources.get(number(host)).copied().flatten()
             })
             .collect();
         self.ledger.reconfigure(&self.inventory, &sources, &self.store, at(seconds));
@@ -197,7 +196,7 @@ impl Room {
     pub(super) fn restart(&mut self, kept: &(Vec<u8>, Vec<u8>), then: f64, seconds: f64) {
         let new = Self::new(self.sources.len(), Idle::Learned, None);
         let sources: Vec<_> = (self.inventory.hosts.iter())
-            .map(|host| self.sources.get(host.id.as_str()[1..].parse::<usize>().unwrap()).copied().flatten())
+            .map(|host| self.sources.get(number(host)).copied().flatten())
             .collect();
         (self.store, self.usage) = (new.store, new.usage);
         self.ledger = Ledger::new(&self.inventory, &sources, &self.store, at(seconds));
@@ -223,4 +222,9 @@ impl Room {
 
 pub(super) fn fixed(watts: f64) -> Idle {
     Idle::Fixed(Watts::new(watts).unwrap())
+}
+
+/// The number in the name of a host.
+fn number(host: &Host) -> usize {
+    host.id.as_str().trim_start_matches('h').parse().unwrap()
 }

@@ -77,7 +77,8 @@ impl HostAccount {
             begin = end;
         }
         let mut from = from;
-        while let Some(stretch) = self.ahead.pop_front_if(|s| s.until <= until) {
+        while let Some(stretch) = self.ahead.front().filter(|s| s.until <= until).copied() {
+            self.ahead.pop_front();
             quote.add(stretch.price, stretch.until.since(from));
             from = stretch.until;
         }
