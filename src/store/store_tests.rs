@@ -346,3 +346,105 @@ fn a_reader_that_comes_late_begins_at_the_last_reading_and_one_that_goes_leaves_
     assert_eq!(next, late, "its place is taken again");
     assert_eq!(s.tracked(next), Some((meter, channel)));
 }
+
+fn settings(name: &str, address: &str) -> MeterSettings {
+    MeterSettings {
+        id: id(MeterId::new, name),
+        datacenter: id(DatacenterId::new, "dc1"),
+        driver: "snmp",
+        address: address.into(),
+        accuracy: None,
+        stale_after: Duration::from_secs(30),
+        max_gap: Duration::from_secs(30),
+    }
+}
+
+/// What each channel has integrated, in order.
+fn integrated(s: &Store) -> Vec<(String, Option<u128>)> {
+    let mut all = Vec::new();
+    s.each(|m| {
+        all.extend(m.channels().iter().map(|c| (m.settings().id.to_string(), c.integrated().map(|e| e.0))))
+    });
+    all
+}
+
+#[test]
+fn a_meter_that_stays_keeps_its_place_and_one_that_goes_leads_nowhere() {
+    let s = Store::new(vec![settings("a", "1"), settings("b", "1")]);
+    let (a, b) = (s.find(&id(MeterId::new, "a")).unwrap(), s.find(&id(MeterId::new, "b")).unwrap());
+    let feed = s.track(&id(MeterId::new, "b"), &id(ChannelId::new, "input")).unwrap();
+    for (meter, second) in [(a, 10), (b, 10), (a, 20), (b, 20)] {
+        s.apply(meter, &batch(vec![power("input", 100.0)]), at(second));
+    }
+    s.reconfigure(vec![settings("c", "1"), settings("a", "1")], |_| false);
+    assert_eq!(s.find(&id(MeterId::new, "a")), Some(a));
+    assert_eq!(integrated(&s), [("a".to_owned(), Some(1_000_000_000))]);
+    assert_eq!(s.energy(feed, at(10), at(20)), Some(Microjoules(1_000_000_000)), "until it is released");
+    s.release_removed(at(20));
+    s.reconfigure(vec![settings("c", "1"), settings("a", "1"), settings("d", "1")], |_| false);
+    // The place of b is d's now, and nobody takes the one for the other.
+    s.apply(b, &batch(vec![power("input", 100.0)]), at(25));
+    assert_eq!((s.energy(feed, at(10), at(20)), s.find(&id(MeterId::new, "b"))), (None, None));
+    assert_eq!(integrated(&s), [("a".to_owned(), Some(1_000_000_000))]);
+
+    // What comes back goes on where it was, and what was drawn meanwhile is nobody's.
+    s.reconfigure(vec![settings("b", "1")], |_| false);
+    let b = s.find(&id(MeterId::new, "b")).unwrap();
+    assert_eq!(integrated(&s), [("b".to_owned(), None)]);
+    s.apply(b, &batch(vec![power("input", 100.0)]), at(40));
+    s.apply(b, &batch(vec![power("input", 100.0)]), at(50));
+    assert_eq!(integrated(&s), [("b".to_owned(), Some(2_000_000_000))]);
+}
+
+fn counted(s: &Store) -> Option<u128> {
+    let mut found = None;
+    s.each(|m| found = m.channels()[0].counted().map(|e| e.0));
+    found
+}
+
+fn counter(joules: f64) -> Reading {
+    let counter = EnergyCounter {
+        total: Joules::new(joules).unwrap(),
+        quantum: Joules::new(1.0).unwrap(),
+        modulus: None,
+    };
+    Reading::measured(id(ChannelId::new, "input"), Measure::Energy(counter))
+}
+
+#[test]
+fn another_device_of_the_same_name_goes_on_with_the_account_and_begins_its_counter() {
+    let s = Store::new(vec![settings("a", "1")]);
+    let a = s.find(&id(MeterId::new, "a")).unwrap();
+    s.apply(a, &batch(vec![counter(500.0), power("input", 10.0)]), at(10));
+    s.apply(a, &batch(vec![counter(600.0), power("input", 10.0)]), at(20));
+    assert_eq!(counted(&s), Some(600_000_000));
+    s.reconfigure(vec![settings("a", "2")], |_| true);
+    // A step of 200 J that it did not draw.
+    s.apply(a, &batch(vec![counter(800.0), power("input", 10.0)]), at(30));
+    assert_eq!(counted(&s), Some(600_000_000));
+    s.apply(a, &batch(vec![counter(900.0), power("input", 10.0)]), at(40));
+    assert_eq!((counted(&s), integrated(&s)[0].1), (Some(700_000_000), Some(300_000_000)));
+}
+
+#[test]
+fn the_time_in_which_a_meter_is_off_is_neither_energy_nor_unmeasured() {
+    let (s, m) = store();
+    let unmeasured = |now| {
+        let mut time = None;
+        s.each(|m| time = m.unmeasured(&m.channels()[0], now));
+        time
+    };
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(10));
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(20));
+    // A gap of 40 s is open when it is switched off.
+    s.set_enabled(m, false, at(60));
+    let gap = Some(Duration::from_secs(40));
+    assert_eq!((unmeasured(at(60)), unmeasured(at(600))), (gap, gap));
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(70));
+    s.each(|m| assert!(!m.is_up(at(70)) && m.fresh(&m.channels()[0], Quantity::Power, at(20)).is_none()));
+    s.set_enabled(m, true, at(600));
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(610));
+    s.apply(m, &batch(vec![power("input", 100.0)]), at(620));
+    assert_eq!((unmeasured(at(620)), integrated(&s)[0].1), (gap, Some(2_000_000_000)));
+    s.each(|m| assert!(m.is_up(at(620))));
+}
