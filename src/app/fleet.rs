@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 use super::plan::{DriverPlan, MeterPlan, SourcePlan};
 use super::switches::Switches;
 use super::target::{self, Shared};
-use crate::drivers::Profiles;
+use crate::drivers::profiles::Profile as _;
+use crate::drivers::{Profiles, http, modbus, snmp};
 use crate::model::{Clock, HostId, MeterId};
 use crate::poller::{Device, Stats, supervise};
 use crate::store::{MeterIndex, Store};
@@ -96,11 +97,12 @@ impl Fleet {
         profiles: Profiles,
     ) -> Changes {
         let (mut ending, mut others) = (Ending::default(), HashSet::new());
+        let mut same = Same { before: &self.profiles, after: &profiles, known: HashMap::new() };
         let mut before = std::mem::take(&mut self.meters);
         for plan in meters {
             let id = plan.settings.id.clone();
             let unit = match before.remove(&id) {
-                Some(old) if old.plan.runs_as(&plan) && reads_as(&plan.driver, &self.profiles, &profiles) => {
+                Some(old) if old.plan.runs_as(&plan) && same.reads(&plan.driver) => {
                     old
                 }
                 Some(old) => {
@@ -186,18 +188,33 @@ fn start(world: &World, device: Device) -> Task {
     Task { stop, ended }
 }
 
-/// Whether the profiles that may read this device are the same in both.
-fn reads_as(driver: &DriverPlan, before: &Profiles, after: &Profiles) -> bool {
-    match driver {
-        DriverPlan::Snmp(settings) => before.snmp.reads_as(&after.snmp, settings.profile.as_deref()),
-        DriverPlan::Modbus(settings) => before.modbus.reads_as(&after.modbus, Some(&settings.profile)),
-        DriverPlan::Http(settings) => before.http.reads_as(&after.http, settings.profile.as_deref()),
-        DriverPlan::Ipmi(_)
-        | DriverPlan::IpmiInBand(..)
-        | DriverPlan::Redfish(_)
-        | DriverPlan::Serial(_)
-        | DriverPlan::Command(_)
-        | DriverPlan::Sysfs(_)
-        | DriverPlan::Prometheus(_) => true,
+/// Whether profiles read devices as others did: asked once for each profile, since thousands of devices share it.
+struct Same<'a> {
+    before: &'a Profiles,
+    after: &'a Profiles,
+    known: HashMap<(&'static str, Option<String>), bool>,
+}
+
+impl Same<'_> {
+    /// Whether the profiles that may read this device are the same in both.
+    fn reads(&mut self, driver: &DriverPlan) -> bool {
+        let (protocol, name) = match driver {
+            DriverPlan::Snmp(settings) => (snmp::Profile::PROTOCOL, settings.profile.as_deref()),
+            DriverPlan::Modbus(settings) => (modbus::Profile::PROTOCOL, Some(settings.profile.as_str())),
+            DriverPlan::Http(settings) => (http::Profile::PROTOCOL, settings.profile.as_deref()),
+            DriverPlan::Ipmi(_)
+            | DriverPlan::IpmiInBand(..)
+            | DriverPlan::Redfish(_)
+            | DriverPlan::Serial(_)
+            | DriverPlan::Command(_)
+            | DriverPlan::Sysfs(_)
+            | DriverPlan::Prometheus(_) => return true,
+        };
+        let Self { before, after, known } = self;
+        *known.entry((protocol, name.map(str::to_owned))).or_insert_with(|| {
+            (protocol != snmp::Profile::PROTOCOL || before.snmp.reads_as(&after.snmp, name))
+                && (protocol != modbus::Profile::PROTOCOL || before.modbus.reads_as(&after.modbus, name))
+                && (protocol != http::Profile::PROTOCOL || before.http.reads_as(&after.http, name))
+        })
     }
 }

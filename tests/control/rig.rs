@@ -70,7 +70,8 @@ pub async fn open_to_its_operator(room: &Room) -> Exporter {
     let web = room.dir.path().join("web.yml");
     fs::write(&web, users()).unwrap();
     let web = format!("--web.config.file={}", web.display());
-    start(&room.config, &["--web.enable-lifecycle", "--web.enable-admin-api", &web]).await
+    let state = format!("--storage.path={}", room.dir.path().join("state").display());
+    start(&room.config, &["--web.enable-lifecycle", "--web.enable-admin-api", &web, &state]).await
 }
 
 /// Starts an exporter and waits until it listens; it may ask for a password from then on.

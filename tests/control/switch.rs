@@ -124,6 +124,37 @@ async fn a_host_and_a_whole_data_centre_are_switched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_switches_and_the_counters() {
+    let room = Room::open().await;
+    let mut exporter = open_to_its_operator(&room).await;
+    until(&mut exporter, "all settled", settled).await;
+    let name = room.sim.world().hosts()[0].name.clone();
+    let (bmc, other) = (format!("bmc-{name}"), room.sim.world().hosts()[1].name.clone());
+    assert_eq!(switch(exporter.address, &format!("devices/{bmc}"), false).await.status, 200);
+    assert_eq!(switch(exporter.address, &format!("hosts/{other}"), false).await.status, 200);
+    let before = scrape(exporter.address).await;
+    let (status, _) = exporter.program.terminate().await;
+    assert!(status.success());
+
+    let mut exporter = open_to_its_operator(&room).await;
+    let page = until(&mut exporter, "all others are up", |page| {
+        page.of("wattribute_meter_up").filter(|s| s.value == "1").count() == 14
+    })
+    .await;
+    assert_eq!(value(&page, "wattribute_meter_enabled", &[("meter", &bmc)]), Some(0.0));
+    assert_eq!(value(&page, "wattribute_host_enabled", &[("host", &other)]), Some(0.0));
+    assert_eq!(room.sim.counters(&bmc).unwrap().opened(), 1, "nobody logged in to it");
+    let joules =
+        |page: &crate::page::Page| page.sum("wattribute_host_energy_joules_total", &[("host", &name)]);
+    until(&mut exporter, "counters go on", |page| joules(page) >= joules(&before)).await;
+    assert_eq!(switch(exporter.address, &format!("devices/{bmc}"), true).await.status, 200);
+    until(&mut exporter, "it is up", |page| {
+        value(page, "wattribute_meter_up", &[("meter", &bmc)]) == Some(1.0)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_operator_switches_and_says_so_in_few_words() {
     let room = Room::open().await;
     let exporter = open_to_its_operator(&room).await;
