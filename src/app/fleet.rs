@@ -102,9 +102,7 @@ impl Fleet {
         for plan in meters {
             let id = plan.settings.id.clone();
             let unit = match before.remove(&id) {
-                Some(old) if old.plan.runs_as(&plan) && same.reads(&plan.driver) => {
-                    old
-                }
+                Some(old) if old.plan.runs_as(&plan) && same.reads(&plan.driver) => old,
                 Some(old) => {
                     if old.plan.driver != plan.driver {
                         others.insert(id.clone());

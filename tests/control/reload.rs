@@ -32,10 +32,10 @@ fn extra(dice: &mut Dice) -> String {
         if dice.roll(3) == 0 && n > 0 {
             continue;
         }
-        let (interval, watts) = (100 * (1 + dice.roll(3)), 50 + 50 * dice.roll(2));
+        let (interval, watts) = (1000 * (1 + dice.roll(3)), 50 + 50 * dice.roll(2));
         writeln!(
             meters,
-            "  - {{name: x{n}, interval: {interval}ms, timeout: 100ms, command: {{run: [sh, -c, 'while :; do echo {watts}; sleep 0.1; done'], \
+            "  - {{name: x{n}, interval: {interval}ms, timeout: {interval}ms, command: {{run: [sh, -c, 'while :; do echo {watts}; sleep 0.1; done'], \
              format: csv, readings: [{{from: 1, channel: input, quantity: power}}]}}}}"
         )
         .unwrap();
@@ -110,7 +110,7 @@ async fn a_meter_that_changed_is_logged_out_and_in_and_its_neighbours_are_not() 
     room.change("tenants: []\n", |base| {
         base.replacen(
             &format!("  - name: bmc-{name}\n"),
-            &format!("  - name: bmc-{name}\n    interval: 500ms\n    timeout: 400ms\n"),
+            &format!("  - name: bmc-{name}\n    interval: 1s\n    timeout: 1s\n"),
             1,
         )
     });
@@ -160,7 +160,7 @@ async fn a_bad_file_leaves_the_old_one_running_and_says_all_that_is_wrong() {
     assert_eq!(value(&page, good, &[]), Some(1.0));
 
     room.change("metres: []\nmeters:\n  - {name: x}\n", |base| {
-        base.replacen("interval: 1s", "interval: 1", 1)
+        base.replacen("interval: 2s", "interval: 2", 1)
     });
     let answer = reload(&exporter).await;
     assert_eq!(answer.status, 500);
