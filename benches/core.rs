@@ -1,4 +1,4 @@
-//! What a reading costs from poll to store, and a tick of the ledger. Run: `cargo bench --bench core`.
+//! What a reading costs from poll to store, a tick of the ledger, and a checkpoint. Run: `cargo bench --bench core`.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -8,12 +8,14 @@ use std::time::Duration;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use wattribute::attribution::Ledger;
+use wattribute::attribution::ledger::LedgerState;
+use wattribute::checkpoint::{Frame, Sections};
 use wattribute::inventory::{Feed, Host, Inventory};
 use wattribute::model::{
-    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment, ProjectId,
+    Batch, ChannelId, DatacenterId, EnergyCounter, HostId, Joules, Measure, MeterId, Moment, Past, ProjectId,
     Reading, Watts, WorkloadId,
 };
-use wattribute::store::{MeterSettings, Store};
+use wattribute::store::{MeterSettings, Store, StoreState};
 use wattribute::workloads::{
     CpuNanos, Details, Node, SourceIndex, SourceSettings, State, Usage, UsageLog, Workload, WorkloadInfo,
     WorkloadKind,
@@ -164,4 +166,52 @@ fn ledger_tick(bencher: Bencher<'_, '_>, (hosts, vms): (usize, usize)) {
             let Fleet { store, usage, ledger, .. } = &mut *f;
             ledger.settle(store, usage, now);
         });
+}
+
+/// 100,000 counters kept: a thousand hosts with twenty VMs each (idle and dynamic, CPU time, totals, tenants, meters), copied
+/// under the ledger's lock, and the rest of what a checkpoint costs but the disk.
+#[divan::bench(args = [(1000, 20)], sample_count = 20, sample_size = 1)]
+fn checkpoint_copy(bencher: Bencher<'_, '_>, (hosts, vms): (usize, usize)) {
+    let (fleet, now) = polled(hosts, vms);
+    bencher.bench_local(|| (fleet.ledger.kept(now), fleet.store.kept(now)));
+}
+
+/// From the copy to the bytes of the file.
+#[divan::bench(args = [(1000, 20)], sample_count = 20, sample_size = 1)]
+fn checkpoint_encode(bencher: Bencher<'_, '_>, (hosts, vms): (usize, usize)) {
+    let (fleet, now) = polled(hosts, vms);
+    let (ledger, store) = (fleet.ledger.kept(now), fleet.store.kept(now));
+    bencher.bench_local(|| encoded(&ledger, &store));
+}
+
+/// From the bytes of the file to a ledger that goes on.
+#[divan::bench(args = [(1000, 20)], sample_count = 20, sample_size = 1)]
+fn checkpoint_resume(bencher: Bencher<'_, '_>, (hosts, vms): (usize, usize)) {
+    let (fleet, now) = polled(hosts, vms);
+    let file = encoded(&fleet.ledger.kept(now), &fleet.store.kept(now));
+    println!("checkpoint of {hosts} hosts x {vms} VMs: {} bytes", file.len());
+    bencher.with_inputs(|| Fleet::new(hosts, vms)).bench_local_values(|mut new| {
+        let mut sections = Frame::decode(&file).unwrap().sections;
+        let past = Past { now, away: Duration::ZERO };
+        new.store.resume(sections.take::<StoreState>().unwrap().unwrap(), &past);
+        new.ledger.resume(sections.take::<LedgerState>().unwrap().unwrap(), &new.store, &past);
+        new
+    });
+}
+
+fn encoded(ledger: &LedgerState, store: &StoreState) -> Vec<u8> {
+    let mut sections = Sections::default();
+    sections.put(ledger).unwrap();
+    sections.put(store).unwrap();
+    Frame { written_unix_millis: 0, sections }.encode()
+}
+
+fn polled(hosts: usize, vms: usize) -> (Fleet, Moment) {
+    let mut fleet = Fleet::new(hosts, vms);
+    let mut now = at(0);
+    for _ in 0..3 {
+        now = fleet.poll();
+        fleet.ledger.settle(&fleet.store, &fleet.usage, now);
+    }
+    (fleet, now)
 }

@@ -5,6 +5,7 @@ What the bytes mean stands at the head of src/drivers/ipmi/fuzzing/*.rs and src/
 
 import pathlib
 import struct
+import zlib
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 
@@ -179,6 +180,21 @@ put("counter", "steady", struct.pack("<8Q", 262143328850, 5000000, 2000, 4050000
 put("counter", "wraps", struct.pack("<6Q", 262143328850, 262143000000, 1000, 100000, 1, 100061))
 put("counter", "no_range", struct.pack("<6Q", 0, 900, 1000, 1000900, 1000, 10))
 put("counter", "at_once", struct.pack("<8Q", 1 << 63, 1, 0, 0, 0, 1 << 62, 1 << 31, (1 << 64) - 1))
+
+
+def checkpoint(sections, version=1, count=None):
+    body = struct.pack("<QI", 1_795_000_000_000, len(sections) if count is None else count)
+    for name, data in sections:
+        body += struct.pack("<H", len(name)) + name + struct.pack("<Q", len(data)) + data
+    summed = struct.pack("<Q", len(body)) + body
+    return b"wattribute state" + struct.pack("<II", version, zlib.crc32(summed)) + summed
+
+
+# checkpoint: a file as src/checkpoint/frame.rs has it.
+put("checkpoint", "empty", checkpoint([]))
+put("checkpoint", "two_sections", checkpoint([(b"ledger", b"\1\0\0\0\0\0\0"), (b"meters", b"\1\0\0\0")]))
+put("checkpoint", "one_too_many", checkpoint([(b"ledger", b"\1\0")], count=2))
+put("checkpoint", "newer", checkpoint([(b"ledger", b"\1\0")], version=2))
 
 # cgroup: a path; after a zero byte the text of one of its files.
 ID = b"0123456789abcdef" * 4

@@ -3,6 +3,7 @@
 //!
 //! What a target does stands beside what it tests, in `fuzzing` of each module.
 
+pub use crate::checkpoint::fuzzing::checkpoint;
 pub use crate::config::fuzzing::config;
 pub use crate::drivers::command::fuzzing::lines;
 pub use crate::drivers::http::fuzzing::http;
@@ -22,8 +23,9 @@ pub use crate::workloads::process::fuzzing::process;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target: a binary of `fuzz/`, a folder of seeds.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("cgroup", cgroup),
+    ("checkpoint", checkpoint),
     ("config", config),
     ("counter", counter),
     ("fru", fru),

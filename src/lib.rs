@@ -17,20 +17,21 @@
 //!
 //! # Who may import whom
 //!
-//! `model` imports nothing. `config`, `store`, `inventory`, `web`, `poller` and `sim` import `model` alone, `drivers` and
-//! `workloads` also `web`, the HTTP client.
-//! `attribution` imports `model`, `store`, `inventory`, `workloads`. `exposition` reads those and the poller's counts;
-//! `http` serves `exposition`'s pages; `app` wires; `cli` calls `app`. `config` and `drivers` never meet, nor do `sim` and
-//! `drivers`. `tests/architecture.rs` holds the table, `docs/architecture.md` explains it.
+//! `model` imports nothing. `config`, `store`, `inventory`, `web`, `poller`, `checkpoint` and `sim` import `model` alone,
+//! `drivers` and `workloads` also `web`, the HTTP client.
+//! `attribution` imports `model`, `store`, `inventory`, `workloads`. `exposition` reads those, the poller's counts and the
+//! checkpoint's; `http` serves `exposition`'s pages; `app` wires; `cli` calls `app`. `config` and `drivers` never meet, nor do
+//! `sim` and `drivers`. `tests/architecture.rs` holds the table, `docs/architecture.md` explains it.
 //!
 //! # Invariants
 //!
 //! - The joules of a host are the joules of its workloads, its hypervisor and its unallocated rest: exactly.
-//! - A counter never falls.
+//! - A counter never falls, nor over a restart where a checkpoint is kept.
 //! - A value that is not there is absent, never 0; measured and estimated never share a series.
 
 pub mod app;
 pub mod attribution;
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod drivers;

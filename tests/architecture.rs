@@ -11,6 +11,7 @@ use syn::visit::Visit;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("config", &["model"]),
+    ("checkpoint", &["model"]),
     ("store", &["model"]),
     ("inventory", &["model"]),
     ("sim", &["model"]),
@@ -19,13 +20,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("workloads", &["model", "web"]),
     ("attribution", &["model", "store", "inventory", "workloads"]),
     ("poller", &["model"]),
-    ("exposition", &["model", "store", "inventory", "attribution", "workloads", "poller"]),
+    ("exposition", &["model", "store", "inventory", "attribution", "workloads", "poller", "checkpoint"]),
     ("http", &["model", "exposition"]),
     (
         "app",
         &[
             "model",
             "config",
+            "checkpoint",
             "store",
             "inventory",
             "drivers",
@@ -36,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "http",
         ],
     ),
-    ("fuzzing", &["config", "drivers", "workloads"]),
+    ("fuzzing", &["checkpoint", "config", "drivers", "workloads"]),
     ("cli", &["app", "config", "drivers", "exposition", "http", "model", "sim", "workloads"]),
 ];
 

@@ -1,18 +1,21 @@
 //! The attribution models through the ledger: meters of a machine's parts, GPUs, cycles, and what the page says of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use wattribute::attribution::Ledger;
 use wattribute::attribution::ledger::Method;
 use wattribute::attribution::split::Share;
+use wattribute::exposition::collect::{Collector, Reloads};
+use wattribute::exposition::{Encoder, Format};
 use wattribute::inventory::{Feed, Gpu, Host, Idle, Inventory, Model, Parts, Weighting, Work};
 use wattribute::model::{
-    Batch, ChannelId, DatacenterId, HostId, Measure, MeterId, Microjoules, Moment, Ratio, Reading, Watts,
-    WorkloadId,
+    Batch, ChannelId, DatacenterId, HostId, ManualClock, Measure, MeterId, Microjoules, Moment, Ratio,
+    Reading, Watts, WorkloadId,
 };
+use wattribute::poller::Stats;
 use wattribute::store::{MeterSettings, Store};
 use wattribute::workloads::{
     CpuNanos, Details, Node, SourceIndex, SourceSettings, State, Usage, UsageLog, Workload, WorkloadInfo,
@@ -282,6 +285,49 @@ fn the_hosts_own_time_beside_busy_siblings_counts_what_it_adds() {
     // 4 cores for 10 s are a's; the host's 10 s more add 2: 1000 J in 40:2.
     assert!((room.share("a").1 - 952.380_952).abs() < 1e-5, "{:?}", room.share("a"));
     assert!((room.hypervisor() - 47.619_048).abs() < 1e-5);
+}
+
+/// The page of a room at a moment.
+fn page(room: Room, seconds: u64) -> String {
+    let collector = Collector::new(
+        Arc::new(Reloads::new(0.0)),
+        Arc::new(room.store),
+        Arc::new(Mutex::new(room.ledger)),
+        Arc::new(room.usage),
+        Arc::new(Stats::new(&[])),
+        Arc::new(ManualClock::at(at(seconds))),
+    );
+    let mut encoder = Encoder::new(Format::Text, Vec::new());
+    collector.render(&mut encoder);
+    String::from_utf8(encoder.finish()).unwrap()
+}
+
+#[test]
+fn the_page_shows_gpus_where_there_are_any_and_how_sure_idle_power_is() {
+    for has_gpus in [false, true] {
+        let mut room = Room::new(|host| {
+            let host = if has_gpus { with_gpu(host) } else { host };
+            Host { idle: Idle::Learned, model: Model::EqualIdle, ..host }
+        });
+        let a = Arc::new(named("a", &[GPU]));
+        for second in [0, 10] {
+            room.powers(second, &[("input", 300.0), ("gpu/1", 100.0), ("gpu/2", 0.0)]);
+            room.sample(second, 4 * second, vec![vm(&a, second, None)]);
+        }
+        room.settle(11);
+        let page = page(room, 11);
+        let shown = |wanted: &[&str]| page.lines().any(|line| wanted.iter().all(|part| line.contains(part)));
+        assert!(shown(&["wattribute_host_info{", "model=\"equal-idle\""]), "{page}");
+        assert!(shown(&["wattribute_host_idle_power_limit_watts{", "limit=\"lower\""]), "{page}");
+        assert!(shown(&["wattribute_host_idle_power_limit_watts{", "limit=\"upper\""]), "{page}");
+        assert!(shown(&["wattribute_workload_energy_joules_total{", "part=\"dynamic\""]), "{page}");
+        assert_eq!(
+            shown(&["wattribute_workload_energy_joules_total{", "part=\"gpu\"", "} 1000"]),
+            has_gpus,
+            "{page}"
+        );
+        assert_eq!(shown(&["part=\"gpu\""]), has_gpus, "{page}");
+    }
 }
 
 #[test]

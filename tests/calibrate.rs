@@ -116,8 +116,8 @@ async fn what_is_wrong_is_said_with_its_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = reader(folder.path(), "echo 118.4,20\n");
     for (host, wanted) in [
-        ("plane", "has no host \"plane\"; it has: plain, absent, none"),
-        ("none", "none has no measured feed; name a channel of a meter in its `feeds`"),
+        ("plane", "there is no host \"plane\"; there are: plain, absent, none"),
+        ("none", "none: it has no measured feed; name a channel of a meter in its `feeds`"),
         ("absent", "shows no power at a channel of the feed; `wattribute read` lists them"),
     ] {
         let said = calibrate(&file, &[host, "--idle-for", "2s"]).await;

@@ -6,6 +6,8 @@
 
 #[path = "prometheus/faults.rs"]
 mod faults;
+#[path = "prometheus/files.rs"]
+mod files;
 #[path = "ipmi/peers.rs"]
 #[allow(dead_code, reason = "only the BMC is needed")]
 mod ipmi_peers;

@@ -11,6 +11,8 @@ mod datacenter;
 mod hanging;
 #[path = "exporter/hypervisor.rs"]
 mod hypervisor;
+#[path = "exporter/inside.rs"]
+mod inside;
 #[path = "exporter/lives.rs"]
 mod lives;
 #[path = "exporter/memory.rs"]

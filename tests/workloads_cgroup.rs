@@ -49,7 +49,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn new() -> Self {
+    pub fn bare() -> Self {
         let host = Self {
             root: tempfile::tempdir().unwrap(),
             clock: Arc::new(ManualClock::at(Moment::from_nanos(1_000_000_000))),

@@ -204,6 +204,7 @@ fn feed(feed: &Feed) -> String {
             names.join(" + ")
         }
         Feed::Rated(power) => format!("rated {power}"),
+        Feed::Modelled(model) => model.to_string(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The application: [`plan()`] turns a checked configuration into what may run (pure, shared by `serve`, `check` and
 //! `read`), [`run()`] runs it until it is told to stop.
 
+pub mod calibrate;
 mod control;
 mod fleet;
+pub mod keep;
 mod pages;
 pub mod plan;
 pub mod probe;
@@ -18,7 +20,7 @@ pub use plan::{Plan, plan};
 pub use reload::{Load, Loaded, web_rules};
 pub use run::{Setup, run};
 pub use switches::Switches;
-pub use target::{Shared, open, open_source};
+pub use target::{Shared, open};
 pub use workers::workers;
 
 pub use crate::poller::task::deadline_error;

@@ -2,6 +2,7 @@
 //! it holds the plan's types and the settings of the three drivers of BMCs and PDUs; those of the others stand in `plan/`.
 
 mod command;
+mod feeds;
 mod http;
 mod modbus;
 mod model;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config};
 use crate::drivers::{self, Kind, ipmi, redfish, snmp};
-use crate::inventory::{EmissionFactor, FacilityPoint, Feed, Host, Idle, Inventory, Price};
+use crate::inventory::{EmissionFactor, FacilityPoint, Host, Idle, Inventory, Price};
 use crate::model::{ChannelId, MeterId, Pattern};
 use crate::poller::Timing;
 use crate::store::MeterSettings;
@@ -442,15 +443,12 @@ fn inventory(config: &Config) -> Inventory {
 }
 
 fn host(h: &config::Host) -> Host {
-    let feed = |f: &config::Feed| match f {
-        config::Feed::Measured(list) => Feed::Channels(channels(list)),
-        config::Feed::Rated(power) => Feed::Rated(*power),
-    };
     Host {
         component: h.component,
         cluster: h.cluster.clone(),
         rack: h.rack.clone(),
-        feeds: h.feeds.iter().map(feed).collect(),
+        feeds: h.feeds.iter().map(feeds::feed).collect(),
+        fallback_after: h.fallback_after,
         idle: match h.idle {
             config::Idle::Power(power) => Idle::Fixed(power),
             config::Idle::Learned => Idle::Learned,

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
+use crate::inventory::Feed;
 use crate::model::Ratio;
 use crate::model::Watts;
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::control::{Controller, Parts};
 use super::fleet::{Fleet, World};
+use super::keep::Opened;
 use super::pages::{Generation, RunningPages};
 use super::probe::places;
 use super::reload::{Load, Loaded};
@@ -47,6 +48,8 @@ pub struct Setup {
     pub load: Load,
     /// What is off from the start on. Shared with who keeps it over restarts.
     pub switches: Arc<Mutex<Switches>>,
+    /// Where counters are kept, and what they go on from; none to begin at 0 each time.
+    pub storage: Option<Opened>,
     /// Where clients come in.
     pub listeners: Vec<TcpListener>,
     /// Where the metrics page stands.
@@ -71,14 +74,21 @@ impl std::fmt::Debug for Setup {
 /// If the ledger dies: a page that stands still for ever looks like a building that draws nothing, so the whole exporter
 /// ends, and who started it may start it anew.
 pub async fn run(setup: Setup, shutdown: CancellationToken) -> Result<(), LedgerDied> {
-    let Setup { loaded, load, switches, listeners, metrics_path, access, hangup, clock } = setup;
+    let Setup { loaded, load, switches, storage, listeners, metrics_path, access, hangup, clock } = setup;
     let probes = loaded.plan.probe.as_ref().map_or(0, |probe| probe.concurrency);
-    let (control, fleet) = controller(&loaded, load, switches, &clock, &shutdown);
+    let (control, fleet) = controller(&loaded, load, Arc::clone(&switches), &clock, &shutdown);
     let control = Arc::new(control);
+    let Parts { world, ledger, collector, .. } = &control.parts;
+    // Meters must know what they counted before the first poll, and hosts before the first tick.
+    let storage = storage.map(|opened| opened.resume_store(&world.store, &clock));
     // The beginning is a reload after nothing.
     control.begin(fleet, loaded).await;
-    let world = control.parts.world.clone();
+    let keeper = storage.map(|resuming| Arc::new(resuming.resume_ledger(ledger, switches)));
     let tasks = world.tasks.clone();
+    if let Some(keeper) = &keeper {
+        collector.show_checkpoint(Arc::clone(keeper.health()));
+        tasks.spawn(Arc::clone(keeper).run(shutdown.clone()));
+    }
     tasks.spawn(watch_feeds(Arc::clone(&control), shutdown.clone()));
     let settling = tasks.spawn(tick(Arc::clone(&control), shutdown.clone()));
     if let Some(hangup) = hangup {
@@ -106,6 +116,9 @@ pub async fn run(setup: Setup, shutdown: CancellationToken) -> Result<(), Ledger
     shutdown.cancel();
     if timeout(SHUTDOWN_DEADLINE, tasks.wait()).await.is_err() {
         tracing::warn!("some devices did not give their sessions back in time");
+    }
+    if let Some(keeper) = keeper {
+        keeper.last().await;
     }
     ended
 }
@@ -247,6 +260,7 @@ mod tests {
             loaded: Loaded { plan, profiles: Profiles::built_in(), web: Web::default() },
             load: Box::new(|| Err("there is no file".to_owned())),
             switches: Arc::default(),
+            storage: None,
             listeners: Vec::new(),
             metrics_path: MetricsPath::default(),
             access: Access::default(),

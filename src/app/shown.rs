@@ -38,6 +38,9 @@ impl fmt::Display for Plan {
             for (n, feed) in h.feeds.iter().enumerate() {
                 writeln!(f, "    {}. {}", n + 1, Shown(feed))?;
             }
+            if let Some(after) = h.fallback_after {
+                writeln!(f, "    the next one counts after: {} of silence", span(after))?;
+            }
             match h.idle {
                 Idle::Fixed(power) => writeln!(f, "    idle power: {power}")?,
                 Idle::Learned => writeln!(f, "    idle power: learned")?,
@@ -141,6 +144,7 @@ impl fmt::Display for Shown<'_> {
                 f.write_str(&names.join(" + "))
             }
             Feed::Rated(power) => write!(f, "rated, {power}"),
+            Feed::Modelled(model) => write!(f, "{model}"),
         }
     }
 }

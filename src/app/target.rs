@@ -138,7 +138,7 @@ pub fn open(plan: &DriverPlan, shared: &Shared) -> Result<Box<dyn Driver>, PollE
 ///
 /// # Errors
 /// As the source's `open`.
-pub fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
+pub(super) fn open_source(reached: &Reached, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, PollError> {
     match reached {
         Reached::Libvirt(settings) => libvirt::open(settings.clone(), Arc::clone(clock)),
         Reached::Cgroups(settings) => cgroup::open(settings.clone(), Arc::clone(clock)),

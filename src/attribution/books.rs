@@ -1,5 +1,6 @@
-//! The books that outlive every host: what tenants and services are charged.
+//! The books that outlive every host: what tenants and services are charged, and what clusters have pooled.
 
+use super::pool::Pool;
 use super::pricing::Price;
 use super::services::ServiceBook;
 use super::tenants::TenantBook;
@@ -12,6 +13,7 @@ use crate::model::{Microjoules, Moment};
 pub(super) struct Books {
     pub(super) tenants: TenantBook,
     pub(super) services: ServiceBook,
+    pub(super) pool: Pool,
 }
 
 impl Books {
@@ -19,6 +21,7 @@ impl Books {
         Self {
             tenants: TenantBook::new(inventory.tenants.clone()),
             services: ServiceBook::new(inventory.services.clone()),
+            pool: Pool::default(),
         }
     }
 

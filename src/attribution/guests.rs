@@ -16,6 +16,10 @@ use crate::inventory::Host;
 use crate::model::{Microjoules, Moment, ProjectId, WorkloadId};
 use crate::workloads::{Usage, Workload};
 
+mod state;
+
+pub use state::GuestsState;
+
 /// The most accounts of one host, those of workloads that left included: a hypervisor that invents guests must not fill
 /// the memory.
 const MAX_ACCOUNTS: usize = 10_000;
@@ -123,6 +127,19 @@ impl Guests {
     pub(super) fn close_departed(&mut self) {
         let Some(sampled) = self.sampled else { return };
         self.close_unless(|account| account.seen().is_none_or(|at| sampled.since(at) <= KEEP_DEPARTED));
+    }
+
+    /// An account, present or handed over.
+    pub(super) fn find_mut(&mut self, id: &WorkloadId, project: &ProjectId) -> Option<&mut WorkloadAccount> {
+        match self.accounts.get_mut(id).filter(|account| account.project() == project) {
+            Some(account) => Some(account),
+            None => self.handed_over.get_mut(&(id.clone(), project.clone())),
+        }
+    }
+
+    /// Adds to what closed accounts held.
+    pub(super) fn depart(&mut self, energy: Microjoules) {
+        self.departed += energy;
     }
 
     /// Closes all accounts.

@@ -11,7 +11,9 @@ use proptest::prelude::*;
 
 use super::ledger::{ByMethod, Method};
 use super::room::{Room, at, fixed, usage, vm};
-use crate::inventory::{Feed, Host, Idle, Inventory, Member, Model, Service, Services, Tenant, Tenants};
+use crate::inventory::{
+    Feed, Host, Idle, Inventory, Member, Model, Pool, Service, Services, Tenant, Tenants,
+};
 use crate::model::{ChannelId, DatacenterId, MeterId, Microjoules, Moment, ProjectId, Watts};
 use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo};
 
@@ -41,6 +43,10 @@ pub(super) enum Event {
     Reload(Change),
     Switch(usize, bool),
     Wait(u32),
+    /// A checkpoint is written.
+    Checkpoint,
+    /// The exporter dies, and starts some seconds later from the latest checkpoint.
+    Crash(u32),
 }
 
 /// What a reload changes.
@@ -57,6 +63,7 @@ pub(super) enum Change {
     Tenants(bool),
     Services(u32),
     FacilityPoint(bool),
+    Pool(bool),
 }
 
 /// One of the states that a guest goes through.
@@ -79,6 +86,7 @@ fn changes() -> impl Strategy<Value = Change> {
         any::<bool>().prop_map(Change::Tenants),
         (1u32..9).prop_map(Change::Services),
         any::<bool>().prop_map(Change::FacilityPoint),
+        any::<bool>().prop_map(Change::Pool),
     ]
 }
 
@@ -99,6 +107,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         3 => changes().prop_map(Event::Reload),
         2 => (host, any::<bool>()).prop_map(|(h, on)| Event::Switch(h, on)),
         2 => (1u32..60).prop_map(Event::Wait),
+        2 => Just(Event::Checkpoint),
+        2 => (0u32..100).prop_map(Event::Crash),
     ]
 }
 
@@ -133,6 +143,15 @@ pub(super) struct World {
     removed: Vec<Host>,
     /// The most that each counter has ever shown.
     shown: BTreeMap<String, u128>,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// What stands on the disk, and what the page showed when it was written.
+#[derive(Debug)]
+struct Checkpoint {
+    kept: (Vec<u8>, Vec<u8>),
+    at: f64,
+    shown: BTreeMap<String, u128>,
 }
 
 impl World {
@@ -151,7 +170,16 @@ impl World {
         let mut room = Room::new(HOSTS, Idle::Learned, rated.then_some(MOST_WATTS));
         room.reload(0.0, |inventory| inventory.services = services(1));
         let (gaps, silent) = ([[0; 2]; HOSTS], [0; HOSTS]);
-        Self { room, now: 0, guests, gaps, silent, removed: Vec::new(), shown: BTreeMap::new() }
+        Self {
+            room,
+            now: 0,
+            guests,
+            gaps,
+            silent,
+            removed: Vec::new(),
+            shown: BTreeMap::new(),
+            checkpoint: None,
+        }
     }
 
     /// Lets an event happen, and then three seconds pass, or as many as it says.
@@ -170,6 +198,8 @@ impl World {
                 }
             }
             Event::Reload(change) => self.reload(change),
+            Event::Checkpoint => self.write_checkpoint(),
+            Event::Crash(away) => self.crash(*away),
             Event::Start(n, _)
             | Event::Stop(n)
             | Event::State(n, _)
@@ -223,7 +253,22 @@ impl World {
         self.room.settle(begin + 0.5);
     }
 
+    fn write_checkpoint(&mut self) {
+        let at = f64::from(self.now) + 0.7;
+        self.checkpoint = Some(Checkpoint { kept: self.room.kept(at), at, shown: self.shown.clone() });
+    }
+
+    /// Nothing falls behind the checkpoint, and nothing that was counted after it comes back.
+    fn crash(&mut self, away: u32) {
+        let Some(Checkpoint { kept, at, shown }) = &self.checkpoint else { return };
+        self.now += away;
+        self.room.restart(kept, *at, f64::from(self.now) + 0.7);
+        self.shown = shown.clone();
+        self.must_hold();
+    }
+
     fn reload(&mut self, change: &Change) {
+        self.room.pooled |= matches!(change, Change::Pool(true));
         let removed = &mut self.removed;
         let apply = |inventory: &mut Inventory| {
             let named = |inventory: &mut Inventory, n: usize| {
@@ -258,6 +303,13 @@ impl World {
                 Change::BringBack => inventory.hosts.append(removed),
                 Change::Tenants(one) => inventory.tenants = tenants(*one),
                 Change::Services(weight) => inventory.services = services(*weight),
+                Change::Pool(pool) => {
+                    for host in inventory.hosts.iter_mut().chain(removed) {
+                        host.pool = if *pool { Pool::Cluster } else { Pool::Host };
+                        host.model = Model::PowerFactorVcores;
+                        host.cluster = "c1".into();
+                    }
+                }
                 Change::FacilityPoint(keep) => {
                     let pdu = &mut inventory.facility[0].channels;
                     pdu.truncate(usize::from(*keep));
@@ -418,7 +470,13 @@ fn happen(guest: &mut Guest, event: &Event, now: u32) {
             }
         }
         Event::Reset(_) => guest.cpu /= 3,
-        Event::Gap(..) | Event::Silence(..) | Event::Reload(_) | Event::Switch(..) | Event::Wait(_) => {}
+        Event::Gap(..)
+        | Event::Silence(..)
+        | Event::Reload(_)
+        | Event::Switch(..)
+        | Event::Wait(_)
+        | Event::Checkpoint
+        | Event::Crash(_) => {}
     }
 }
 

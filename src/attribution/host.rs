@@ -1,12 +1,17 @@
 //! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
 
+mod differences;
+mod estimate;
 mod pause;
+mod pooled;
 mod quote;
 mod reconfigure;
 mod scene;
 
 use std::collections::VecDeque;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::books::Books;
 use super::guests::{Guests, Interval};
@@ -20,16 +25,22 @@ use crate::inventory::{Host, Idle};
 use crate::model::{Joules, LabelSet, Microjoules, Moment, Ratio, Watts};
 use crate::store::{FeedIndex, Store};
 use crate::workloads::{CpuNanos, Node, SourceIndex, Usage, UsageLog};
+use differences::Compared;
+use estimate::Known;
 use pause::Pause;
 use quote::{Part, Quote, Stretch};
 use scene::{Account, PartMeters};
+
+mod state;
+
+pub use state::HostState;
 
 /// A hypervisor may be silent this long, or as long as its own settings say, before its host's energy is settled without
 /// it. Until then the interval grows, and CPU counters, which go on counting, still tell whose it was.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Part of a host's energy that is no workload's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Overhead {
     /// What the host itself used.
     pub hypervisor: Microjoules,
@@ -75,8 +86,12 @@ pub struct HostAccount {
     patience: Duration,
     opened: Moment,
     settled: Option<Moment>,
-    /// Up to when it was settled before it was closed.
+    /// Up to when it was settled before it was closed, or before a restart.
     stood: Option<Moment>,
+    /// Up to when its cluster's rounds have been booked, where it is pooled.
+    booked: Option<Moment>,
+    /// From when on, before a restart, its time is missed, until it is settled again.
+    resumed: Option<Moment>,
     /// Time that is priced already, from `settled` on.
     ahead: VecDeque<Stretch>,
     pause: Option<Pause>,
@@ -88,19 +103,26 @@ pub struct HostAccount {
     overhead: ByMethod<Overhead>,
     unmeasured: Duration,
     guests: Guests,
+    known: Known,
+    compared: Compared,
 }
 
 impl HostAccount {
     pub(super) fn new(host: Host, source: Option<SourceIndex>, store: &Store, now: Moment) -> Self {
+        let supplies: Vec<_> = host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect();
         Self {
             parts: PartMeters::find(&host, &mut Tracks::default(), store),
-            supplies: host.feeds.iter().filter_map(|f| Supply::find(f, store)).collect(),
+            compared: Compared::new(&host, store, &supplies),
+            known: Known::default(),
+            supplies,
             labels: Labels::of(&host),
             source,
             patience: SOURCE_PATIENCE,
             opened: now,
             settled: None,
+            resumed: None,
             stood: None,
+            booked: None,
             ahead: VecDeque::new(),
             pause: None,
             pending: VecDeque::new(),
@@ -166,7 +188,7 @@ impl HostAccount {
     /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
     pub fn settled(&self) -> Option<Moment> {
-        self.settled.or(self.stood)
+        if self.host.is_pooled() { self.booked } else { self.settled.or(self.stood) }
     }
 
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
@@ -236,7 +258,9 @@ impl HostAccount {
     pub fn idle_power(&self) -> Option<Watts> {
         match self.host.idle {
             Idle::Fixed(power) => Some(power),
-            Idle::Learned => self.learner.estimate().map(|known| known.power),
+            Idle::Learned => {
+                self.learner.estimate().map(|known| known.power).or_else(|| self.modelled_idle())
+            }
             Idle::None => None,
         }
     }
@@ -290,11 +314,11 @@ impl HostAccount {
                 self.pending.push_front(sample);
                 break;
             }
-            let Some(quote) = self.quote(interval, store, now) else {
+            let Some(quote) = self.quote(interval, Some(&sample), store, now) else {
                 self.pending.push_front(sample);
                 break;
             };
-            self.share(interval, Some(&sample), quote, store, books);
+            self.share(interval, Some(&sample), quote, store, books, now);
             self.advance(sample.at, store);
         }
     }
@@ -311,7 +335,7 @@ impl HostAccount {
         };
         let Some(from) = self.settled else {
             if until >= self.opened {
-                self.settled = Some(until);
+                self.advance(until, store);
             }
             return;
         };
@@ -319,8 +343,8 @@ impl HostAccount {
             return;
         }
         let interval = Interval { from, until };
-        if let Some(quote) = self.quote(interval, store, now) {
-            self.share(interval, None, quote, store, books);
+        if let Some(quote) = self.quote(interval, None, store, now) {
+            self.share(interval, None, quote, store, books, now);
             self.advance(until, store);
         }
     }
@@ -334,7 +358,7 @@ impl HostAccount {
             match supply {
                 Supply::Rated(_) => break,
                 Supply::Channels(feeds) => {
-                    let silence = pricing::patience(feeds, store);
+                    let silence = self.silence(feeds, store);
                     match pricing::frontier(feeds, store) {
                         Some(known) if now.since(known) <= silence => {
                             let next = |from| feeds.iter().filter_map(|f| store.next_break(*f, from)).min();
@@ -353,7 +377,8 @@ impl HostAccount {
         if sample.at < self.opened {
             return true;
         }
-        match pricing::opening(&self.supplies, store, self.opened, sample.at, now) {
+        let asked = self.asked(store, None, now);
+        match pricing::opening(&self.supplies, &asked, sample.at) {
             Opening::Wait => {
                 self.pending.push_front(sample);
                 return false;
@@ -368,6 +393,9 @@ impl HostAccount {
     }
 
     fn advance(&mut self, until: Moment, store: &Store) {
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += until.since(before);
+        }
         self.settled = Some(until);
         self.forget_before(until, store);
     }
@@ -387,22 +415,26 @@ impl HostAccount {
         quote: Quote,
         store: &Store,
         books: &mut Books,
+        now: Moment,
     ) {
         self.unmeasured += quote.unknown;
-        let Some(sample) = sample else {
+        let told = sample.map(|sample| self.claims(interval, sample, books));
+        if self.host.is_pooled() {
+            let claims = told.map(|(claims, _)| claims).unwrap_or_default();
+            self.deposit(interval, &claims, quote, books, now);
+            return;
+        }
+        let Some((claims, busy)) = told else {
             self.share_without_usage(quote);
             return;
         };
-        let (claims, busy) = self.claims(interval, sample, books);
         if quote.known == ByMethod::default() {
             self.guests.iter_mut().for_each(WorkloadAccount::unknown_power);
             return;
         }
-        let mut takes_gpus = true;
         for (method, Part { energy, time }) in quote.parts() {
             let is_measured = method == Method::Measured && time == interval.time();
-            let account = Account { interval, time, energy, claims: &claims, busy, is_measured, takes_gpus };
-            takes_gpus = false;
+            let account = Account { interval, time, energy, claims: &claims, busy, is_measured };
             let parts = self.divide(&account, store);
             *self.energy.get_mut(method) += energy;
             let overhead = self.overhead.get_mut(method);

@@ -5,11 +5,16 @@
 
 mod facility;
 mod reconfigure;
+mod state;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::books::Books;
+use super::estimate::Estate;
 use super::host::HostAccount;
+use super::pool;
 use super::services::{ServiceAccount, ServiceKey};
 use super::tenants::TenantAccount;
 use super::totals::{ClosedBook, VmTotal};
@@ -19,6 +24,7 @@ use crate::store::Store;
 use crate::workloads::{SourceIndex, UsageLog};
 pub use facility::FacilityAccount;
 use reconfigure::Aside;
+pub use state::LedgerState;
 
 /// How energy came to be known; value of the `method` label. The two never share a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +41,7 @@ impl Method {
 }
 
 /// A value for each method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ByMethod<T> {
     /// From meters.
     pub measured: T,
@@ -95,10 +101,13 @@ impl Ledger {
 
     /// Settles every interval that has become known by `now`.
     pub fn settle(&mut self, store: &Store, usage: &UsageLog, now: Moment) {
+        let estate = Estate::of(&self.hosts, now);
         for host in &mut self.hosts {
+            host.assume(estate.mean(&host.host().datacenter));
             host.settle(store, usage, &mut self.books, now);
             host.hand_closed(&mut self.closed);
         }
+        pool::settle(&mut self.hosts, &mut self.aside.hosts, &mut self.books, false, now);
         self.closed.sweep(self.hosts.iter().chain(&self.aside.hosts), now);
         for point in &mut self.facility {
             point.settle(store, now);

@@ -3,11 +3,13 @@
 
 mod books;
 mod capacity;
+pub mod estimate;
 mod guests;
 pub mod host;
 pub mod idle;
 pub mod ledger;
 pub mod models;
+mod pool;
 pub mod pricing;
 pub mod services;
 pub mod smt;
@@ -20,8 +22,14 @@ pub mod workload;
 pub use ledger::Ledger;
 
 #[cfg(test)]
+mod boundary_tests;
+#[cfg(test)]
+mod estimate_tests;
+#[cfg(test)]
 mod feeds_tests;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
 mod room;
+#[cfg(test)]
+mod state_tests;

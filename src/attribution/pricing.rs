@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::estimate::{self, Load};
 use super::ledger::Method;
 use super::tracks::Tracks;
 use crate::inventory::Feed;
-use crate::model::{Microjoules, Moment, Quality, Watts};
+use crate::model::{Microjoules, Moment, PowerModel, Quality, Watts};
 use crate::store::{FeedIndex, Store};
 
 /// A feed with its channels found in the store.
@@ -13,8 +14,27 @@ use crate::store::{FeedIndex, Store};
 pub enum Supply {
     /// Channels that add up.
     Channels(Vec<FeedIndex>),
-    /// What the nameplate lets assume.
-    Rated(Watts),
+    /// What is assumed.
+    Rated(Rating),
+}
+
+/// What is assumed where nobody measures.
+#[derive(Debug, Clone)]
+pub enum Rating {
+    /// The same at all times.
+    Flat(Watts),
+    /// By utilisation.
+    By(PowerModel),
+}
+
+impl Rating {
+    /// What is assumed under `load`; none where the model lacks something.
+    fn power(&self, load: Load) -> Option<Watts> {
+        match self {
+            Self::Flat(power) => Some(*power),
+            Self::By(model) => estimate::power(model, load),
+        }
+    }
 }
 
 impl Supply {
@@ -32,7 +52,8 @@ impl Supply {
                 .map(|(m, c)| tracks.find(m, c, store))
                 .collect::<Option<Vec<_>>>()
                 .map(Self::Channels),
-            Feed::Rated(power) => Some(Self::Rated(*power)),
+            Feed::Rated(power) => Some(Self::Rated(Rating::Flat(*power))),
+            Feed::Modelled(model) => Some(Self::Rated(Rating::By(model.clone()))),
         }
     }
 
@@ -66,22 +87,39 @@ pub enum Pricing {
     Unknown,
 }
 
-/// Prices `from` to `until` at `now`. A feed that has been silent for its patience (since `opened`, if it never spoke) is
-/// passed over; one that may still speak is waited for.
+/// What a price is asked of.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'s> {
+    /// Where readings are.
+    pub store: &'s Store,
+    /// Since when there is an account.
+    pub opened: Moment,
+    /// How long a feed may be silent before the next one counts; none for as long as its meters' readings are shown.
+    pub limit: Option<Duration>,
+    /// The host's load in the interval.
+    pub load: Load,
+    /// When it is asked.
+    pub now: Moment,
+}
+
+impl Asked<'_> {
+    fn patience(&self, feeds: &[FeedIndex]) -> Duration {
+        self.limit.unwrap_or_else(|| patience(feeds, self.store))
+    }
+}
+
+/// Prices `from` to `until`. A feed that has been silent for its patience (since the account was opened, if it never spoke) is
+/// passed over; one that may still speak is waited for. All of it is of one feed, and so of one method: see [`edge`].
 #[must_use]
-pub fn price(
-    supplies: &[Supply],
-    store: &Store,
-    opened: Moment,
-    from: Moment,
-    until: Moment,
-    now: Moment,
-) -> Pricing {
+pub fn price(supplies: &[Supply], asked: &Asked<'_>, from: Moment, until: Moment) -> Pricing {
+    let Asked { store, opened, now, .. } = *asked;
     for supply in supplies {
         match supply {
-            Supply::Rated(power) => {
-                let energy = Microjoules::round(power.over(until.since(from)));
-                return Pricing::Known(Price { method: Method::Rated, energy });
+            Supply::Rated(rating) => {
+                if let Some(power) = rating.power(asked.load) {
+                    let energy = Microjoules::round(power.over(until.since(from)));
+                    return Pricing::Known(Price { method: Method::Rated, energy });
+                }
             }
             Supply::Channels(feeds) => {
                 let known = frontier(feeds, store);
@@ -89,13 +127,21 @@ pub fn price(
                     if let Some(energy) = energy(feeds, store, from, until) {
                         return Pricing::Known(Price { method: method(feeds, store), energy });
                     }
-                } else if now.since(known.unwrap_or(opened)) <= patience(feeds, store) {
+                } else if now.since(known.unwrap_or(opened)) <= asked.patience(feeds) {
                     return Pricing::Wait;
                 }
             }
         }
     }
     Pricing::Unknown
+}
+
+/// The next moment after `from` at which any feed begins or ceases to tell; none where nothing changes any more.
+#[must_use]
+pub fn edge(supplies: &[Supply], store: &Store, from: Moment) -> Option<Moment> {
+    let feeds = supplies.iter().flat_map(Supply::channels);
+    let edges = feeds.flat_map(|f| [store.next_break(*f, from), store.frontier(*f)]);
+    edges.flatten().filter(|edge| *edge > from).min()
 }
 
 /// A sum is measured only if all of it is: a device's own estimate counts with the nameplate.
@@ -118,13 +164,14 @@ pub enum Opening {
 
 /// Whether an account may open at `at`, so that its first interval is not priced by a worse feed than the rest.
 #[must_use]
-pub fn opening(supplies: &[Supply], store: &Store, opened: Moment, at: Moment, now: Moment) -> Opening {
+pub fn opening(supplies: &[Supply], asked: &Asked<'_>, at: Moment) -> Opening {
+    let Asked { store, opened, now, .. } = *asked;
     for supply in supplies {
         let Supply::Channels(feeds) = supply else { return Opening::Yes };
         match feeds.iter().map(|f| store.start(*f)).collect::<Option<Vec<_>>>().map(|s| s.into_iter().max()) {
             Some(start) if start.is_none_or(|s| s <= at) => return Opening::Yes,
             Some(_) => return Opening::TooEarly,
-            None if now.since(opened) <= patience(feeds, store) => return Opening::Wait,
+            None if now.since(opened) <= asked.patience(feeds) => return Opening::Wait,
             None => {}
         }
     }

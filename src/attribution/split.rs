@@ -4,6 +4,8 @@
 //! Lives here: what is divided, among whom, and the two ways to divide that the models are made of: by CPU time and by
 //! what is reserved. Does not live here: the models themselves (`models`).
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Microjoules;
 
 /// Divides `total` in proportion to `weights` by the largest remainder: every share is within one microjoule of the exact
@@ -86,7 +88,7 @@ pub struct Capacity {
 }
 
 /// One workload's share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Share {
     /// For what it reserved.
     pub idle: Microjoules,

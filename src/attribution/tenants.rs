@@ -9,6 +9,10 @@ use crate::inventory::Tenants;
 use crate::model::{DatacenterId, LabelSet, Microjoules, Moment, ProjectId};
 use crate::workloads::WorkloadInfo;
 
+mod state;
+
+pub use state::TenantState;
+
 /// The most accounts; what further projects draw is charged to `unassigned`, so that projects that somebody invents do
 /// not fill the memory.
 const MAX_TENANTS: usize = 100_000;

@@ -12,6 +12,10 @@ use super::ledger::{ByMethod, Method};
 use super::workload::WorkloadAccount;
 use crate::model::{LabelSet, Microjoules, Moment, ProjectId, WorkloadId};
 
+mod state;
+
+pub(super) use state::ClosedState;
+
 /// How often what no living VM needs any more is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// The most VMs with closed accounts. Beyond that only those are kept whose total is shown.

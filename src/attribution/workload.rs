@@ -13,6 +13,10 @@ use super::split::{Claim, Share};
 use crate::model::{DatacenterId, HostId, Joules, LabelSet, Microjoules, Moment, ProjectId, Watts};
 use crate::workloads::{CpuNanos, State, Workload, WorkloadInfo, WorkloadKind};
 
+mod state;
+
+pub use state::WorkloadState;
+
 /// What a workload holds of its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Held {

@@ -41,6 +41,7 @@ pub(super) fn config(
             rack: String::new(),
             cluster: String::new(),
             feeds: vec![Feed::Measured(feed.channels.into_iter().map(channel).collect())],
+            fallback_after: None,
             division: Division::default(),
             idle: Idle::Learned,
             overcommit: Overcommit { cpu: Ratio::ONE, memory: Ratio::ONE },
@@ -60,6 +61,7 @@ pub(super) fn config(
             emission_factors: Vec::new(),
             price: None,
             model: None,
+            pool: crate::config::Pool::Host,
             facility: Vec::new(),
         }],
         meters: vec![Meter {

@@ -1,8 +1,5 @@
 //! `wattribute calibrate`: watches a host that does nothing for some minutes, and says the idle power to configure.
 
-mod mean;
-mod measure;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{ConfigArgs, ProfilesArgs, load, print};
-use crate::app::{self, Plan, Shared};
-use crate::inventory::{Feed, Host};
-use crate::model::{Clock, Ratio, SystemClock};
-use mean::Means;
-use measure::Bench;
+use crate::app;
+use crate::app::calibrate::{Calibrated, Calibration};
+use crate::model::{Ratio, SystemClock};
 
 /// Arguments of `wattribute calibrate`.
 #[derive(Debug, Clone, Args)]
@@ -47,79 +42,48 @@ pub async fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let Ok(most_busy) = Ratio::new(args.max_busy / 100.0) else {
+        eprintln!("--max-busy is {}; write a percentage, such as 5", args.max_busy);
+        return Ok(ExitCode::FAILURE);
+    };
+    let profiles = args.profiles.load();
+    for error in profiles.refused() {
+        eprintln!("{error}");
+    }
     let plan = app::plan(&config);
-    match watch(args, &plan).await {
-        Ok(said) => {
-            print(&said)?;
+    let calibration = Calibration { plan: &plan, host: &args.host, time: args.idle_for, most_busy };
+    let clock = Arc::new(SystemClock::new());
+    match calibration.run(profiles, clock, |line| eprintln!("{}: {line}", args.host)).await {
+        Ok(result) => {
+            warn(&args.host, &result);
+            print(&lines(&args.host, &result))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(why) => {
-            eprintln!("{why}");
+            eprintln!("{}: {why}", args.host);
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-async fn watch(args: &CalibrateArgs, plan: &Plan) -> Result<String, String> {
-    let (n, host) =
-        plan.inventory.hosts.iter().enumerate().find(|(_, h)| h.id.as_str() == args.host).ok_or_else(
-            || {
-                let known: Vec<_> = plan.inventory.hosts.iter().map(|h| h.id.as_str()).collect();
-                format!(
-                    "{} has no host {:?}; it has: {}",
-                    args.config.file.display(),
-                    args.host,
-                    known.join(", ")
-                )
-            },
-        )?;
-    let limit = Ratio::new(args.max_busy / 100.0)
-        .map_err(|_| format!("--max-busy is {}; write a percentage, such as 5", args.max_busy))?;
-    let feed = measured(host).ok_or_else(|| {
-        format!("{} has no measured feed; name a channel of a meter in its `feeds`", host.id)
-    })?;
-    let profiles = args.profiles.load();
-    for error in profiles.refused() {
-        eprintln!("{error}");
+/// What makes the result less sure than its error says.
+fn warn(host: &str, result: &Calibrated) {
+    if let Some(drift) = result.drift {
+        eprintln!(
+            "{host}: power moved by {drift:+.1} W from the first half to the second: fans or caches settle; try again later"
+        );
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let shared = Shared::new(profiles, &clock);
-    let source = plan.host_sources.get(n).copied().flatten().and_then(|s| plan.sources.get(s.0));
-    if source.is_none() {
-        eprintln!("{}: no `hypervisor` says whether it is idle; see to it yourself", host.id);
+    if let Some(running) = result.running.filter(|n| *n > 0) {
+        eprintln!("{host}: {running} workloads run on it; what they draw at rest is counted as idle");
     }
-    let mut bench = Bench::open(host, feed, &plan.meters, source, &shared, &clock)?;
-    let watched = bench.watch(args.idle_for, limit, |line| eprintln!("{}: {line}", host.id)).await;
-    bench.close().await;
-    let (means, workloads) = watched?;
-    said(host, &means, workloads)
-}
-
-/// The first feed that is measured.
-fn measured(host: &Host) -> Option<&[(crate::model::MeterId, crate::model::ChannelId)]> {
-    host.feeds.iter().find_map(|feed| match feed {
-        Feed::Channels(channels) => Some(channels.as_slice()),
-        Feed::Rated(_) => None,
-    })
 }
 
 /// The result, as lines that can stand in the configuration.
-fn said(host: &Host, means: &Means, workloads: Option<usize>) -> Result<String, String> {
-    let result = means
-        .result()
-        .ok_or_else(|| format!("{}: too few readings came; watch it longer with --idle-for", host.id))?;
-    if let Some(drift) = result.drift {
-        eprintln!(
-            "{}: power moved by {drift:+.1} W from the first half to the second; fans or caches settle: try again later",
-            host.id
-        );
-    }
-    if let Some(running) = workloads.filter(|n| *n > 0) {
-        eprintln!("{}: {running} workloads run on it, what they draw at rest is counted as idle", host.id);
-    }
+fn lines(host: &str, result: &Calibrated) -> String {
+    let Calibrated { power, error, readings, seconds, .. } = result;
     let busy = result.busy.map_or_else(String::new, |busy| format!(", CPUs {:.1} % busy", busy * 100.0));
-    Ok(format!(
-        "# {}: {} readings in {:.0} s: mean {:.1} W, standard error {:.1} W{busy}\nidle_power: {:.1} W\n",
-        host.id, result.readings, result.seconds, result.power, result.error, result.power,
-    ))
+    format!(
+        "# {host}: {readings} readings in {seconds:.0} s: mean {power:.1} W, standard error {error:.1} W{busy}\n\
+         idle_power: {power:.1} W\n"
+    )
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -12,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG_FILE, LogArgs, ProfilesArgs, begin_log, builtin};
+use crate::app::keep::Storage;
 use crate::app::{self, Loaded, Setup};
 use crate::exposition::VERSION;
 use crate::http::{Access, MetricsPath};
@@ -41,15 +43,49 @@ pub struct ServeArgs {
     /// Let users of --web.config.file switch devices, hosts and data centres off and on at /api/v1
     #[arg(long = "web.enable-admin-api")]
     pub admin: bool,
+    /// Where counters are kept over restarts
+    #[command(flatten)]
+    pub storage: StorageArgs,
     /// Where the log goes
     #[command(flatten)]
     pub log: LogArgs,
 }
 
+/// Where counters are kept over restarts.
+#[derive(Debug, Clone, Args)]
+pub struct StorageArgs {
+    /// Folder in which counters are kept over restarts; without it $STATE_DIRECTORY, which systemd sets, and where that is
+    /// missing, counters begin at 0 with each start
+    #[arg(long = "storage.path", value_name = "DIR")]
+    pub path: Option<PathBuf>,
+    /// How often they are written: the most that a crash may lose, 1s to 5m
+    #[arg(long = "storage.checkpoint-interval", value_name = "TIME", default_value = "10s", value_parser = interval)]
+    pub interval: Duration,
+}
+
+impl StorageArgs {
+    /// Where and how often; none if nobody said where.
+    fn storage(&self) -> Option<Storage> {
+        let given = || {
+            // Several are separated by colons.
+            let all = std::env::var_os("STATE_DIRECTORY")?;
+            std::env::split_paths(&all).next().filter(|path| !path.as_os_str().is_empty())
+        };
+        let path = self.path.clone().or_else(given)?;
+        Some(Storage { path, interval: self.interval })
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(300));
+    if (least..=most).contains(&time) { Ok(time) } else { Err("must be 1s to 5m".to_owned()) }
+}
+
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// When an address cannot be listened on, or the ledger died. A wrong configuration is printed whole and ends with code 1.
+/// When an address cannot be listened on, another exporter keeps its counters in the same folder, or the ledger died. A wrong configuration is printed whole and ends with code 1.
 pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     begin_log(&args.log);
     // A device's state is small and lives long among what does not: huge pages are never full of it. Not every kernel has
@@ -108,6 +144,14 @@ fn is_built_in(args: &ServeArgs) -> bool {
 async fn serve(args: &ServeArgs, loaded: Loaded) -> anyhow::Result<ExitCode> {
     let metrics_path = MetricsPath::new(&args.metrics_path)
         .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
+    let storage = args.storage.storage();
+    if storage.is_none() {
+        tracing::warn!(
+            "counters begin at 0 with each start: give a folder to keep them in with --storage.path"
+        );
+    }
+    let opened = storage.map(|storage| app::keep::open(&storage)).transpose()?;
+    let switches = opened.as_ref().map(app::keep::Opened::switches).unwrap_or_default();
     let mut listeners = Vec::new();
     for address in &args.listen {
         listeners.push(listen(address).await?);
@@ -144,7 +188,8 @@ async fn serve(args: &ServeArgs, loaded: Loaded) -> anyhow::Result<ExitCode> {
     let setup = Setup {
         loaded,
         load: Box::new(move || load(&again)),
-        switches: Arc::default(),
+        switches: Arc::new(Mutex::new(switches)),
+        storage: opened,
         listeners,
         metrics_path,
         access: Access { lifecycle: args.lifecycle, admin: args.admin },

@@ -37,7 +37,8 @@ pub(super) fn host_idle(field: &Field<IdlePower>, (): &()) -> garde::Result {
     }
 }
 
-fn plausible(power: Watts) -> garde::Result {
+/// Says what is wrong with a power that no host can draw.
+pub(super) fn plausible(power: Watts) -> garde::Result {
     if power.get() <= 0.0 {
         return Err(garde::Error::new("is zero; write what the nameplate says"));
     }
@@ -45,16 +46,6 @@ fn plausible(power: Watts) -> garde::Result {
         return Err(garde::Error::new(format!("is {power}, more than one host can draw; check the unit")));
     }
     Ok(())
-}
-
-/// A share above 0, up to 1.
-pub(super) fn share(field: &Field<f64>, (): &()) -> garde::Result {
-    match field.get() {
-        Some(value) if !(*value > 0.0 && *value <= 1.0) => {
-            Err(garde::Error::new(format!("is {value}; write a share above 0, up to 1")))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// At least one item.

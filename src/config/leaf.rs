@@ -73,6 +73,9 @@ leaf!(/// SHA-256 digest of a certificate.
 leaf!(/// Idle power of a host: a power, `learned` or `none`.
     IdlePower(Idle), idle_power,
     {"anyOf": [{"enum": ["learned", "none"]}, {"type": "string", "pattern": "^[0-9.eE+]+ ?[kM]?W$"}]});
+leaf!(/// A share of rated power, or `by_utilisation`.
+    PowerFactor(types::PowerFactor), power_factor,
+    {"anyOf": [{"enum": ["by_utilisation"]}, {"type": "number", "exclusiveMinimum": 0, "maximum": 1}]});
 leaf!(/// SNMPv3 privacy.
     Privacy(PrivacyProtocol), privacy, {"enum": ["aes128", "aes192", "aes256"]});
 leaf!(/// IPMI cipher suite.
@@ -171,6 +174,19 @@ fn idle_power(text: &str) -> Result<Idle, Fault> {
             Err(fault) => Err(Fault::new(fault.what, "write `learned`, `none` or a power such as `120 W`")),
         },
     }
+}
+
+fn power_factor(text: &str) -> Result<types::PowerFactor, Fault> {
+    if text == "by_utilisation" {
+        return Ok(types::PowerFactor::ByUtilisation);
+    }
+    let share = text.trim().parse::<f64>().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.and_then(|share| Ratio::new(share).ok()).map(types::PowerFactor::Share).ok_or_else(|| {
+        Fault::new(
+            format!("is `{}`, which is not a share", shown(text)),
+            "write a share above 0, up to 1, or `by_utilisation`",
+        )
+    })
 }
 
 /// Checks text as an identifier; all kinds of them have the same rule.

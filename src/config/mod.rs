@@ -27,6 +27,7 @@ mod tests;
 mod types;
 mod web;
 
+pub(crate) use check::pool_of;
 pub use problem::{Errors, Place, Position, Problem};
 pub use types::serial;
 pub use types::{
@@ -34,7 +35,7 @@ pub use types::{
     Config, Datacenter, Device, Division, EmissionFactor, Feed, Host, Http, Hypervisor, Idle, Ipmi,
     IpmiInBand, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Kernel, Kubernetes, KubernetesWhom,
     Libvirt, LibvirtAddress, Login, Member, Meter, Modbus, ModbusLine, ModbusParity, ModbusPort, Model,
-    Module, Origin, Overcommit, Point, Poll, Price, PrivacyProtocol, Privilege, Probe, Processes,
+    Module, Origin, Overcommit, Point, Poll, Pool, Price, PrivacyProtocol, Privilege, Probe, Processes,
     ProcessesBy, Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries,
     PrometheusSource, Redfish, Secret, Serial, Service, Snmp, SnmpAuth, Sysfs, Telemetry, Tenant,
     TenantLabel, Trust, UserLookup, Weighting,

@@ -229,6 +229,10 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if name == KIND {
+            // Only what may be a channel may be text.
+            if !variants.contains(&"text") && !matches!(self.node.value, Value::List(_) | Value::Map(_)) {
+                return self.wrong("write a list, or keys under it");
+            }
             return visitor.visit_enum(self);
         }
         let choice = format!("choose {}", variants.join(", "));

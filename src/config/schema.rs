@@ -5,14 +5,15 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounds::{between, host_idle, host_power, share, some};
+use super::bounds::{between, host_idle, some};
 use super::field::{Field, List};
 use super::leaf::{
     Channel, CipherSuite, Currency, Endpoint, EnvName, FilePath, Fingerprint, HttpsUrl, IdlePower, Intensity,
-    Label, Name, Power, Privacy, Share, Span, TargetPattern,
+    Label, Name, Privacy, Share, Span, TargetPattern,
 };
 mod cgroup;
 mod command;
+pub(super) mod feeds;
 mod http;
 mod modbus;
 mod model;
@@ -23,13 +24,14 @@ mod sysfs;
 mod tenants;
 
 use super::types::{
-    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model,
+    AuthProtocol, Basis, Component, IpmiLegacy, IpmiQuirk, IpmiReadings, KeepSession, Login, Model, Pool,
     Privilege, Telemetry, UserLookup, Weighting,
 };
 pub(super) use cgroup::{Cgroups, Kubernetes, Processes};
 pub(super) use command::{
     Command, CommandFormat, CommandMode, CommandQuality, CommandQuantity, CommandReading,
 };
+pub(super) use feeds::Feed;
 pub(super) use http::Http;
 pub(super) use modbus::Modbus;
 pub(super) use model::{Gpu, Rapl};
@@ -123,6 +125,8 @@ pub(super) struct Datacenter {
     pub(super) price: Field<Price>,
     /// How the energy of its hosts is divided, unless a host says otherwise. Default `idle-dynamic`.
     pub(super) model: Field<Model>,
+    /// `cluster` pools the energy of its hosts that stand in one, unless a host says otherwise. Default `host`.
+    pub(super) pool: Field<Pool>,
     /// Which channels meter the building.
     #[garde(dive)]
     pub(super) facility: Field<Facility>,
@@ -506,11 +510,18 @@ pub(super) struct Host {
     #[schemars(required, length(min = 1))]
     #[garde(custom(some), dive)]
     pub(super) feeds: List<Feed>,
+    /// How long a feed may be silent before the next one counts, 1 s to 1 day and at least the `interval` of its meters.
+    /// Default: their `stale_after`.
+    #[garde(custom(between(1000, 86_400_000)))]
+    pub(super) fallback_after: Field<Span>,
     /// What it draws when nothing runs on it: a power, `learned` (default) or `none`.
     #[garde(custom(host_idle))]
     pub(super) idle_power: Field<IdlePower>,
     /// How its energy is divided. Default: as its data centre says.
     pub(super) model: Field<Model>,
+    /// `cluster` divides the energy of all hosts of its cluster over all their VMs, with the model `power-factor-vcores`.
+    /// Default: as its data centre says, or `host`.
+    pub(super) pool: Field<Pool>,
     /// Meters of its processors and memory, for the model `rapl-weighted`.
     #[garde(dive)]
     pub(super) rapl: Field<Rapl>,
@@ -528,34 +539,6 @@ pub(super) struct Host {
     /// Who says what runs on it.
     #[garde(dive)]
     pub(super) hypervisor: Field<Hypervisor>,
-}
-
-/// One way to know what a host draws: a channel, channels that add up, or the nameplate.
-#[derive(Debug, Deserialize, JsonSchema, Validate)]
-#[serde(rename = "$kind", rename_all = "lowercase")]
-#[schemars(rename = "Feed", untagged)]
-#[garde(allow_unvalidated)]
-pub(super) enum Feed {
-    /// `METER/CHANNEL`.
-    Text(Channel),
-    /// Channels that add up, such as the outlets of two power supplies.
-    List(Vec<Field<Channel>>),
-    /// The nameplate.
-    Map(#[garde(dive)] Rated),
-}
-
-/// The nameplate: what is assumed where nothing is measured.
-#[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
-#[serde(default, deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub(super) struct Rated {
-    /// Rated power, such as `500 W`.
-    #[schemars(required)]
-    #[garde(custom(host_power))]
-    pub(super) rated: Field<Power>,
-    /// Which share of it is assumed to be drawn, above 0 up to 1. Default 1.
-    #[garde(custom(share))]
-    pub(super) power_factor: Field<f64>,
 }
 
 /// Allocation ratios: what the scheduler hands out for each one that is there.

@@ -61,7 +61,7 @@ fn repository(path: &str) -> PathBuf {
 /// The `yaml` blocks of the pages on configuration, but those of Prometheus.
 fn examples() -> Vec<String> {
     let page = |path| fs::read_to_string(repository(path)).unwrap();
-    let pages = page("docs/configuration.md") + &page("docs/probe.md");
+    let pages = page("docs/configuration.md") + &page("docs/probe.md") + &page("docs/workloads/inside.md");
     let blocks = pages.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
     blocks.filter(|block| !block.starts_with("scrape_configs")).collect()
 }
@@ -215,11 +215,12 @@ fn feeds_keep_their_order_and_their_sums() {
          - {name: pdu-a, snmp: {address: h, community_env: BMC_PASSWORD}}\n\
          - {name: bmc, redfish: {url: 'https://h'}}\n\
          hosts:\n\
-         - {name: a, feeds: [[pdu-a/outlet/1, pdu-a/outlet/2], bmc/input, {rated: 500 W}], idle_power: 120 W}\n",
+         - {name: a, feeds: [[pdu-a/outlet/1, pdu-a/outlet/2], bmc/input, {rated: 500 W, power_factor: 1}], idle_power: 120 W}\n",
     );
     let names = |feed: &Feed| match feed {
         Feed::Measured(channels) => channels.iter().map(ToString::to_string).collect::<Vec<_>>().join("+"),
         Feed::Rated(power) => power.to_string(),
+        Feed::Modelled(model) => format!("{model:?}"),
     };
     let feeds: Vec<_> = config.hosts[0].feeds.iter().map(names).collect();
     assert_eq!(feeds, ["pdu-a/outlet/1+pdu-a/outlet/2", "bmc/input", "500 W"]);

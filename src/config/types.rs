@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 mod cgroup;
 mod command;
+mod feeds;
 mod http;
 mod modbus;
 mod model;
@@ -23,9 +24,10 @@ mod tenants;
 
 pub use cgroup::{Cgroups, Hypervisor, Kernel, Kubernetes, KubernetesWhom, Processes, ProcessesBy};
 pub use command::{Command, CommandFormat, CommandReading};
+pub use feeds::{Feed, PowerFactor};
 pub use http::Http;
 pub use modbus::{Modbus, ModbusLine, ModbusParity, ModbusPort};
-pub use model::{Division, Model, Weighting};
+pub use model::{Division, Model, Pool, Weighting};
 pub use prometheus::{
     Prometheus, PrometheusAccess, PrometheusPick, PrometheusQuality, PrometheusSeries, PrometheusSource,
 };
@@ -70,6 +72,8 @@ pub struct Datacenter {
     pub price: Option<Price>,
     /// How the energy of its hosts is divided; none for the default.
     pub model: Option<Model>,
+    /// With whose energy that of its hosts is pooled, where they stand in a cluster.
+    pub pool: Pool,
     /// Points of the building, each with the channels that add up to it; only those that are configured.
     pub facility: Vec<(Point, Vec<ChannelRef>)>,
 }
@@ -472,6 +476,8 @@ pub struct Host {
     pub cluster: String,
     /// What it draws, in order of preference; never empty.
     pub feeds: Vec<Feed>,
+    /// How long a feed may be silent before the next one counts; none for as long as its meters' `stale_after`.
+    pub fallback_after: Option<Duration>,
     /// What it draws when nothing runs on it.
     pub idle: Idle,
     /// How its energy is divided.
@@ -480,15 +486,6 @@ pub struct Host {
     pub overcommit: Overcommit,
     /// Who says what runs on it.
     pub hypervisor: Option<Hypervisor>,
-}
-
-/// One way to know what a host draws.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Feed {
-    /// These channels add up; never empty.
-    Measured(Vec<ChannelRef>),
-    /// The nameplate, already times its factor: what is assumed, not measured.
-    Rated(Watts),
 }
 
 /// What a host draws when nothing runs on it.

@@ -1,13 +1,14 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
 
+mod differences;
 mod model;
 mod nodes;
 mod services;
 mod totals;
 mod vms;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::catalog;
@@ -16,6 +17,7 @@ use super::process::Process;
 use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
 use crate::attribution::workload::WorkloadAccount;
+use crate::checkpoint::Health;
 use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
@@ -42,7 +44,10 @@ pub struct Collector {
     told: RwLock<Told>,
     reloads: Arc<Reloads>,
     build: LabelSet,
+    checkpoint: OnceLock<Arc<Health>>,
 }
+
+mod checkpoint;
 
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,6 +88,7 @@ impl Collector {
             stats,
             clock,
             drivers,
+            checkpoint: OnceLock::new(),
         }
     }
 
@@ -222,6 +228,7 @@ impl Collector {
                 accuracy.sample(host.labels(), share.get());
             }
         }
+        self.differences(page, ledger, now);
         let open = || ledger.hosts().iter().filter(|h| h.settled().is_some());
         let mut energy = page.family(&catalog::HOST_ENERGY_JOULES_TOTAL);
         for host in open() {
@@ -310,6 +317,7 @@ impl Collector {
         });
         self.reloads.render(page);
         page.family(&catalog::BUILD_INFO).info(&self.build);
+        checkpoint::render(page, self.checkpoint.get(), now);
         Process::read().render(page);
     }
 }

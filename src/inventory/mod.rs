@@ -9,8 +9,11 @@ mod services;
 mod tenants;
 pub use tenants::{Rule, Sign, Tenant, Tenants};
 
+use std::time::Duration;
+
 use crate::model::{
-    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, Ratio, Watts,
+    Basis, ChannelId, Component, DatacenterId, GramsPerKilowattHour, HostId, MeterId, Point, PowerModel,
+    Ratio, Watts,
 };
 
 pub use inside::{Gpu, Parts, Weighting, Work};
@@ -21,8 +24,10 @@ pub use services::{Member, Service, Services};
 pub enum Feed {
     /// Channels that add up: one a power supply. All must be known.
     Channels(Vec<(MeterId, ChannelId)>),
-    /// From the nameplate: what is assumed to be drawn. Never mixed with measured energy.
+    /// From the nameplate: what is assumed to be drawn at all times. Never mixed with measured energy.
     Rated(Watts),
+    /// Assumed from the utilisation of its CPUs. Never mixed with measured energy.
+    Modelled(PowerModel),
 }
 
 /// Where idle power comes from.
@@ -79,6 +84,16 @@ impl Model {
     }
 }
 
+/// With whose energy a host's is pooled before it is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Pool {
+    /// With nobody's: its workloads share what it draws.
+    #[default]
+    Host,
+    /// With that of its cluster's hosts: their workloads share what they all draw.
+    Cluster,
+}
+
 /// A physical machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Host {
@@ -94,8 +109,12 @@ pub struct Host {
     pub rack: String,
     /// How its power is known, best first.
     pub feeds: Vec<Feed>,
+    /// How long a feed may be silent before the next one counts; none for as long as its meters' readings are shown.
+    pub fallback_after: Option<Duration>,
     /// How its energy is divided.
     pub model: Model,
+    /// With whose energy it is pooled before it is divided.
+    pub pool: Pool,
     /// Idle power.
     pub idle: Idle,
     /// Meters of its parts.
@@ -109,6 +128,12 @@ pub struct Host {
 }
 
 impl Host {
+    /// Whether its energy is pooled with its cluster's, for which there is one model only.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.pool == Pool::Cluster && self.model == Model::PowerFactorVcores && !self.cluster.is_empty()
+    }
+
     /// A compute node that nothing feeds, learned idle power, no overcommit.
     #[must_use]
     pub fn new(id: HostId, datacenter: DatacenterId) -> Self {
@@ -119,7 +144,9 @@ impl Host {
             cluster: String::new(),
             rack: String::new(),
             feeds: Vec::new(),
+            fallback_after: None,
             model: Model::default(),
+            pool: Pool::default(),
             idle: Idle::Learned,
             parts: Parts::default(),
             work: Work::default(),

@@ -44,6 +44,29 @@ impl Add<Duration> for Moment {
     }
 }
 
+/// What lies between a state that was kept and now: it places what happened before the start on this process's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// Now.
+    pub now: Moment,
+    /// How long ago the state was kept, by the clock on the wall; nothing where that was set back meanwhile.
+    pub away: Duration,
+}
+
+impl Past {
+    /// No time that was kept can be longer: a thousand years.
+    pub const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86_400);
+
+    /// The moment that was `age` before the state was kept.
+    #[must_use]
+    pub fn moment(&self, age: Duration) -> Moment {
+        self.now.before(self.away.saturating_add(age))
+    }
+}
+
+/// From the origin of the machine's clock to its making: what happened before the process started has a moment, too.
+const HEAD_START: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// Where time comes from.
 pub trait Clock: Send + Sync {
     /// Now, for intervals.
@@ -55,15 +78,15 @@ pub trait Clock: Send + Sync {
 /// The machine's clock. Its monotonic part is tokio's, so that a paused runtime pauses it too.
 #[derive(Debug)]
 pub struct SystemClock {
-    origin: tokio::time::Instant,
+    made: tokio::time::Instant,
 }
 
 impl SystemClock {
-    /// A clock whose origin is now.
+    /// A clock whose origin is ten years ago.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
     pub fn new() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+        Self { made: tokio::time::Instant::now() }
     }
 }
 
@@ -76,10 +99,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]
     fn now(&self) -> Moment {
-        // One second of head start, so that "before the first reading" has a place to stand.
-        Moment::ZERO
-            + Duration::from_secs(1)
-            + tokio::time::Instant::now().saturating_duration_since(self.origin)
+        Moment::ZERO + HEAD_START + tokio::time::Instant::now().saturating_duration_since(self.made)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that may ask")]

@@ -10,19 +10,21 @@ pub mod labels;
 pub mod name_pattern;
 pub mod pci;
 pub mod place;
+pub mod power;
 pub mod reading;
 pub mod secret;
 pub mod sessions;
 pub mod target;
 pub mod units;
 
-pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use clock::{Clock, ManualClock, Moment, Past, SystemClock};
 pub use error::{ErrorKind, PollError};
 pub use ids::{ChannelId, DatacenterId, HostId, MeterId, ProjectId, WorkloadId};
 pub use labels::LabelSet;
 pub use name_pattern::{NamePattern, NamePatternError};
 pub use pci::{PciAddress, PciError};
 pub use place::{Basis, Component, Point};
+pub use power::{CURVE_POINTS, PowerModel};
 pub use reading::{
     Accuracy, Batch, ChannelInfo, Earlier, EnergyCounter, Identity, Measure, PowerWindow, Quality, Quantity,
     Reading, SystemSummary,

@@ -1,7 +1,7 @@
 //! Where things stand and what they are for: the words that label hosts, facility meters and emission factors.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The two ways of counting scope 2 emissions in the GHG Protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ impl Basis {
 }
 
 /// A point of the building at which energy is metered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Point {
     /// What comes from the grid.
     Utility,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a number is not a value of its unit.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum UnitError {
@@ -128,7 +130,7 @@ impl Joules {
 ///
 /// 128 bits, since 64 end at 5.1 GWh: a 10 MW building has drawn that in three weeks, and the counter of its meter shows
 /// more on the first day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 pub struct Microjoules(pub u128);
 
 impl Microjoules {

@@ -106,7 +106,7 @@ fn hosts(text: &mut String, world: &World, at: &Addresses) {
         let outlets = format!("[pdu-a/outlet/{n}, pdu-b/outlet/{n}]", n = host.outlet);
         let bmc = format!("bmc-{}/input", host.name);
         let feeds = match host.role {
-            Role::Compute => format!("{outlets}, {bmc}, {{rated: 500 W}}"),
+            Role::Compute => format!("{outlets}, {bmc}, {{rated: 500 W, power_factor: 1}}"),
             Role::Storage => format!("bmc-silent/input, {outlets}, {bmc}"),
             Role::Management => format!("{bmc}, {outlets}"),
         };

@@ -8,6 +8,10 @@ use crate::model::{
     Watts,
 };
 
+mod state;
+
+pub use state::ChannelState;
+
 /// More than any building draws. A garbled reading must not fill a counter that can never fall.
 const MAX_WATTS: f64 = 1e9;
 /// More than mankind draws in a week, and still exact to a kilojoule.

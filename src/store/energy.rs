@@ -9,10 +9,16 @@ use std::time::Duration;
 
 use crate::model::{EnergyCounter, Joules, Microjoules, Moment, Watts};
 
+mod state;
+
+pub use state::{CounterState, IntegralState};
+
 /// Integrates power over time by the trapezoid rule.
 #[derive(Debug, Clone, Default)]
 pub struct Integral {
     last: Option<(Moment, Watts)>,
+    /// The last reading before a restart, until there is one after it.
+    resumed: Option<Moment>,
     total: Microjoules,
     /// What rounding left over, µJ, within half a microjoule of 0; carried so that sums do not drift.
     carry: f64,
@@ -21,8 +27,11 @@ pub struct Integral {
 
 impl Integral {
     /// Takes the power at `at`; gives the energy since the last reading, or none where there is nothing to bridge:
-    /// the first reading, or one after more than `max_gap`, whose seconds are counted as unmeasured.
+    /// the first reading, or one after more than `max_gap` or after a restart, whose seconds are counted as unmeasured.
     pub fn advance(&mut self, at: Moment, power: Watts, max_gap: Duration) -> Option<Microjoules> {
+        if let Some(then) = self.resumed.take() {
+            self.unmeasured += at.since(then);
+        }
         let (then, before) = self.last.replace((at, power))?;
         let time = at.since(then);
         if time > max_gap {
@@ -39,6 +48,9 @@ impl Integral {
     /// Nobody measures from `now` on, or somebody does again: the next reading is a first one. A gap that is open is closed.
     pub fn pause(&mut self, now: Moment, max_gap: Duration) {
         self.unmeasured = self.unmeasured(now, max_gap);
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += now.since(before);
+        }
         self.last = None;
     }
 

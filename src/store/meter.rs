@@ -11,6 +11,10 @@ use crate::model::{
     Quality, Quantity, Ratio, Reading, SystemSummary, Watts,
 };
 
+mod state;
+
+pub use state::MeterState;
+
 /// The most channels one meter may have: a hostile device must not fill the memory.
 const MAX_CHANNELS: usize = 4096;
 
@@ -54,6 +58,8 @@ pub struct Meter {
     /// When the newest reading was taken: not after the last good poll, which may have brought only earlier ones.
     last_taken: Option<Moment>,
     last_error: Option<(Moment, PollError)>,
+    /// What goes on once its channel is seen.
+    waiting: Option<state::Waiting>,
 }
 
 impl Meter {
@@ -73,6 +79,7 @@ impl Meter {
             last_good: None,
             last_taken: None,
             last_error: None,
+            waiting: None,
             settings,
         }
     }
@@ -121,6 +128,7 @@ impl Meter {
     fn pause(&mut self, now: Moment) {
         let max_gap = self.settings.max_gap;
         self.channels.iter_mut().for_each(|channel| channel.pause(now, max_gap));
+        self.unmiss_waiting();
         self.windows.clear();
         (self.last_good, self.last_error) = (None, None);
         // What the device itself kept of the time in which it was off is not wanted either.
@@ -419,7 +427,11 @@ impl Meter {
         let labels = channel_labels(&self.settings, id);
         let of_it = |track: &Option<(ChannelId, Track)>| track.as_ref().is_some_and(|(of, _)| of == id);
         let tracks = (0..).zip(&self.tracks).filter(|(_, track)| of_it(track)).map(|(i, _)| i).collect();
-        self.channels.push(Channel::new(id.clone(), labels, tracks));
+        let mut channel = Channel::new(id.clone(), labels, tracks);
+        if let Some((state, past)) = self.take_waiting(id) {
+            channel.resume(&state, &past);
+        }
+        self.channels.push(channel);
         self.by_id.insert(id.clone(), index);
         Some(index)
     }

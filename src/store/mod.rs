@@ -14,11 +14,13 @@ use crate::model::{
 mod channel;
 pub mod energy;
 mod meter;
+mod state;
 mod table;
 pub mod track;
 
 pub use channel::{Channel, Latest};
-pub use meter::Meter;
+pub use meter::{Meter, MeterState};
+pub use state::StoreState;
 use table::Table;
 
 /// What the store needs to know of a meter before its first reading.

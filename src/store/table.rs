@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Meter, MeterIndex, MeterSettings};
-use crate::model::{MeterId, Moment};
+use super::{Meter, MeterIndex, MeterSettings, MeterState};
+use crate::model::{MeterId, Moment, Past};
 
 /// The most removed meters whose energy is kept.
 const MAX_ASIDE: usize = 1000;
@@ -25,6 +25,8 @@ pub(super) struct Table {
     /// Removed earlier, the longest ago first.
     aside: VecDeque<Meter>,
     by_id: HashMap<MeterId, MeterIndex>,
+    /// Of before the start, and not configured since.
+    waiting: HashMap<MeterId, (MeterState, Past)>,
 }
 
 impl Table {
@@ -89,9 +91,49 @@ impl Table {
     /// A new meter, or the one of that name that was removed earlier.
     fn come_back(&mut self, settings: MeterSettings) -> Meter {
         let at = self.aside.iter().position(|meter| meter.settings().id == settings.id);
-        let Some(mut meter) = at.and_then(|at| self.aside.remove(at)) else { return Meter::new(settings) };
+        let Some(mut meter) = at.and_then(|at| self.aside.remove(at)) else {
+            let kept = self.waiting.remove(&settings.id);
+            let mut meter = Meter::new(settings);
+            // One of another data centre is another meter.
+            if let Some((state, past)) =
+                kept.filter(|(state, _)| state.datacenter == meter.settings().datacenter)
+            {
+                meter.resume(state, &past);
+            }
+            return meter;
+        };
         meter.reconfigure(settings, true);
         meter
+    }
+
+    /// See [`super::Store::resume`].
+    pub(super) fn resume(&mut self, kept: MeterState, past: &Past) {
+        let found = self.find(&kept.meter).and_then(|index| self.get(index));
+        let found = found.map(|meter| meter.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(mut meter) = found.filter(|meter| meter.settings().datacenter == kept.datacenter) {
+            meter.resume(kept, past);
+            return;
+        }
+        self.waiting.insert(kept.meter.clone(), (kept, *past));
+    }
+
+    /// See [`super::Store::begun`]. Gives how many meters were too many.
+    pub(super) fn begun(&mut self, mut room: usize) -> usize {
+        let all = std::mem::take(&mut self.waiting);
+        let count = all.len();
+        for (id, (state, past)) in all {
+            if state.len() <= room {
+                room -= state.len();
+                self.waiting.insert(id, (state.unmissed(), past));
+            }
+        }
+        count - self.waiting.len()
+    }
+
+    /// What is kept of meters that the configuration does not have, at `now`.
+    pub(super) fn absent(&self, now: Moment) -> Vec<MeterState> {
+        let aside = self.aside.iter().map(|meter| meter.kept(now));
+        aside.chain(self.waiting.values().map(|(state, _)| state.clone())).filter(|m| m.len() > 0).collect()
     }
 
     fn place(&mut self, meter: Meter, free: &mut Vec<u32>) -> MeterIndex {

@@ -30,13 +30,13 @@ impl Merged {
     }
 }
 
-/// The node as the machine itself tells it, since only there its links and disks are known; libvirt fills what is missing. Its CPU time
-/// is of one of them for ever, since the two count it differently.
+/// The node as the machine itself tells it, since only there its links are known; but for its disks, where libvirt knows those for
+/// guests. Its CPU time is of one of the two for ever, since they count it differently.
 fn node(own: Option<Node>, libvirts: Option<Node>) -> Option<Node> {
     let (Some(own), Some(libvirts)) = (own.clone(), libvirts.clone()) else {
         return own.or_else(|| libvirts.map(|node| Node { busy: None, ..node }));
     };
-    Some(Node { mhz: own.mhz.or(libvirts.mhz), ..own })
+    Some(Node { mhz: own.mhz.or(libvirts.mhz), disk: libvirts.disk.or(own.disk), ..own })
 }
 
 impl Source for Merged {

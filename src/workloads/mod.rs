@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{BoxFuture, Moment, PciAddress, PollError, ProjectId, WorkloadId};
 
 pub mod cgroup;
@@ -39,7 +41,7 @@ pub trait Source: Send {
 }
 
 /// Nanoseconds of CPU time since some start that only the source knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 pub struct CpuNanos(pub u64);
 
 /// All that one host said at one moment.
@@ -177,7 +179,7 @@ impl State {
 }
 
 /// Which kind of workload; value of the `kind` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WorkloadKind {
     /// A virtual machine.
     Vm,

@@ -1,13 +1,13 @@
 //! `docs/accuracy.md`, its picture and its table of figures, from the results. The prose that does not follow from them
-//! is in `accuracy.head.md` and `accuracy.tail.md` beside this.
+//! is in `page.head.txt` and `page.tail.txt` beside this.
 
 use std::fmt::Write as _;
 
 use super::results::{Kind, Results};
 use super::score::Reading;
 
-const HEAD: &str = include_str!("accuracy.head.md");
-const TAIL: &str = include_str!("accuracy.tail.md");
+const HEAD: &str = include_str!("page.head.txt");
+const TAIL: &str = include_str!("page.tail.txt");
 
 /// The page.
 pub fn page(results: &Results, others: &[Results]) -> String {

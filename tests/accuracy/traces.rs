@@ -241,7 +241,7 @@ fn guests(seed: u64) -> Vec<Trace> {
         one(
             "memory traffic",
             "The house, but each CPU second of `db` costs 6 J in memory beside, which RAPL's memory domain sees.",
-            "Memory in use is not memory traffic, so that CEEMS's memory term, too, meets it by chance only.",
+            "Nobody sees whose the traffic is: CPU time says nothing of it, and CEEMS's memory term goes by memory in use.",
             traffic,
             (LINEAR, USUAL),
         ),

@@ -44,7 +44,7 @@ impl Drop for Load {
 }
 
 fn machine() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.put("cg/cgroup.controllers", "cpu memory\n");
     host.v2("cg", "/system.slice/nginx.service", 0);
     host.v2("cg", "/system.slice/cron.service", 0);
@@ -135,7 +135,7 @@ fn the_plan_says_who_tells_what_runs() {
                 - {name: b, feeds: [{rated: 1 W}], hypervisor: {processes: {by: unit, interval: 5s}}}\n\
                 - {name: c, feeds: [{rated: 1 W}], hypervisor: {libvirt: {socket: /run/x}, cgroups: {root: cg}}}\n";
     fs::write(&file, text).unwrap();
-    let output = wattribute(&["check", "--config.file"]).arg(&file).output().unwrap();
+    let output = wattribute(&["check", "--print-plan"]).arg(&file).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{said}");
     let cg = host.path("cg");

@@ -83,11 +83,20 @@ impl Kubelet {
     }
 }
 
+impl Kubelet {
+    /// Ends it; its files stay.
+    fn stop(&mut self) {
+        // SIGTERM through kill(1): SIGKILL would leave the worker process behind.
+        if self.child.try_wait().unwrap().is_none() {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
+            let _ = self.child.wait();
+        }
+    }
+}
+
 impl Drop for Kubelet {
     fn drop(&mut self) {
-        // SIGTERM through kill(1): SIGKILL would leave the worker process behind.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 
@@ -146,7 +155,7 @@ http {{
 }
 
 fn host() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.put("cg/cgroup.controllers", "cpu memory\n");
     let pod = format!(
         "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice",
@@ -203,7 +212,7 @@ async fn nobody_is_asked_for_what_is_known() {
 
 #[tokio::test]
 async fn without_names_ids_stand_and_everything_goes_on() {
-    let kubelet = Kubelet::serve(&pods());
+    let mut kubelet = Kubelet::serve(&pods());
     let mut host = host();
     host.kubernetes = Some(kubelet.settings(Whom::Kubelet));
     kubelet.put("token", "another\n");
@@ -219,7 +228,7 @@ async fn without_names_ids_stand_and_everything_goes_on() {
         host.restart();
         assert_eq!(find(&host.after(seconds).await, ID).info.name, name, "{bad}");
     }
-    drop(kubelet);
+    kubelet.stop();
     host.restart();
     assert_eq!(find(&host.after(11).await, ID).info.name, name);
 }

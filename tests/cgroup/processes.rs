@@ -70,7 +70,7 @@ fn stat(pid: u32, comm: &str, parent: u32, own: u64, flags: u64) -> String {
 
 #[tokio::test]
 async fn processes_are_grouped_by_their_unit() {
-    let host = Host::new();
+    let host = Host::bare();
     for (pid, comm, unit, own) in
         [(10, "nginx", "nginx.service", 100), (11, "nginx", "nginx.service", 50), (12, "sh", "", 7)]
     {
@@ -95,7 +95,7 @@ async fn processes_are_grouped_by_their_unit() {
 
 #[tokio::test]
 async fn without_processes_there_is_an_error() {
-    let host = Host::new();
+    let host = Host::bare();
     let error = open(host.settings().machine, By::Name, &[]).sample().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NoReading);
     assert!(error.fix.contains("`proc`"), "{error}");

@@ -1,11 +1,12 @@
 //! Groups that come, go, and come again: counters restart with each, and nobody is confused.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use super::{Host, find};
 
 fn machine() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.put("cg/cgroup.controllers", "cpu\n");
     host.v2("cg", "/a.service", 5_000_000);
     host.v2("cg", "/b.service", 1_000_000);
@@ -84,4 +85,22 @@ async fn groups_that_come_and_go_while_they_are_read_break_nothing() {
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(churn.join().unwrap() > 50);
+}
+
+#[tokio::test]
+async fn a_thousand_groups_are_read_in_a_moment() {
+    let mut host = machine();
+    for n in 0..1_000 {
+        host.v2("cg", &format!("/system.slice/s{n}.service"), n);
+        host.put(&format!("cg/system.slice/s{n}.service/memory.current"), "4096\n");
+        host.put(&format!("cg/system.slice/s{n}.service/memory.stat"), "anon 4096\ninactive_file 0\n");
+    }
+    assert_eq!(host.sample().await.workloads.len(), 1_002);
+    let began = Instant::now();
+    for _ in 0..10 {
+        host.after(1).await;
+    }
+    let each = began.elapsed() / 10;
+    eprintln!("1,002 groups: {each:?} a sample");
+    assert!(each < Duration::from_secs(2), "{each:?}");
 }

@@ -10,7 +10,7 @@ const UUID: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A v2 machine with everybody on it.
 fn unified() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.put("cg/cgroup.controllers", "cpuset cpu io memory pids\n");
     host.put("cg/cpu.stat", "usage_usec 99000000\n");
     let v2 = |group: &str, micros| host.v2("cg", group, micros);
@@ -108,7 +108,7 @@ async fn the_node_is_what_proc_and_sys_say() {
 
 #[tokio::test]
 async fn a_v1_machine_has_its_controllers_in_folders_of_their_own() {
-    let mut host = Host::new();
+    let mut host = Host::bare();
     host.v1("", 99);
     host.v1("/system.slice", 9_000_000_000);
     host.v1("/system.slice/nginx.service", 5_000_000_000);
@@ -152,7 +152,7 @@ async fn a_v1_machine_has_its_controllers_in_folders_of_their_own() {
 /// systemd tracks its units in the unified tree; controllers are in v1.
 #[tokio::test]
 async fn a_hybrid_machine_is_told_by_the_tree_that_has_more_of_it() {
-    let mut host = Host::new();
+    let mut host = Host::bare();
     host.v1("", 99);
     host.v1("/system.slice", 9_000_000_000);
     host.put("cg/memory/system.slice/nginx.service/memory.usage_in_bytes", "3000000\n");
@@ -164,7 +164,7 @@ async fn a_hybrid_machine_is_told_by_the_tree_that_has_more_of_it() {
         ["service cron.service cron.service 1 0 0", "service nginx.service nginx.service 5000 0 3000000"];
     assert_eq!(lines(&usage), want);
     // Where the unified tree is empty, v1 has the containers.
-    let mut host = Host::new();
+    let mut host = Host::bare();
     host.put("cg/unified/cgroup.controllers", "\n");
     host.v1("", 99);
     host.v1(&format!("/docker/{ID}"), 2_000_000_000);
@@ -204,7 +204,7 @@ async fn filters_and_depth_bound_who_is_told() {
 
 #[tokio::test]
 async fn nothing_to_count_is_an_error_that_says_where_to_look() {
-    let mut host = Host::new();
+    let mut host = Host::bare();
     let error = host.try_sample().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NoReading);
     assert!(error.cause.contains("cg") && error.fix.contains("`root`"), "{error}");
@@ -216,7 +216,7 @@ async fn nothing_to_count_is_an_error_that_says_where_to_look() {
 
 #[tokio::test]
 async fn hostile_files_are_no_values() {
-    let mut host = Host::new();
+    let mut host = Host::bare();
     host.put("cg/cgroup.controllers", "cpu\n");
     host.v2("cg", "/good.service", 5_000);
     for (name, text) in

@@ -16,6 +16,7 @@ SERIES = [
     ('wattribute_polls_total{driver="redfish",result="timeout"}', "counter", 0.1),
     ('wattribute_host_power_watts{datacenter="dc1",component="compute",host="h1"}', "gauge", 400),
     ('wattribute_host_power_watts{datacenter="dc1",component="network",host="s1"}', "gauge", 100),
+    ('wattribute_host_feed_difference_watts{datacenter="dc1",component="compute",host="h1",feed="bmc-1/input"}', "gauge", -12),
     ('wattribute_host_energy_joules_total{datacenter="dc1",component="compute",host="h1",method="measured"}', "counter", 400),
     ('wattribute_host_energy_joules_total{datacenter="dc1",component="network",host="s1",method="rated"}', "counter", 100),
     ('wattribute_host_info{datacenter="dc1",component="compute",host="h1",cluster="c1",rack="r1"}', "gauge", 1),

@@ -45,7 +45,17 @@ fn every_recipe_is_a_good_configuration() {
     let names: Vec<String> = recipes().into_iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
-        ["cpu-1", "compute-1-sensors", "bmc-1", "pdu-a", "server-7", "node-3", "site-2", "row-4"]
+        [
+            "cpu-1",
+            "handed-in",
+            "compute-1-sensors",
+            "bmc-1",
+            "pdu-a",
+            "server-7",
+            "node-3",
+            "site-2",
+            "row-4"
+        ]
     );
 }
 

@@ -2,7 +2,7 @@
 
 use super::channels;
 use crate::config::{self, Config};
-use crate::inventory::{Gpu, Host, Model, Parts, Weighting, Work};
+use crate::inventory::{Gpu, Host, Model, Parts, Pool, Weighting, Work};
 
 /// Takes what the host says, or its data centre where the host says nothing.
 pub(super) fn divide(host: Host, said: &config::Host, config: &Config) -> Host {
@@ -12,7 +12,12 @@ pub(super) fn divide(host: Host, said: &config::Host, config: &Config) -> Host {
         channel: (channel.meter.clone(), channel.channel.clone()),
         pci: *pci,
     };
+    let pool = match config::pool_of(said, &config.datacenters) {
+        config::Pool::Host => Pool::Host,
+        config::Pool::Cluster => Pool::Cluster,
+    };
     Host {
+        pool,
         model: division.model.or_else(of_all).map_or_else(Model::default, model),
         parts: Parts {
             packages: channels(&division.packages),

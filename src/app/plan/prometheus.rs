@@ -13,11 +13,12 @@ const MAX_AGE: Duration = Duration::from_secs(120);
 
 /// Settings of the driver, and its address for people: without its query, in which a token may stand.
 pub(super) fn settings(of: &config::Prometheus, poll: &config::Poll) -> (Settings, String) {
-    let (source, url) = match &of.source {
-        PrometheusSource::Server(url) => (Source::Server(url.clone()), url),
-        PrometheusSource::Page(url) => (Source::Page(url.clone()), url),
+    let bare = |url: &str| url.split('?').next().unwrap_or_default().to_owned();
+    let (source, address) = match &of.source {
+        PrometheusSource::Server(url) => (Source::Server(url.clone()), bare(url)),
+        PrometheusSource::Page(url) => (Source::Page(url.clone()), bare(url)),
+        PrometheusSource::File(path) => (Source::File(path.clone()), path.display().to_string()),
     };
-    let address = url.split('?').next().unwrap_or_default().to_owned();
     let settings = Settings {
         source,
         access: match &of.access {

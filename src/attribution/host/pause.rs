@@ -4,7 +4,6 @@
 
 use super::HostAccount;
 use crate::attribution::books::Books;
-use crate::attribution::pricing;
 use crate::attribution::workload::WorkloadAccount;
 use crate::model::Moment;
 use crate::store::Store;
@@ -43,13 +42,16 @@ impl HostAccount {
         now: Moment,
     ) -> bool {
         let Pause { from, until } = pause;
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += from.since(before);
+        }
         self.pending.retain(|s| s.at <= from || until.is_some_and(|until| s.at >= until));
         if let Some(settled) = self.settled {
             self.settle_samples(store, books, Some(from), now);
             let mut waits = self.pending.front().is_some_and(|s| s.at <= from);
             if self.source.is_none() {
                 self.settle_without_usage(store, books, Some(from), now);
-                let patience = self.supplies.iter().map(|s| pricing::patience(s.channels(), store)).max();
+                let patience = self.supplies.iter().map(|s| self.silence(s.channels(), store)).max();
                 waits =
                     self.settled.unwrap_or(settled) < from && now.since(from) <= patience.unwrap_or_default();
             }

@@ -9,6 +9,7 @@ use crate::attribution::ledger::{ByMethod, Method};
 use crate::attribution::pricing::{self, Price, Pricing, Supply};
 use crate::model::{Microjoules, Moment};
 use crate::store::Store;
+use crate::workloads::Usage;
 
 /// Time that was priced before its interval ends, because the feeds that knew it have gone. It begins where the one before
 /// ends, the first where the account is settled.
@@ -51,18 +52,29 @@ impl Quote {
 }
 
 impl HostAccount {
-    /// What `interval` is worth, which begins where the account is settled; none while a feed may still tell. To be booked
+    /// What `interval` is worth, which begins where the account is settled and at whose end `sample` was taken; none while a
+    /// feed may still tell. To be booked
     /// at once: time that was priced ahead is told once.
-    pub(super) fn quote(&mut self, interval: Interval, store: &Store, now: Moment) -> Option<Quote> {
+    pub(super) fn quote(
+        &mut self,
+        interval: Interval,
+        sample: Option<&Usage>,
+        store: &Store,
+        now: Moment,
+    ) -> Option<Quote> {
         let Interval { from, until } = interval;
-        let begin = self.ahead.back().map_or(from, |last| last.until);
+        let mut begin = self.ahead.back().map_or(from, |last| last.until);
         let mut quote = Quote::default();
-        if until > begin {
-            match pricing::price(&self.supplies, store, self.opened, begin, until, now) {
+        let asked = self.asked(store, sample.map(|sample| (interval, sample)), now);
+        // What a meter told of the interval is measured, even where it fell silent inside.
+        while begin < until {
+            let end = pricing::edge(&self.supplies, store, begin).map_or(until, |edge| edge.min(until));
+            match pricing::price(&self.supplies, &asked, begin, end) {
                 Pricing::Wait => return None,
-                Pricing::Known(price) => quote.add(Some(price), until.since(begin)),
-                Pricing::Unknown => quote.add(None, until.since(begin)),
+                Pricing::Known(price) => quote.add(Some(price), end.since(begin)),
+                Pricing::Unknown => quote.add(None, end.since(begin)),
             }
+            begin = end;
         }
         let mut from = from;
         while let Some(stretch) = self.ahead.pop_front_if(|s| s.until <= until) {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::differences::Compared;
 use super::scene::PartMeters;
 use super::{HostAccount, Labels};
 use crate::attribution::books::Books;
@@ -50,6 +51,7 @@ impl HostAccount {
         tracks.release(store);
         self.source = source;
         self.labels = Labels::of(host);
+        self.compared = Compared::new(host, store, &self.supplies);
         self.host = host.clone();
     }
 
@@ -65,8 +67,10 @@ impl HostAccount {
         self.settle_told(store, books);
         self.close();
         self.pending = VecDeque::new();
+        self.resumed = None;
         self.source = None;
         self.supplies = Vec::new();
+        self.compared = Compared::default();
         self.parts = PartMeters::default();
         tracks.release(store);
     }
@@ -82,6 +86,7 @@ impl HostAccount {
         let mut tracks = Tracks::default();
         self.supplies = found(host, &mut tracks, store);
         self.parts = PartMeters::find(host, &mut tracks, store);
+        self.compared = Compared::new(host, store, &self.supplies);
         self.source = source;
         self.opened = now;
         self.pause = self.pause.filter(|pause| pause.until.is_none());
@@ -110,7 +115,7 @@ impl HostAccount {
         let read: Vec<FeedIndex> = self.supplies.iter().flat_map(Supply::channels).copied().collect();
         let named = self.host.feeds.iter().flat_map(|feed| match feed {
             Feed::Channels(channels) => channels.as_slice(),
-            Feed::Rated(_) => &[],
+            Feed::Rated(_) | Feed::Modelled(_) => &[],
         });
         let named: Option<Vec<FeedIndex>> = named.map(|(m, c)| tracks.get(m, c)).collect();
         named.is_some_and(|named| named == read)

@@ -24,7 +24,7 @@ pub(in crate::attribution) struct PartMeters {
 }
 
 /// What GPUs drew in an interval, and where they sit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct GpuEnergy {
     of_each: Vec<(Microjoules, PciAddress)>,
     is_whole: bool,
@@ -74,10 +74,13 @@ impl PartMeters {
         })
     }
 
-    /// What the GPUs drew, never more than the host's `energy`; those of which that is not known stay with the host.
-    fn gpus(&self, store: &Store, interval: Interval, energy: Microjoules) -> GpuEnergy {
+    /// What the GPUs drew in `time` of an interval, evenly taken, never more than the host's `energy` of it; those of which
+    /// that is not known stay with the host.
+    fn gpus(&self, store: &Store, interval: Interval, energy: Microjoules, time: Duration) -> GpuEnergy {
         let known = |(feed, pci): &(FeedIndex, PciAddress)| {
-            Some((store.energy(*feed, interval.from, interval.until)?, *pci))
+            let Microjoules(whole) = store.energy(*feed, interval.from, interval.until)?;
+            let part = whole.saturating_mul(time.as_nanos()) / interval.time().as_nanos().max(1);
+            Some((Microjoules(part), *pci))
         };
         let mut of_each: Vec<_> = self.gpus.iter().filter_map(known).collect();
         let is_whole = of_each.len() == self.gpus.len();
@@ -102,15 +105,13 @@ pub(super) struct Account<'a> {
     pub(super) busy: Option<u64>,
     /// Whether its power teaches what the host draws at rest.
     pub(super) is_measured: bool,
-    /// Whether what GPUs drew in the interval is in it.
-    pub(super) takes_gpus: bool,
 }
 
 impl HostAccount {
     /// Divides an interval's energy as the host's model and settings say, and learns from it.
     pub(super) fn divide(&mut self, of: &Account<'_>, store: &Store) -> Split {
-        let Account { interval, time, energy, claims, busy, is_measured, takes_gpus } = *of;
-        let gpus = if takes_gpus { self.parts.gpus(store, interval, energy) } else { GpuEnergy::default() };
+        let Account { interval, time, energy, claims, busy, is_measured } = *of;
+        let gpus = self.parts.gpus(store, interval, energy, time);
         let rest = energy.since(gpus.of_each.iter().map(|(drawn, _)| *drawn).sum());
         let cores = cores(self.node.as_ref(), &self.host, interval);
         let used: u64 = claims.iter().fold(0, |sum, c| sum.saturating_add(c.cpu_nanos));

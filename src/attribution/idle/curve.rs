@@ -9,8 +9,8 @@ use super::{Bin, Guess};
 
 /// Bends that are tried.
 const BENDS: [f64; 10] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4];
-/// The usual bend, and how far most machines are from it. A convention after published curves of servers.
-const USUAL_BEND: (f64, f64) = (0.9, 0.3);
+/// The usual bend, and how far most machines are from it. A straight line: what bends is heard as soon as load varies.
+const USUAL_BEND: (f64, f64) = (1.0, 0.3);
 /// A bin counts no more than this long, so that a week at one load does not drown the hours at another.
 const MOST_SECONDS: f64 = 1800.0;
 /// A bin counts at all from this long on.
@@ -20,7 +20,7 @@ const INDEPENDENT_SECONDS: f64 = 60.0;
 /// Bins this much busier than the lowest count half: they say less of no load.
 const NEAR: f64 = 0.3;
 /// No curve is followed more closely than this share of power.
-const CLOSEST: f64 = 0.004;
+const CLOSEST: f64 = 0.002;
 /// Residuals above this many standard deviations count less.
 const HUBER: f64 = 1.5;
 const ROUNDS: usize = 6;

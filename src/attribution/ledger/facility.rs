@@ -8,6 +8,10 @@ use crate::inventory::FacilityPoint;
 use crate::model::{LabelSet, Microjoules, Moment, Watts};
 use crate::store::{FeedIndex, Store};
 
+mod state;
+
+pub use state::FacilityState;
+
 /// A facility meter point's account.
 #[derive(Debug)]
 pub struct FacilityAccount {
@@ -18,7 +22,10 @@ pub struct FacilityAccount {
     opened: Moment,
     /// Whether it was ever read.
     read: bool,
+    /// Up to when; none before it was read since the start.
     settled: Option<Moment>,
+    /// From when on, before a restart, its time is missed, until it is settled again.
+    resumed: Option<Moment>,
     energy: Microjoules,
     unmeasured: Duration,
 }
@@ -35,6 +42,7 @@ impl FacilityAccount {
             opened: now,
             read: false,
             settled: None,
+            resumed: None,
             energy: Microjoules::ZERO,
             unmeasured: Duration::ZERO,
         }
@@ -69,6 +77,9 @@ impl FacilityAccount {
         let Some(mut settled) = self.settled.or(Some(known).filter(|known| *known >= self.opened)) else {
             return;
         };
+        if let Some(before) = self.resumed.take() {
+            self.unmeasured += settled.since(before);
+        }
         // What has not been told within patience is not waited for.
         let overdue = now.before(pricing::patience(&self.feeds, store));
         for until in [known, overdue] {
@@ -120,7 +131,7 @@ impl FacilityAccount {
     /// Takes leave of the configuration: its counters stand, its channels are let go.
     pub(super) fn put_aside(&mut self, store: &Store, tracks: Tracks, now: Moment) {
         self.settle(store, now);
-        self.settled = None;
+        (self.settled, self.resumed) = (None, None);
         self.feeds = Vec::new();
         tracks.release(store);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{FacilityAccount, Ledger};
 use crate::attribution::host::HostAccount;
+use crate::attribution::pool;
 use crate::attribution::tracks::Tracks;
 use crate::inventory::{FacilityPoint, Host, Inventory};
 use crate::model::{DatacenterId, HostId, Moment, Point};
@@ -13,7 +14,7 @@ use crate::workloads::SourceIndex;
 
 /// The most removed hosts, and points, whose accounts are kept; the ones removed longest ago go first. Tenants keep what they
 /// were charged.
-const MAX_ASIDE: usize = 1000;
+pub(super) const MAX_ASIDE: usize = 1000;
 
 /// The accounts of what the configuration no longer names, in the order in which it was removed.
 #[derive(Debug, Default)]
@@ -101,6 +102,7 @@ impl Ledger {
             account.hand_closed(&mut self.closed);
             self.aside.hosts.push(account);
         }
+        pool::settle(&mut self.hosts, &mut self.aside.hosts, &mut self.books, true, now);
         let excess = self.aside.hosts.len().saturating_sub(MAX_ASIDE);
         self.aside.hosts.drain(..excess).for_each(|account| account.dissolve(&mut self.closed));
     }

@@ -42,13 +42,18 @@ pub fn hundredths(used: u128, available: u128) -> u32 {
 }
 
 pub(super) fn divide(scene: &Scene<'_>) -> Split {
-    let weigh = |of: fn(u32) -> u32| {
-        scene.claims.iter().map(move |c| c.vcpu_nanos.saturating_mul(of(factor(c)).into()))
-    };
-    let weights = weigh(|f| f.min(AT_REST)).chain(weigh(|f| f.saturating_sub(AT_REST)));
+    let weights = || scene.claims.iter().map(weights);
+    let weights = weights().map(|(idle, _)| idle).chain(weights().map(|(_, dynamic)| dynamic));
     let (mut idle, unallocated) = with_rest(scene.energy, weights, 0);
     let dynamic = idle.split_off(scene.claims.len().min(idle.len()));
     Split { shares: shares(idle, dynamic), hypervisor: Microjoules::ZERO, unallocated }
+}
+
+/// What a workload weighs: the part that it would weigh without load, and the rest.
+pub(in crate::attribution) fn weights(claim: &Claim) -> (u128, u128) {
+    let weigh = |of: u32| claim.vcpu_nanos.saturating_mul(of.into());
+    let factor = factor(claim);
+    (weigh(factor.min(AT_REST)), weigh(factor.saturating_sub(AT_REST)))
 }
 
 fn factor(claim: &Claim) -> u32 {

@@ -1,5 +1,7 @@
 //! What is known of a workload beyond its account: as it was last told, and what its links and disks did in all.
 
+use serde::{Deserialize, Serialize};
+
 use crate::workloads::{Details, DiskIo, Traffic};
 
 /// What is known of one workload. Its totals never fall: a new run's counters, which start at 0, add to those before, and a
@@ -11,11 +13,18 @@ pub struct Observed {
     io: Total,
 }
 
+/// Its totals, kept.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct ObservedState {
+    network: Total,
+    io: Total,
+}
+
 /// Four counters that are read together.
 type Counters = [u64; 4];
 
 /// Counters over all runs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Total {
     /// The run that was last told of, and what.
     mark: Option<(u32, Counters)>,
@@ -42,6 +51,17 @@ impl Observed {
     pub fn io(&self) -> Option<DiskIo> {
         let [read_bytes, written_bytes, reads, writes] = self.io.sum?;
         Some(DiskIo { read_bytes, written_bytes, reads, writes })
+    }
+
+    /// What is to be kept of it.
+    pub(in crate::attribution) const fn kept(&self) -> ObservedState {
+        ObservedState { network: self.network, io: self.io }
+    }
+
+    /// Goes on from `state`: of the same run only what is new will be added.
+    pub(in crate::attribution) fn resumed(state: ObservedState) -> Self {
+        let ObservedState { network, io } = state;
+        Self { latest: Details::default(), network, io }
     }
 
     /// Takes what a sample tells of its run.

@@ -28,8 +28,11 @@ impl Check<'_> {
     ) -> Option<Hypervisor> {
         let schema::Hypervisor { libvirt, cgroups, processes } = raw;
         if libvirt.is_absent() && cgroups.is_absent() && processes.is_absent() {
-            let fix = "write `libvirt: {}` for the local daemon, or `cgroups: {}` for this machine's control groups";
-            self.need(libvirt, at, "libvirt", fix);
+            let meant = |key: &&str| self.problems.borrow().was_meant(at, key);
+            if !["libvirt", "cgroups", "processes"].iter().any(meant) {
+                let fix = "write `libvirt: {}` for the local daemon, or `cgroups: {}` for this machine's control groups";
+                self.error(at, "`hypervisor` is empty", fix);
+            }
             return None;
         }
         let by_libvirt = libvirt.located().map(|(raw, at)| (self.libvirt(raw, at, folder, defaults), at));
@@ -130,6 +133,7 @@ impl Check<'_> {
         }
         let url = self.web_url(field, false);
         let trust = self.trust(&raw.ca_file, &raw.fingerprint, folder);
+        let timeout = self.deadline(&raw.timeout, DEFAULT_TIMEOUT, ("`interval`", interval));
         let token_file = match &raw.token_file {
             Field::Absent => None,
             Field::Bad => return None,
@@ -142,7 +146,6 @@ impl Check<'_> {
         if let (Some(url), Some((_, at))) = (&url, field.located()) {
             self.plain(url, at, token_file.is_some(), (&raw.ca_file, &raw.fingerprint));
         }
-        let timeout = self.deadline(&raw.timeout, DEFAULT_TIMEOUT, ("`interval`", interval));
         Some(Kubernetes { url: url?, whom, token_file, trust: trust?, timeout })
     }
 

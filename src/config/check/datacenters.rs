@@ -20,7 +20,8 @@ impl Check<'_> {
         let facility =
             raw.facility.get().map(|facility| self.facility(facility, id.as_ref())).unwrap_or_default();
         let model = raw.model.get().copied();
-        Some(Datacenter { id: id?, emission_factors, price, model, facility })
+        let pool = raw.pool.get().copied().unwrap_or_default();
+        Some(Datacenter { id: id?, emission_factors, price, model, pool, facility })
     }
 
     fn emission_factors(&self, list: &List<schema::EmissionFactor>) -> Vec<EmissionFactor> {

@@ -1,30 +1,28 @@
 //! Hosts: feeds that exist and feed nobody else, and a libvirt daemon reached in one way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::datacenters::label;
+use super::feeds::Fed;
 use super::meters::Defaults;
 use super::model::Metered;
 use super::{Check, entries};
 use crate::config::field::Field;
 use crate::config::files::Pem;
-use crate::config::leaf::{Channel, Endpoint, FilePath, IdlePower, Label, Name, Power};
+use crate::config::leaf::{Endpoint, FilePath, IdlePower, Label, Name};
 use crate::config::load::Documents;
 use crate::config::problem::Mark;
 use crate::config::schema;
-use crate::config::types::{ChannelRef, Feed, Host, Idle, Libvirt, LibvirtAddress, Overcommit};
-use crate::model::{DatacenterId, HostId, Ratio};
+use crate::config::types::{Host, Idle, Libvirt, LibvirtAddress, Overcommit};
+use crate::model::{HostId, Ratio};
 
 const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_URI: &str = "qemu:///system";
 const DEFAULT_SOCKET: &str = "/run/libvirt/libvirt-sock-ro";
 const DEFAULT_TCP_PORT: u16 = 16509;
 const DEFAULT_TLS_PORT: u16 = 16514;
-
-/// Whom a channel feeds already.
-type Fed = HashMap<ChannelRef, (String, Mark)>;
 
 impl Check<'_> {
     /// Checks the hosts of all files.
@@ -37,6 +35,7 @@ impl Check<'_> {
             let id = self.host_name(raw, at, &mut names);
             let datacenter = self.datacenter_of(&raw.datacenter, at);
             let feeds = self.feeds(raw, at, datacenter.as_ref(), &mut fed);
+            let fallback_after = self.fallback_after(&raw.fallback_after, &feeds);
             let division = self.division(raw, datacenter.as_ref(), &mut metered);
             let hypervisor =
                 raw.hypervisor.located().map(|(one, at)| self.hypervisor(one, at, folder, defaults));
@@ -49,6 +48,7 @@ impl Check<'_> {
                 rack: label(&raw.rack),
                 cluster: label(&raw.cluster),
                 feeds,
+                fallback_after,
                 idle: raw.idle_power.get().map_or(Idle::Learned, |IdlePower(idle)| *idle),
                 division,
                 overcommit: overcommit(&raw.overcommit),
@@ -67,63 +67,6 @@ impl Check<'_> {
         }
         names.insert(id.clone(), raw.name.located().map_or(at, |(_, at)| at));
         Some(id)
-    }
-
-    fn feeds(&self, raw: &schema::Host, at: Mark, ours: Option<&DatacenterId>, fed: &mut Fed) -> Vec<Feed> {
-        self.need(
-            &raw.feeds,
-            at,
-            "feeds",
-            "name a channel, such as `- pdu-a/outlet/1`, or write `- rated: 500 W`",
-        );
-        let host = raw.name.get().map_or_else(|| "another host".to_owned(), |Name(name)| name.clone());
-        let feeds = raw.feeds.items().filter_map(|(feed, at)| match feed {
-            schema::Feed::Text(channel) => self.sum(&[(channel, at)], ours, &host, fed),
-            schema::Feed::List(list) if list.is_empty() => {
-                self.error(at, "a feed without channels", "name at least one, or remove the entry");
-                None
-            }
-            schema::Feed::List(list) => {
-                let channels: Vec<_> = list.iter().filter_map(Field::located).collect();
-                self.sum(&channels, ours, &host, fed)
-            }
-            schema::Feed::Map(rated) => self.rated(rated, at),
-        });
-        feeds.collect()
-    }
-
-    /// Channels that add up, each of which feeds nothing else.
-    fn sum(
-        &self,
-        channels: &[(&Channel, Mark)],
-        ours: Option<&DatacenterId>,
-        host: &str,
-        fed: &mut Fed,
-    ) -> Option<Feed> {
-        let mut good = Vec::new();
-        for (Channel(channel), at) in channels {
-            if let Some((other, first)) = fed.get(channel) {
-                let place = self.problems.borrow().describe(*first, *at);
-                let what = if other == host {
-                    format!("`{channel}` stands in this host's feeds already, {place}")
-                } else {
-                    format!("`{channel}` already feeds host {other}, {place}")
-                };
-                self.error(*at, what, "let each channel feed one host, once");
-                continue;
-            }
-            fed.insert(channel.clone(), (host.to_owned(), *at));
-            if self.channel(channel, *at, ours) {
-                good.push(channel.clone());
-            }
-        }
-        (!good.is_empty()).then_some(Feed::Measured(good))
-    }
-
-    fn rated(&self, raw: &schema::Rated, at: Mark) -> Option<Feed> {
-        let Power(power) =
-            self.need(&raw.rated, at, "rated", "write the rated power, such as `rated: 500 W`")?;
-        Some(Feed::Rated(power.scaled(ratio(&raw.power_factor))))
     }
 
     pub(super) fn libvirt(

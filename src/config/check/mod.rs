@@ -12,24 +12,28 @@ use super::files::{Checked, Files, Pem};
 use super::leaf::{EnvName, FilePath, Name, Span};
 use super::load::{Documents, Part};
 use super::problem::{Mark, Problems, nearest};
-use super::types::{ChannelRef, Config, Datacenter, ModbusPort, Origin, Secret};
+use super::types::{ChannelRef, Config, Datacenter, Meter, ModbusPort, Origin, Pool, Secret};
 use crate::model::{DatacenterId, MeterId};
 
 mod cgroup;
 mod command;
 mod datacenters;
+mod feeds;
 mod hosts;
 mod http;
 mod ipmi;
 mod meters;
 mod modbus;
 mod model;
+mod pool;
 mod probe;
 mod prometheus;
 mod serial;
 mod services;
 mod sysfs;
 mod tenants;
+
+pub(crate) use pool::pool_of;
 
 /// What every check needs: where errors go, what is known, and the world outside.
 struct Check<'a> {
@@ -40,6 +44,8 @@ struct Check<'a> {
     datacenters: BTreeMap<DatacenterId, Mark>,
     /// Names of meters, broken ones included, and where they stand.
     meters: BTreeMap<MeterId, (Mark, Option<DatacenterId>)>,
+    /// From one poll of a meter to the next, of those that are good.
+    intervals: BTreeMap<MeterId, Duration>,
     /// Addresses that are read over IPMI, and where.
     bmcs: Vec<(String, Mark)>,
     /// Serial ports with Modbus, and where first.
@@ -62,6 +68,7 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
         files: Files::default(),
         datacenters: BTreeMap::new(),
         meters: BTreeMap::new(),
+        intervals: BTreeMap::new(),
         bmcs: Vec::new(),
         modbus_ports: Vec::new(),
         lines: Vec::new(),
@@ -72,9 +79,12 @@ pub(super) fn config(documents: &Documents, env: Env<'_>, problems: &RefCell<Pro
     let defaults = meters::defaults(&check, &documents.poll);
     check.collect_datacenters(documents);
     check.name_meters(documents);
-    let meters = documents.parts.iter().flat_map(|part| check.part_meters(part, &defaults)).collect();
+    let meters: Vec<Meter> =
+        documents.parts.iter().flat_map(|part| check.part_meters(part, &defaults)).collect();
+    check.intervals = meters.iter().map(|m| (m.id.clone(), m.poll.interval)).collect();
     let datacenters = check.all_datacenters(documents);
     let hosts = check.all_hosts(documents, &defaults);
+    check.pools(documents, &datacenters, &hosts);
     let tenants = check.all_tenants(documents);
     let services = check.all_services(documents);
     let probe = check.probe(documents);
@@ -312,6 +322,7 @@ impl Check<'_> {
                 emission_factors: Vec::new(),
                 price: None,
                 model: None,
+                pool: Pool::default(),
                 facility: Vec::new(),
             })
             .collect()

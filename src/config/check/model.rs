@@ -33,6 +33,7 @@ impl Check<'_> {
         let memory = parts(rapl.map(|(r, _)| &r.memory));
         Division {
             model: raw.model.get().copied(),
+            pool: raw.pool.get().copied(),
             packages,
             memory,
             gpus: self.gpus(raw, ours, metered),

@@ -7,6 +7,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::Check;
 use crate::config::field::Field;
+use crate::config::leaf::FilePath;
 use crate::config::problem::{Mark, nearest, shown};
 use crate::config::schema;
 use crate::config::types::{
@@ -32,7 +33,7 @@ impl Check<'_> {
         folder: &Path,
         timeout: Duration,
     ) -> Option<Prometheus> {
-        let source = self.source(raw, at);
+        let source = self.source(raw, at, folder);
         let access = self.access(raw, at, folder);
         let trust = self.trust(&raw.ca_file, &raw.fingerprint, folder);
         let address = raw.server.located().or_else(|| raw.page.located());
@@ -59,28 +60,50 @@ impl Check<'_> {
             self.error(at, what, "read more of them with one entry, or define a second meter");
         }
         let max_age = self.span(&raw.max_age).map(|(age, _)| age);
+        if let Some((_, at)) = raw.file.located() {
+            self.without_network(raw, at);
+        }
         let (source, access, trust) = (source?, access?, trust?);
         good.then_some(Prometheus { source, access, headers, trust, request_timeout, max_age, series })
     }
 
-    fn source(&self, raw: &schema::Prometheus, at: Mark) -> Option<PrometheusSource> {
-        match (&raw.server, &raw.page) {
-            (Field::Absent, Field::Absent) => {
-                let fix = "add `server: http://HOST:9090`, or `page: http://HOST:PORT/metrics`";
-                self.error(at, "neither `server` nor `page` is given", fix);
+    fn source(&self, raw: &schema::Prometheus, at: Mark, folder: &Path) -> Option<PrometheusSource> {
+        match (&raw.server, &raw.page, &raw.file) {
+            (Field::Absent, Field::Absent, Field::Absent) => {
+                let fix = "add `server: http://HOST:9090`, `page: http://HOST:PORT/metrics`, or `file: /PATH/TO.prom`";
+                self.error(at, "none of `server`, `page` and `file` is given", fix);
                 None
             }
-            (server, Field::Absent) => self.web_url(server, false).map(PrometheusSource::Server),
-            (Field::Absent, page) => self.web_url(page, true).map(PrometheusSource::Page),
-            (_, _) => {
-                self.error(
-                    at,
-                    "both `server` and `page` are given",
-                    "keep one; define a second meter for the other",
-                );
+            (server, Field::Absent, Field::Absent) => {
+                self.web_url(server, false).map(PrometheusSource::Server)
+            }
+            (Field::Absent, page, Field::Absent) => self.web_url(page, true).map(PrometheusSource::Page),
+            // Whether it is there is seen when it is read: its program may start later.
+            (Field::Absent, Field::Absent, file) => {
+                file.get().map(|FilePath(path)| PrometheusSource::File(folder.join(path)))
+            }
+            (_, _, _) => {
+                let fix = "keep one; define a second meter for the other";
+                self.error(at, "more than one of `server`, `page` and `file` is given", fix);
                 None
             }
         }
+    }
+
+    /// What nobody asks for in front of a file.
+    fn without_network(&self, raw: &schema::Prometheus, at: Mark) {
+        let foreign = [
+            ("username", raw.username.is_absent()),
+            ("password_file", raw.password_file.is_absent()),
+            ("password_env", raw.password_env.is_absent()),
+            ("bearer_token_file", raw.bearer_token_file.is_absent()),
+            ("bearer_token_env", raw.bearer_token_env.is_absent()),
+            ("headers", raw.headers.is_absent()),
+            ("ca_file", raw.ca_file.is_absent()),
+            ("fingerprint", raw.fingerprint.is_absent()),
+            ("timeout", raw.timeout.is_absent()),
+        ];
+        self.refuse(&foreign, at, "`server` and `page`, not for a file", "remove it");
     }
 
     fn access(&mut self, raw: &schema::Prometheus, at: Mark, folder: &Path) -> Option<PrometheusAccess> {

@@ -17,13 +17,15 @@ pub(in crate::config) type Words = Field<BTreeMap<String, Field<String>>>;
 /// Series of a Prometheus server or of another exporter.
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["server"]}, {"required": ["page"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["server"]}, {"required": ["page"]}, {"required": ["file"]}]))]
 #[garde(allow_unvalidated)]
 pub(in crate::config) struct Prometheus {
     /// Address of a Prometheus server, or of what answers its queries, such as `http://prometheus:9090`.
     pub(in crate::config) server: Field<String>,
     /// Instead: address of an exporter's page, such as `http://node-1:9100/metrics`.
     pub(in crate::config) page: Field<String>,
+    /// Instead: a file that holds such a page, as programs write it for node_exporter's textfile collector.
+    pub(in crate::config) file: Field<FilePath>,
     /// User name.
     pub(in crate::config) username: Field<Label>,
     /// File that holds the password.

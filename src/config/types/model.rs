@@ -24,6 +24,17 @@ pub enum Model {
     EqualIdle,
 }
 
+/// With whose energy a host's is pooled before it is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pool {
+    /// With nobody's.
+    #[default]
+    Host,
+    /// With that of its cluster's hosts.
+    Cluster,
+}
+
 /// What a second of work is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -40,6 +51,8 @@ pub enum Weighting {
 pub struct Division {
     /// The model; none for the data centre's.
     pub model: Option<Model>,
+    /// With whose energy its own is pooled; none for what the data centre says.
+    pub pool: Option<Pool>,
     /// Processor packages by their own meters; empty where there are none.
     pub packages: Vec<ChannelRef>,
     /// Memory by its own meters; empty where there are none.
@@ -56,6 +69,7 @@ impl Default for Division {
     fn default() -> Self {
         Self {
             model: None,
+            pool: None,
             packages: Vec::new(),
             memory: Vec::new(),
             gpus: Vec::new(),

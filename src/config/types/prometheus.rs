@@ -1,5 +1,6 @@
 //! A meter's `prometheus` section, checked.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use regex::Regex;
@@ -35,6 +36,8 @@ pub enum PrometheusSource {
     Server(String),
     /// An exporter: the address of its page.
     Page(String),
+    /// A file that holds such a page.
+    File(PathBuf),
 }
 
 /// How to be let in.

@@ -1,8 +1,9 @@
 //! Series of a Prometheus server or of another exporter: what is measured is defined apart from how it is collected.
 //!
-//! `text` reads an exporter's page, `query` asks a Prometheus server, `series` makes readings of samples, `poll` does it under
-//! `crate::web`.
+//! `text` reads an exporter's page, `file` finds one on disk, `query` asks a Prometheus server, `series` makes readings of samples,
+//! `poll` does it under `crate::web`.
 
+mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod poll;
@@ -10,6 +11,7 @@ mod query;
 mod series;
 mod text;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ pub enum Source {
     Server(String),
     /// An exporter: the address of its page.
     Page(String),
+    /// A file that holds such a page.
+    File(PathBuf),
 }
 
 /// How to be let in.

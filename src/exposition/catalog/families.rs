@@ -120,6 +120,9 @@ families! {
         HOST_ACCURACY_RATIO: Gauge Ratio "wattribute_host_accuracy_ratio",
             "Largest error of a host's power: the errors of its feeds, added up, as a share of it; absent where one is not known",
             OF_HOST;
+        HOST_FEED_DIFFERENCE_WATTS: Gauge Watts "wattribute_host_feed_difference_watts",
+            "How much more another metered feed of a host shows than the one that counts; absent unless both are fresh", &[
+                DATACENTER, COMPONENT, HOST, label("feed", "the other feed: its channels, joined by `+`")];
         HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
             "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
             &[DATACENTER, COMPONENT, HOST, METHOD];
@@ -303,6 +306,13 @@ families! {
             label("version", "release"),
             label("revision", "commit it was built from"),
         ];
+        CHECKPOINT_AGE_SECONDS: Gauge Seconds "wattribute_checkpoint_age_seconds",
+            "How old the counters on the disk are: what a crash now would lose; absent where none are kept", &[];
+        CHECKPOINT_BYTES: Gauge Bytes "wattribute_checkpoint_bytes", "Size of the latest checkpoint", &[];
+        CHECKPOINT_WRITES_TOTAL: Counter None "wattribute_checkpoint_writes_total", "Checkpoints by outcome",
+            &[label("result", "`ok` or `failed`")];
+        CHECKPOINT_REFUSED: Gauge None "wattribute_checkpoint_refused",
+            "Checkpoint files that could not be used at the start, and were set aside", &[];
         PROCESS_START_TIME_SECONDS: Gauge Seconds "process_start_time_seconds",
             "When the exporter started, Unix time", &[];
         PROCESS_CPU_SECONDS_TOTAL: Counter Seconds "process_cpu_seconds_total",

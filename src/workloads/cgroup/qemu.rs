@@ -67,34 +67,49 @@ fn memory(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    const UUID: &str = "6d1d0b3c-52c6-4b5b-9f3c-0a1b2c3d4e5f";
+
+    fn of(arguments: &[&str]) -> Option<Guest> {
+        guest(&arguments.join("\0"))
+    }
+
+    /// A guest of these arguments beside its UUID.
+    fn with(arguments: &[&str]) -> Guest {
+        of(&[&["qemu", "-uuid", UUID], arguments].concat()).unwrap()
+    }
+
     #[test]
     fn a_command_line_of_libvirt_names_its_guest() {
-        let line = "/usr/bin/qemu-system-x86_64\0-name\0guest=web,debug-threads=on\0-m\0size=2097152k\0-smp\04,sockets=4,cores=1\0\
-                    -uuid\06D1D0B3C-52C6-4B5B-9F3C-0A1B2C3D4E5F\0-display\0none\0";
-        let want = Guest {
-            uuid: "6d1d0b3c-52c6-4b5b-9f3c-0a1b2c3d4e5f".into(),
-            name: "web".into(),
-            vcpus: 4,
-            memory_bytes: 2 << 30,
-        };
-        assert_eq!(guest(line), Some(want));
+        let found = of(&[
+            "/usr/bin/qemu-system-x86_64",
+            "-name",
+            "guest=web,debug-threads=on",
+            "-m",
+            "size=2097152k",
+            "-smp",
+            "4,sockets=4,cores=1",
+            "-uuid",
+            &UUID.to_uppercase(),
+            "-display",
+            "none",
+        ]);
+        let want = Guest { uuid: UUID.into(), name: "web".into(), vcpus: 4, memory_bytes: 2 << 30 };
+        assert_eq!(found, Some(want));
     }
 
     #[test]
     fn other_forms_are_read_and_nonsense_is_nothing() {
-        let with = |more: &str| guest(&format!("qemu\0-uuid\06d1d0b3c-52c6-4b5b-9f3c-0a1b2c3d4e5f\0{more}"));
-        assert_eq!(
-            with("-smp\0cpus=2,maxcpus=8\0-m\01024").map(|g| (g.vcpus, g.memory_bytes)),
-            Some((2, 1 << 30))
-        );
-        assert_eq!(with("-m\08G\0-name\0db").map(|g| (g.memory_bytes, g.name)), Some((8 << 30, "db".into())));
-        assert_eq!(
-            with("-smp\0x\0-m\0size=9999999999999999999G").map(|g| (g.vcpus, g.memory_bytes)),
-            Some((0, 0))
-        );
-        assert_eq!(with("-name\0guest=a,,b").unwrap().name, "");
-        for none in ["", "sleep\010", "qemu\0-uuid", "qemu\0-uuid\0not-a-uuid", "qemu\0-name\0a"] {
-            assert_eq!(guest(none), None, "{none}");
+        let small = with(&["-smp", "cpus=2,maxcpus=8", "-m", "1024"]);
+        assert_eq!((small.vcpus, small.memory_bytes), (2, 1 << 30));
+        let large = with(&["-m", "8G", "-name", "db"]);
+        assert_eq!((large.memory_bytes, large.name.as_str()), (8 << 30, "db"));
+        let broken = with(&["-smp", "x", "-m", "size=9999999999999999999G"]);
+        assert_eq!((broken.vcpus, broken.memory_bytes), (0, 0));
+        assert_eq!(with(&["-name", "guest=a,,b"]).name, "");
+        for none in
+            [&[][..], &["sleep", "10"], &["qemu", "-uuid"], &["qemu", "-uuid", "x"], &["qemu", "-name", "a"]]
+        {
+            assert_eq!(of(none), None, "{none:?}");
         }
     }
 }

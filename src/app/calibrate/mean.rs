@@ -19,21 +19,23 @@ pub(super) struct Means {
     busy: Option<(f64, f64)>,
 }
 
-/// What it comes to.
+/// What a host was seen to draw.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Calibrated {
+pub struct Calibrated {
     /// Mean power, W.
-    pub(super) power: f64,
+    pub power: f64,
     /// Its standard error, W.
-    pub(super) error: f64,
+    pub error: f64,
     /// How many readings it rests on.
-    pub(super) readings: usize,
+    pub readings: usize,
     /// ... over how long, s.
-    pub(super) seconds: f64,
+    pub seconds: f64,
     /// Mean busy share of the CPUs; none where nobody told.
-    pub(super) busy: Option<f64>,
+    pub busy: Option<f64>,
     /// How much more was drawn in the second half than in the first, W, where that is more than chance.
-    pub(super) drift: Option<f64>,
+    pub drift: Option<f64>,
+    /// How many workloads ran on it at last; none where nobody told.
+    pub running: Option<usize>,
 }
 
 impl Means {
@@ -78,6 +80,7 @@ impl Means {
             seconds: self.time.as_secs_f64(),
             busy: self.mean_busy(),
             drift,
+            running: None,
         })
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::mean::Means;
 use crate::app::plan::{MeterPlan, SourcePlan};
-use crate::app::{self, Shared};
+use crate::app::{self, Shared, target};
 use crate::attribution::pricing;
 use crate::drivers::Driver;
 use crate::inventory::Host;
@@ -69,7 +69,7 @@ impl Bench {
         }
         let source = source.map(|s| {
             let source =
-                app::open_source(&s.reached, clock).map_err(|error| format!("its hypervisor: {error}"))?;
+                target::open_source(&s.reached, clock).map_err(|error| format!("its hypervisor: {error}"))?;
             Ok::<_, String>((source, s.timing.deadline))
         });
         let every = plans.iter().map(|m| m.timing.interval).max().unwrap_or(FIRST_POLL);
@@ -91,7 +91,7 @@ impl Bench {
         &mut self,
         time: Duration,
         limit: Ratio,
-        mut say: impl FnMut(String),
+        say: &mut impl FnMut(&str),
     ) -> Result<(Means, Option<usize>), String> {
         let mut means = Means::default();
         let mut ticks = interval(self.every);
@@ -111,7 +111,7 @@ impl Bench {
                 Err(why) if first || failed >= FAILURES => return Err(why),
                 Err(why) => {
                     failed += 1;
-                    say(why);
+                    say(&why);
                 }
             }
             if let Some((share, span)) = self.load().await? {
@@ -128,7 +128,7 @@ impl Bench {
                 ));
             }
             let passed = started.map_or(Duration::ZERO, |at| now.since(at));
-            say(progress(&means, passed, time));
+            say(&progress(&means, passed, time));
             if passed >= time {
                 return Ok((means, self.running));
             }
@@ -191,16 +191,16 @@ impl Bench {
     }
 
     /// Gives back what devices hold for us.
-    pub(super) async fn close(&mut self) {
+    pub(super) async fn close(&mut self, say: &mut impl FnMut(&str)) {
         for meter in &mut self.meters {
             if timeout(meter.deadline, meter.driver.close()).await.is_err() {
-                eprintln!("{}: did not take its session back in time", meter.name);
+                say(&format!("{} did not take its session back in time", meter.name));
             }
         }
         if let Some((source, deadline)) = &mut self.source
             && timeout(*deadline, source.close()).await.is_err()
         {
-            eprintln!("the hypervisor did not let go in time");
+            say("its hypervisor did not let go in time");
         }
     }
 }
