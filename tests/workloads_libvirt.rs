@@ -21,6 +21,7 @@ mod faults;
 #[allow(dead_code, reason = "shared with the tests of the whole exporter")]
 #[path = "exporter/page.rs"]
 mod page;
+#[allow(dead_code, reason = "shared with the tests of the whole exporter")]
 #[path = "libvirt/peer.rs"]
 mod peer;
 #[allow(dead_code, reason = "shared with the tests of the whole exporter")]
