@@ -36,7 +36,8 @@ fn start(dir: &tempfile::TempDir, second: u64) -> Run {
     let opened = open(&storage(dir)).unwrap();
     let clock_of = Arc::clone(&clock) as Arc<dyn Clock>;
     let switches = Arc::new(Mutex::new(opened.switches()));
-    let keeper = opened.resume_store(&store, &clock_of).resume_ledger(&Arc::new(Mutex::new(ledger)), switches);
+    let keeper =
+        opened.resume_store(&store, &clock_of).resume_ledger(&Arc::new(Mutex::new(ledger)), switches);
     Run { store, clock, keeper }
 }
 

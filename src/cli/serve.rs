@@ -146,7 +146,9 @@ async fn serve(args: &ServeArgs, loaded: Loaded) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("--web.telemetry-path={}", args.metrics_path))?;
     let storage = args.storage.storage();
     if storage.is_none() {
-        tracing::warn!("counters begin at 0 with each start: give a folder to keep them in with --storage.path");
+        tracing::warn!(
+            "counters begin at 0 with each start: give a folder to keep them in with --storage.path"
+        );
     }
     let opened = storage.map(|storage| app::keep::open(&storage)).transpose()?;
     let switches = opened.as_ref().map(app::keep::Opened::switches).unwrap_or_default();

@@ -44,7 +44,9 @@ impl Store {
     pub fn begun(&self) {
         let dropped = self.table.write().unwrap_or_else(PoisonError::into_inner).begun(MAX_ABSENT_CHANNELS);
         if dropped > 0 {
-            tracing::warn!("what {dropped} meters counted is let go: they are not configured, and too many others are not");
+            tracing::warn!(
+                "what {dropped} meters counted is let go: they are not configured, and too many others are not"
+            );
         }
     }
 }

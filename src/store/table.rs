@@ -95,7 +95,9 @@ impl Table {
             let kept = self.waiting.remove(&settings.id);
             let mut meter = Meter::new(settings);
             // One of another data centre is another meter.
-            if let Some((state, past)) = kept.filter(|(state, _)| state.datacenter == meter.settings().datacenter) {
+            if let Some((state, past)) =
+                kept.filter(|(state, _)| state.datacenter == meter.settings().datacenter)
+            {
                 meter.resume(state, &past);
             }
             return meter;
@@ -106,14 +108,14 @@ impl Table {
 
     /// See [`super::Store::resume`].
     pub(super) fn resume(&mut self, kept: MeterState, past: &Past) {
-        let meter = self.find(&kept.meter).and_then(|index| self.get(index));
-        let meter = meter.map(|meter| meter.lock().unwrap_or_else(PoisonError::into_inner));
-        match meter.filter(|meter| meter.settings().datacenter == kept.datacenter) {
-            Some(mut meter) => meter.resume(kept, past),
-            None => {
-                self.waiting.insert(kept.meter.clone(), (kept, *past));
+        if let Some(meter) = self.find(&kept.meter).and_then(|index| self.get(index)) {
+            let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+            if meter.settings().datacenter == kept.datacenter {
+                meter.resume(kept, past);
+                return;
             }
         }
+        self.waiting.insert(kept.meter.clone(), (kept, *past));
     }
 
     /// See [`super::Store::begun`]. Gives how many meters were too many.
