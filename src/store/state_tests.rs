@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Batch, ChannelId, Earlier, EnergyCounter, Joules, Measure, Microjoules, Reading, Watts};
+use crate::model::{
+    Batch, ChannelId, DatacenterId, Earlier, EnergyCounter, Joules, Measure, MeterId, Microjoules, Reading,
+    Watts,
+};
 use crate::store::{Channel, MeterSettings};
 
 const DAY: Duration = Duration::from_secs(86_400);
