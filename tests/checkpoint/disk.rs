@@ -27,7 +27,7 @@ async fn a_damaged_file_is_set_aside_and_the_one_before_stands_in_and_without_bo
     let middle = latest.len() / 2;
     latest[middle] ^= 1;
     fs::write(site.file(""), &latest).unwrap();
-    let mut exporter = site.exporter().await;
+    let exporter = site.exporter().await;
     let shown = exporter.page().await;
     assert_eq!(number(&shown, "wattribute_checkpoint_refused"), 1.0);
     assert!(energy(&shown) > energy(&page) / 2, "{} after {}", energy(&shown), energy(&page));
