@@ -63,7 +63,8 @@ impl Site {
 
 /// Whether every host has been settled.
 fn settled(page: &Page) -> bool {
-    page.of("wattribute_host_energy_joules_total").filter(|s| s.microjoules() > 0).count() == 8
+    let drew = page.of("wattribute_host_energy_joules_total").filter(|s| s.microjoules() > 0);
+    drew.map(|s| s.label("host")).collect::<std::collections::BTreeSet<_>>().len() == HOSTS
 }
 
 fn number(page: &Page, name: &str) -> f64 {
@@ -74,6 +75,9 @@ fn number(page: &Page, name: &str) -> f64 {
 fn kill(exporter: Exporter) {
     drop(exporter);
 }
+
+/// Hosts of the simulation.
+const HOSTS: usize = 8;
 
 /// Long enough for several checkpoints.
 const A_WHILE: Duration = Duration::from_secs(5);

@@ -108,11 +108,12 @@ impl Table {
 
     /// See [`super::Store::resume`].
     pub(super) fn resume(&mut self, kept: MeterState, past: &Past) {
-        let found = self.find(&kept.meter).and_then(|index| self.get(index));
-        let found = found.map(|meter| meter.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(mut meter) = found.filter(|meter| meter.settings().datacenter == kept.datacenter) {
-            meter.resume(kept, past);
-            return;
+        if let Some(meter) = self.find(&kept.meter).and_then(|index| self.get(index)) {
+            let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+            if meter.settings().datacenter == kept.datacenter {
+                meter.resume(kept, past);
+                return;
+            }
         }
         self.waiting.insert(kept.meter.clone(), (kept, *past));
     }

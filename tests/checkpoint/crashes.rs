@@ -18,12 +18,16 @@ fn kept(page: &Page) -> BTreeMap<String, f64> {
     counters
 }
 
-/// Claims that what `checkpoint` showed is still there, and has not fallen.
+/// Claims that what `checkpoint` showed is still there (of meters: if they have been read again), and has not fallen.
 fn nothing_fell(checkpoint: &BTreeMap<String, f64>, page: &Page) {
     let now = kept(page);
     assert!(checkpoint.len() > 50, "{} counters", checkpoint.len());
     for (name, before) in checkpoint {
-        let after = now.get(name).unwrap_or_else(|| panic!("{name} is gone"));
+        let Some(after) = now.get(name) else {
+            // A channel is shown once its device has shown it again.
+            assert!(name.starts_with("wattribute_meter_"), "{name} is gone");
+            continue;
+        };
         assert!(after >= before, "{name} fell from {before} to {after}");
     }
 }
@@ -75,14 +79,13 @@ async fn killed_twenty_times_at_any_moment_no_counter_falls_and_at_most_the_inte
     let (_, missed) = hosts(&page);
     let passed = began.elapsed().as_secs_f64();
     assert!(missed / 8.0 < passed, "{missed} s missed on 8 hosts in {passed} s");
-    let measured = passed - missed / 8.0;
     let (energy, _) = hosts(&page);
     let (first_energy, _) = hosts(&first);
     eprintln!(
         "20 crashes in {passed:.1} s: {:.1} s missed a host, {energy:.0} J ({first_energy:.0} J after {opened:.1} s)",
         missed / 8.0
     );
-    assert!(measured > 20.0, "a second a round, at least, was measured");
+    assert!(energy > first_energy, "what was measured between the crashes counts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
