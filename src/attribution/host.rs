@@ -277,7 +277,10 @@ impl HostAccount {
 
     /// Settles the samples up to `last`, as far as they are known.
     fn settle_samples(&mut self, store: &Store, books: &mut Books, last: Option<Moment>, now: Moment) {
-        while let Some(sample) = self.pending.pop_front_if(|s| last.is_none_or(|last| s.at <= last)) {
+        let is_due = |sample: &Usage| last.is_none_or(|last| sample.at <= last);
+        while self.pending.front().is_some_and(is_due)
+            && let Some(sample) = self.pending.pop_front()
+        {
             let Some(from) = self.settled else {
                 if !self.open(sample, store, books, now) {
                     break;

@@ -65,7 +65,8 @@ impl HostAccount {
             }
         }
         let mut from = from;
-        while let Some(stretch) = self.ahead.pop_front_if(|s| s.until <= until) {
+        while let Some(stretch) = self.ahead.front().copied().filter(|s| s.until <= until) {
+            self.ahead.pop_front();
             quote.add(stretch.price, stretch.until.since(from));
             from = stretch.until;
         }
