@@ -297,8 +297,10 @@ impl HostAccount {
 
     /// Settles the samples up to `last`, as far as they are known.
     fn settle_samples(&mut self, store: &Store, books: &mut Books, last: Option<Moment>, now: Moment) {
-        while self.pending.front().is_some_and(|s| last.is_none_or(|last| s.at <= last)) {
-            let Some(sample) = self.pending.pop_front() else { break };
+        let is_due = |sample: &Usage| last.is_none_or(|last| sample.at <= last);
+        while self.pending.front().is_some_and(is_due)
+            && let Some(sample) = self.pending.pop_front()
+        {
             let Some(from) = self.settled else {
                 if !self.open(sample, store, books, now) {
                     break;

@@ -88,8 +88,9 @@ impl Pool {
                 || now.since(round.since) > PATIENCE
                 || hosts.iter().filter(|a| waits_for(a)).all(|a| round.deposits.contains_key(&a.host().id))
         };
-        let ended = self.rounds.extract_if(.., |key, round| ends(key, round));
-        ended.map(|((datacenter, _), round)| (datacenter, round)).collect()
+        let ended: Vec<_> =
+            self.rounds.iter().filter(|(key, round)| ends(key, round)).map(|(key, _)| key.clone()).collect();
+        ended.into_iter().filter_map(|key| Some((key.0.clone(), self.rounds.remove(&key)?))).collect()
     }
 }
 

@@ -77,7 +77,7 @@ impl HostAccount {
             begin = end;
         }
         let mut from = from;
-        while let Some(stretch) = self.ahead.front().filter(|s| s.until <= until).copied() {
+        while let Some(stretch) = self.ahead.front().copied().filter(|s| s.until <= until) {
             self.ahead.pop_front();
             quote.add(stretch.price, stretch.until.since(from));
             from = stretch.until;
