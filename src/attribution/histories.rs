@@ -460,7 +460,8 @@ fn happen(guest: &mut Guest, event: &Event, now: u32) {
         }
         Event::Project(_, known) => {
             let project_id = known.then(|| ProjectId::new("atlas").unwrap());
-            let project_id = project_id.or_else(|| now.is_multiple_of(2).then(|| ProjectId::new("zeus").unwrap()));
+            let project_id =
+                project_id.or_else(|| now.is_multiple_of(2).then(|| ProjectId::new("zeus").unwrap()));
             guest.info = Arc::new(WorkloadInfo { project_id, ..(*guest.info).clone() });
         }
         Event::Migrate(_, seconds) => {

@@ -147,9 +147,7 @@ impl Room {
             .inventory
             .hosts
             .iter()
-            .map(|host| {
-                self.sources.get(number(host)).copied().flatten()
-            })
+            .map(|host| self.sources.get(number(host)).copied().flatten())
             .collect();
         self.ledger.reconfigure(&self.inventory, &sources, &self.store, at(seconds));
         self.must_balance();

@@ -18,7 +18,7 @@ fn writes(page: &Page, result: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_is_set_aside_and_the_one_before_stands_in_and_without_both_it_begins_at_0_aloud() {
     let site = site().await;
-    let exporter = site.exporter().await;
+    let mut exporter = site.exporter().await;
     exporter.until("all settled", settled).await;
     let page = exporter.until("three checkpoints", |page| writes(page, "ok") >= 3.0).await;
     kill(exporter);
@@ -45,7 +45,7 @@ async fn a_damaged_file_is_set_aside_and_the_one_before_stands_in_and_without_bo
     newer[16] = 9;
     fs::write(site.file(""), newer).unwrap();
     fs::write(site.file(".previous"), "# HELP up\n").unwrap();
-    let exporter = site.exporter().await;
+    let mut exporter = site.exporter().await;
     let log = exporter.program.output();
     for wanted in [
         "it has version 9 of the form, this exporter reads version 1",
@@ -63,7 +63,7 @@ async fn a_damaged_file_is_set_aside_and_the_one_before_stands_in_and_without_bo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_and_a_folder_that_goes_away_are_survived_and_told() {
     let site = site().await;
-    let exporter = site.exporter().await;
+    let mut exporter = site.exporter().await;
     exporter.until("a checkpoint", |page| writes(page, "ok") >= 1.0).await;
     // Where the next one is to be written there is no room.
     let _ = fs::remove_file(site.file(".new"));
@@ -113,7 +113,7 @@ async fn a_disk_that_is_full_from_the_start_does_not_keep_the_exporter_from_star
     }
     let _mounted = Mounted(&site.storage);
     fs::write(site.storage.join("full"), [0; 4096]).unwrap();
-    let exporter = site.exporter().await;
+    let mut exporter = site.exporter().await;
     let page = exporter.until("failures", |page| writes(page, "failed") >= 2.0).await;
     assert_eq!(writes(&page, "ok"), 0.0);
     exporter.until("all settled", settled).await;
