@@ -100,12 +100,12 @@ impl Controller {
         let switches = self.switches();
         {
             let mut ledger = self.parts.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            ledger.settle(&world.store, &world.usage, world.clock.now());
-            world.store.reconfigure(meter_settings, |id| changes.others.contains(id));
+            let now = world.clock.now();
+            ledger.settle(&world.store, &world.usage, now);
+            world.store.reconfigure(meter_settings, |id| changes.others.contains(id), now);
             let places = world.usage.reconfigure(source_settings);
             let of_hosts: Vec<Option<SourceIndex>> =
                 host_sources.iter().map(|s| s.and_then(|s| places.get(s.0).copied())).collect();
-            let now = world.clock.now();
             ledger.reconfigure(&inventory, &of_hosts, &world.store, now);
             for host in &inventory.hosts {
                 ledger.set_enabled(&host.id, switches.is_host_on(&host.id, &host.datacenter), now);

@@ -17,7 +17,7 @@ pub use state::{CounterState, IntegralState};
 #[derive(Debug, Clone, Default)]
 pub struct Integral {
     last: Option<(Moment, Watts)>,
-    /// The last reading before a restart, until there is one after it.
+    /// Since when nothing has been read: before a restart, or in a gap whose time before that is counted.
     resumed: Option<Moment>,
     total: Microjoules,
     /// What rounding left over, µJ, within half a microjoule of 0; carried so that sums do not drift.
@@ -43,6 +43,16 @@ impl Integral {
         self.carry = (exact - step.joules()) * 1e6;
         self.total += step;
         Some(step)
+    }
+
+    /// What has been unmeasured up to `now` stays so; where nothing has, nothing changes.
+    pub fn close_gap(&mut self, now: Moment, max_gap: Duration) {
+        let unmeasured = self.unmeasured(now, max_gap);
+        if unmeasured > self.unmeasured {
+            self.unmeasured = unmeasured;
+            self.last = None;
+            self.resumed = Some(now);
+        }
     }
 
     /// Nobody measures from `now` on, or somebody does again: the next reading is a first one. A gap that is open is closed.

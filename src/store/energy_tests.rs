@@ -179,3 +179,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_gap_that_was_unmeasured_stays_so_when_longer_ones_may_be_bridged() {
+    let mut integral = Integral::default();
+    let short = Duration::from_secs(3);
+    integral.advance(at(0), watts(100.0), short);
+    integral.close_gap(at(2), short);
+    assert_eq!(integral.unmeasured(at(4), short), Duration::from_secs(4), "not closed: it was none yet");
+    integral.close_gap(at(4), short);
+    let longer = Duration::from_secs(10);
+    assert_eq!(integral.unmeasured(at(5), longer), Duration::from_secs(4));
+    assert_eq!(integral.advance(at(6), watts(100.0), longer), None);
+    assert_eq!(
+        (integral.unmeasured(at(6), longer), integral.total()),
+        (Duration::from_secs(6), Microjoules::ZERO)
+    );
+}

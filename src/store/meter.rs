@@ -84,9 +84,9 @@ impl Meter {
         }
     }
 
-    /// What the configuration says of it now. Where it is `another` device, nothing that the one before said of itself stays, and
+    /// What the configuration says of it from `now` on. Where it is `another` device, nothing that the one before said of itself stays, and
     /// its counter begins a new account; the energy so far goes on.
-    pub(super) fn reconfigure(&mut self, settings: MeterSettings, another: bool) {
+    pub(super) fn reconfigure(&mut self, settings: MeterSettings, another: bool, now: Moment) {
         if another {
             self.identity = Identity::default();
             self.system = None;
@@ -97,6 +97,9 @@ impl Meter {
         if settings == self.settings && !another {
             return;
         }
+        // A gap that was too long to be bridged stays one, whatever the new limit.
+        let max_gap = self.settings.max_gap;
+        self.channels.iter_mut().for_each(|channel| channel.integral.close_gap(now, max_gap));
         self.labels = labels(&settings);
         self.info = info_labels(&settings, &self.identity);
         self.windows.clear();

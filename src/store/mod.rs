@@ -69,15 +69,20 @@ impl Store {
     #[must_use]
     pub fn new(meters: Vec<MeterSettings>) -> Self {
         let mut table = Table::default();
-        table.reconfigure(meters, |_| true);
+        table.reconfigure(meters, |_| true, Moment::ZERO);
         Self { table: RwLock::new(table) }
     }
 
-    /// Makes these the meters, in this order. One whose name was there before goes on with its channels and their energy; where
+    /// Makes these the meters from `now` on, in this order. One whose name was there before goes on with its channels and their energy; where
     /// `is_another` says so it is another device now, whose counter is not a continuation of the one before. One that is
     /// not named any more is not found and not shown, but its feeds still tell until [`Store::release_removed`].
-    pub fn reconfigure(&self, meters: Vec<MeterSettings>, is_another: impl Fn(&MeterId) -> bool) {
-        self.table.write().unwrap_or_else(PoisonError::into_inner).reconfigure(meters, is_another);
+    pub fn reconfigure(
+        &self,
+        meters: Vec<MeterSettings>,
+        is_another: impl Fn(&MeterId) -> bool,
+        now: Moment,
+    ) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).reconfigure(meters, is_another, now);
     }
 
     /// Puts aside, at `now`, what [`Store::reconfigure`] removed: its energy goes on if it comes back.

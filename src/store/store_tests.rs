@@ -376,19 +376,19 @@ fn a_meter_that_stays_keeps_its_place_and_one_that_goes_leads_nowhere() {
     for (meter, second) in [(a, 10), (b, 10), (a, 20), (b, 20)] {
         s.apply(meter, &batch(vec![power("input", 100.0)]), at(second));
     }
-    s.reconfigure(vec![settings("c", "1"), settings("a", "1")], |_| false);
+    s.reconfigure(vec![settings("c", "1"), settings("a", "1")], |_| false, at(20));
     assert_eq!(s.find(&id(MeterId::new, "a")), Some(a));
     assert_eq!(integrated(&s), [("a".to_owned(), Some(1_000_000_000))]);
     assert_eq!(s.energy(feed, at(10), at(20)), Some(Microjoules(1_000_000_000)), "until it is released");
     s.release_removed(at(20));
-    s.reconfigure(vec![settings("c", "1"), settings("a", "1"), settings("d", "1")], |_| false);
+    s.reconfigure(vec![settings("c", "1"), settings("a", "1"), settings("d", "1")], |_| false, at(20));
     // The place of b is d's now, and nobody takes the one for the other.
     s.apply(b, &batch(vec![power("input", 100.0)]), at(25));
     assert_eq!((s.energy(feed, at(10), at(20)), s.find(&id(MeterId::new, "b"))), (None, None));
     assert_eq!(integrated(&s), [("a".to_owned(), Some(1_000_000_000))]);
 
     // What comes back goes on where it was, and what was drawn meanwhile is nobody's.
-    s.reconfigure(vec![settings("b", "1")], |_| false);
+    s.reconfigure(vec![settings("b", "1")], |_| false, at(20));
     let b = s.find(&id(MeterId::new, "b")).unwrap();
     assert_eq!(integrated(&s), [("b".to_owned(), None)]);
     s.apply(b, &batch(vec![power("input", 100.0)]), at(40));
@@ -418,7 +418,7 @@ fn another_device_of_the_same_name_goes_on_with_the_account_and_begins_its_count
     s.apply(a, &batch(vec![counter(500.0), power("input", 10.0)]), at(10));
     s.apply(a, &batch(vec![counter(600.0), power("input", 10.0)]), at(20));
     assert_eq!(counted(&s), Some(600_000_000));
-    s.reconfigure(vec![settings("a", "2")], |_| true);
+    s.reconfigure(vec![settings("a", "2")], |_| true, at(20));
     // A step of 200 J that it did not draw.
     s.apply(a, &batch(vec![counter(800.0), power("input", 10.0)]), at(30));
     assert_eq!(counted(&s), Some(600_000_000));

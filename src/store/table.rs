@@ -45,7 +45,12 @@ impl Table {
     }
 
     /// See [`super::Store::reconfigure`].
-    pub(super) fn reconfigure(&mut self, meters: Vec<MeterSettings>, is_another: impl Fn(&MeterId) -> bool) {
+    pub(super) fn reconfigure(
+        &mut self,
+        meters: Vec<MeterSettings>,
+        is_another: impl Fn(&MeterId) -> bool,
+        now: Moment,
+    ) {
         let mut before = std::mem::take(&mut self.by_id);
         let kept: Vec<_> = meters.iter().map(|m| before.remove(&m.id)).collect();
         self.leaving.extend(before.into_values());
@@ -58,12 +63,13 @@ impl Table {
                 Some(index) => {
                     let another = is_another(&id);
                     if let Some(meter) = self.get(index) {
-                        meter.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(settings, another);
+                        let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+                        meter.reconfigure(settings, another, now);
                     }
                     index
                 }
                 None => {
-                    let meter = self.come_back(settings);
+                    let meter = self.come_back(settings, now);
                     self.place(meter, &mut free)
                 }
             };
@@ -89,7 +95,7 @@ impl Table {
     }
 
     /// A new meter, or the one of that name that was removed earlier.
-    fn come_back(&mut self, settings: MeterSettings) -> Meter {
+    fn come_back(&mut self, settings: MeterSettings, now: Moment) -> Meter {
         let at = self.aside.iter().position(|meter| meter.settings().id == settings.id);
         let Some(mut meter) = at.and_then(|at| self.aside.remove(at)) else {
             let kept = self.waiting.remove(&settings.id);
@@ -102,7 +108,7 @@ impl Table {
             }
             return meter;
         };
-        meter.reconfigure(settings, true);
+        meter.reconfigure(settings, true, now);
         meter
     }
 

@@ -76,7 +76,7 @@ async fn a_host_and_a_whole_data_centre_are_switched() {
     let name = room.sim.world().hosts()[0].name.clone();
     let host = [("host", name.as_str())];
     let hypervisor = room.sim.counters(&format!("libvirt-{name}")).unwrap();
-    assert_eq!(hypervisor.held(), 1);
+    assert!(hypervisor.held() >= 1, "one for CPU time, and one for all that may be slow");
 
     assert_eq!(switch(address, &format!("hosts/{name}"), false).await.status, 200);
     let page = until(&mut exporter, "it is off", |page| {
