@@ -43,9 +43,10 @@ impl Interval {
 /// The workloads' accounts of one host.
 #[derive(Debug, Default)]
 pub(super) struct Guests {
-    accounts: BTreeMap<WorkloadId, WorkloadAccount>,
+    /// Boxed: a map keeps room for a third more than it has.
+    accounts: BTreeMap<WorkloadId, Box<WorkloadAccount>>,
     /// Accounts with projects that no longer own the workload.
-    handed_over: BTreeMap<(WorkloadId, ProjectId), WorkloadAccount>,
+    handed_over: BTreeMap<(WorkloadId, ProjectId), Box<WorkloadAccount>>,
     sampled: Option<Moment>,
     departed: Microjoules,
     /// Accounts closed since the ledger last asked.
@@ -56,12 +57,12 @@ pub(super) struct Guests {
 impl Guests {
     /// Every account: by id, then those that were handed over.
     pub(super) fn iter(&self) -> impl Iterator<Item = &WorkloadAccount> {
-        self.accounts.values().chain(self.handed_over.values())
+        self.accounts.values().chain(self.handed_over.values()).map(Box::as_ref)
     }
 
     /// The accounts that take part in an interval, in the order of the claims.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut WorkloadAccount> {
-        self.accounts.values_mut()
+        self.accounts.values_mut().map(Box::as_mut)
     }
 
     /// What closed accounts held.
@@ -133,7 +134,7 @@ impl Guests {
     pub(super) fn find_mut(&mut self, id: &WorkloadId, project: &ProjectId) -> Option<&mut WorkloadAccount> {
         match self.accounts.get_mut(id).filter(|account| account.project() == project) {
             Some(account) => Some(account),
-            None => self.handed_over.get_mut(&(id.clone(), project.clone())),
+            None => self.handed_over.get_mut(&(id.clone(), project.clone())).map(Box::as_mut),
         }
     }
 
@@ -171,7 +172,7 @@ impl Guests {
         }
     }
 
-    fn close(&mut self, account: Option<WorkloadAccount>) {
+    fn close(&mut self, account: Option<Box<WorkloadAccount>>) {
         let Some(account) = account else { return };
         self.departed += account.total();
         self.closed.extend(Closed::of(&account));
@@ -228,9 +229,9 @@ impl Guests {
         };
         let Self { accounts, handed_over, .. } = self;
         let account = accounts.entry(info.id.clone()).or_insert_with(|| {
-            handed_over
-                .remove(&(info.id.clone(), project.clone()))
-                .unwrap_or_else(|| WorkloadAccount::new(Arc::clone(info), project, &name, datacenter, host))
+            let new = |project| WorkloadAccount::new(Arc::clone(info), project, &name, datacenter, host);
+            let kept = handed_over.remove(&(info.id.clone(), project.clone()));
+            kept.unwrap_or_else(|| Box::new(new(project)))
         });
         if let Some(mut before) = before {
             account.succeed(&mut before);

@@ -35,10 +35,10 @@ impl Guests {
         books: &Books,
         past: &Past,
     ) {
-        let resumed = |state| WorkloadAccount::resumed(state, host, books, past);
-        let of_workload = |account: WorkloadAccount| (account.info().id.clone(), account);
+        let resumed = |state| Box::new(WorkloadAccount::resumed(state, host, books, past));
+        let of_workload = |account: Box<WorkloadAccount>| (account.info().id.clone(), account);
         let of_owner =
-            |account: WorkloadAccount| ((account.info().id.clone(), account.project().clone()), account);
+            |account: Box<WorkloadAccount>| ((account.info().id.clone(), account.project().clone()), account);
         self.accounts = state.workloads.into_iter().map(resumed).map(of_workload).collect();
         self.handed_over = state.handed_over.into_iter().map(resumed).map(of_owner).collect();
         self.departed = state.departed;
