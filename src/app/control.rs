@@ -13,7 +13,7 @@ use crate::exposition::catalog;
 use crate::exposition::collect::{Collector, Reloads};
 use crate::http::{self, Control, Gate, Hypervisor, Switch, Unknown};
 use crate::inventory::Feed;
-use crate::model::{BoxFuture, Moment, PollError};
+use crate::model::{BoxFuture, Moment, PollError, ids};
 use crate::store::{Channel, Meter};
 use crate::workloads::log::SourceState;
 
@@ -40,6 +40,8 @@ pub(super) struct Controller {
     pub(super) reloads: Arc<Reloads>,
     /// Held for as long as a change takes; none before the beginning.
     pub(super) fleet: tokio::sync::Mutex<Option<Fleet>>,
+    /// Reloads that run or wait: one each.
+    pub(super) reloading: tokio::sync::Semaphore,
     pub(super) switches: Arc<Mutex<Switches>>,
 }
 
@@ -157,6 +159,10 @@ impl Control for Controller {
 
 /// The nearest of `names`, nearest first.
 fn near(name: &str, mut names: Vec<String>) -> Unknown {
+    // Nothing is called so, and comparing takes time.
+    if name.len() > ids::MAX_ID_BYTES {
+        return Unknown { near: Vec::new() };
+    }
     names.sort_unstable();
     names.dedup();
     let mut near: Vec<(f64, String)> =

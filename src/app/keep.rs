@@ -81,7 +81,7 @@ pub struct Opened {
 /// # Errors
 /// If another exporter holds the folder, or it is not there and cannot be made.
 pub fn open(storage: &Storage) -> Result<Opened, OpenError> {
-    let folder = Folder::open(&storage.path)?;
+    let mut folder = Folder::open(&storage.path)?;
     let found = folder.find(Contents::read);
     for refused in &found.refused {
         let aside = match &refused.aside {
@@ -259,7 +259,14 @@ impl Keeper {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, wall) = (self.clock.now(), unix(self.clock.as_ref()));
         // A ledger that died in the middle of an interval does not add up.
-        let Ok(ledger) = self.ledger.lock().map(|ledger| ledger.kept(now)) else { return };
+        let Ok(ledger) = self.ledger.lock().map(|ledger| ledger.kept(now)) else {
+            self.health.failed();
+            tracing::error!(
+                "no checkpoint is written: something died while it held the ledger; this is a bug: please report it with the log, \
+                 and restart"
+            );
+            return;
+        };
         let store = self.store.kept(now);
         let written =
             self.encode(wall, &store, &ledger).map_err(|error| error.to_string()).and_then(|bytes| {

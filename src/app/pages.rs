@@ -1,6 +1,6 @@
 //! The HTTP layer's pages, from the running parts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -12,16 +12,29 @@ use crate::model::{Moment, PollError};
 
 /// Counts the snapshots: it rises with each tick of the ledger, and pages of an older one are rendered anew.
 #[derive(Debug, Default)]
-pub struct Generation(AtomicU64);
+pub struct Generation {
+    count: AtomicU64,
+    has_settled: AtomicBool,
+}
 
 impl Generation {
     /// A new snapshot is there.
     pub fn next(&self) {
-        self.0.fetch_add(1, Ordering::Release);
+        self.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// A new snapshot is there, made by a tick of the ledger.
+    pub fn settled(&self) {
+        self.next();
+        self.has_settled.store(true, Ordering::Release);
     }
 
     fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn has_settled(&self) -> bool {
+        self.has_settled.load(Ordering::Acquire)
     }
 }
 
@@ -77,7 +90,7 @@ impl Pages for RunningPages {
     }
 
     fn ready(&self) -> bool {
-        self.control.parts.generation.get() > 0
+        self.control.parts.generation.has_settled()
     }
 
     fn probes(&self) -> Option<Arc<dyn Probes>> {

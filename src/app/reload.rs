@@ -57,8 +57,11 @@ impl Controller {
         *place = Some(fleet);
     }
 
-    /// Loads and follows. Whoever asks meanwhile waits for a turn of their own.
+    /// Loads and follows. One who asks meanwhile waits for a turn of their own, a third is sent away.
     pub(super) async fn load_anew(self: Arc<Self>) -> Result<(), String> {
+        let Ok(_turn) = self.reloading.try_acquire() else {
+            return Err("another reload waits already, and will read what is there now".to_owned());
+        };
         let mut fleet = self.fleet.lock().await;
         let Some(fleet) = fleet.as_mut() else { return Err("nothing runs yet; ask again".to_owned()) };
         let me = Arc::clone(&self);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +29,8 @@ use crate::poller::Stats;
 use crate::store::Store;
 use crate::workloads::{self, UsageLog};
 
+/// Reloads that run or wait: one that waits reads all that was written before it began.
+const RELOADS: usize = 2;
 /// From one tick of the ledger to the next: the finest that a scrape can see.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a device may take to show a channel that a feed names.
@@ -161,7 +164,17 @@ fn controller(
         named: Mutex::default(),
         gate: Arc::new(Gate::default()),
     };
-    (Controller { parts, load, reloads, fleet: tokio::sync::Mutex::new(None), switches }, fleet)
+    (
+        Controller {
+            parts,
+            load,
+            reloads,
+            fleet: tokio::sync::Mutex::new(None),
+            reloading: Semaphore::new(RELOADS),
+            switches,
+        },
+        fleet,
+    )
 }
 
 /// Reads the configuration anew at each signal.
@@ -215,7 +228,7 @@ async fn tick(control: Arc<Controller>, shutdown: CancellationToken) {
         let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.settle(&world.store, &world.usage, world.clock.now());
         drop(ledger);
-        generation.next();
+        generation.settled();
     }
 }
 

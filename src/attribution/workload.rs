@@ -79,7 +79,8 @@ impl WorkloadAccount {
             ("project_id", project.as_str()),
         ]);
         let info_labels = info_labels(&info, &project, project_name, datacenter, host);
-        let total_labels = (info.kind == WorkloadKind::Vm).then(|| {
+        let is_everywhere = info.id.as_str() != info.domain || info.id.is_uuid();
+        let total_labels = (info.kind == WorkloadKind::Vm && is_everywhere).then(|| {
             LabelSet::new(&[
                 ("kind", info.kind.name()),
                 ("workload", info.id.as_str()),

@@ -77,6 +77,8 @@ pub struct Found<T> {
 pub struct Folder {
     path: PathBuf,
     lock: Option<File>,
+    /// Device and inode of the latest file, as far as it is what was read or written here.
+    ours: Option<(u64, u64)>,
 }
 
 impl Folder {
@@ -88,12 +90,16 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |cause| OpenError::Folder { path: path.to_owned(), cause };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let mut folder = Self { path: path.to_owned(), lock: None };
+        let mut folder = Self { path: path.to_owned(), lock: None, ours: None };
         match folder.hold() {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let pid = fs::read_to_string(path.join(LOCK)).ok().and_then(|text| text.trim().parse().ok());
                 return Err(OpenError::Held { path: path.to_owned(), pid });
+            }
+            // Somebody else's lock: whether they hold it cannot be known.
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied && path.join(LOCK).exists() => {
+                return Err(failed(cause));
             }
             Err(error) => {
                 tracing::error!("{}: cannot be held against other exporters: {error}", path.display())
@@ -133,7 +139,7 @@ impl Folder {
     }
 
     /// Reads the latest checkpoint that `read` can use: what it cannot is set aside, and the previous one tried.
-    pub fn find<T>(&self, read: impl Fn(&[u8]) -> Result<T, String>) -> Found<T> {
+    pub fn find<T>(&mut self, read: impl Fn(&[u8]) -> Result<T, String>) -> Found<T> {
         let mut found = Found { good: None, refused: Vec::new() };
         for path in [self.path.join(FILE), self.named(".previous")] {
             let outcome = match contents(&path) {
@@ -143,6 +149,7 @@ impl Folder {
             };
             match outcome {
                 Ok(good) => {
+                    self.ours = (path == self.path.join(FILE)).then(|| identity(&path)).flatten();
                     found.good = Some((good, path));
                     break;
                 }
@@ -155,7 +162,9 @@ impl Folder {
         found
     }
 
+    /// What another exporter may be using stays where it is.
     fn set_aside(&self, path: &Path) -> Option<PathBuf> {
+        self.lock.as_ref()?;
         let place = |n| self.named(&format!(".refused-{n}"));
         let free =
             (1..MAX_REFUSED).map(place).find(|place| !place.exists()).unwrap_or_else(|| place(MAX_REFUSED));
@@ -176,6 +185,7 @@ impl Folder {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {MAX_BYTES} bytes")));
         }
         self.hold().map_err(of(&self.path))?;
+        self.spare_foreign(&[&file, &previous])?;
         let mut out = OpenOptions::new()
             .write(true)
             .create(true)
@@ -191,12 +201,39 @@ impl Folder {
         drop(out);
         keep_previous(&file, &previous, &self.named(".old")).map_err(of(&previous))?;
         fs::rename(&new, &file).map_err(of(&file))?;
+        self.ours = identity(&file);
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(of(&self.path))
+    }
+
+    /// A disk that was not there at the start may bring a checkpoint that nobody has read: it is not written over.
+    fn spare_foreign(&mut self, files: &[&Path]) -> io::Result<()> {
+        let Some(there) = identity(&self.path.join(FILE)).filter(|there| Some(*there) != self.ours) else {
+            return Ok(());
+        };
+        for file in files.iter().filter(|file| file.exists()) {
+            let aside = self.set_aside(file).ok_or_else(|| {
+                io::Error::other(format!(
+                    "{} was not read at the start, and cannot be set aside",
+                    file.display()
+                ))
+            })?;
+            tracing::error!(
+                "{} was not read at the start and is not written over: it is {} now; its counters are not in ours",
+                file.display(),
+                aside.display()
+            );
+        }
+        self.ours = Some(there);
+        Ok(())
     }
 
     fn named(&self, suffix: &str) -> PathBuf {
         self.path.join(format!("{FILE}{suffix}"))
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Gives the latest file its second name, so that it is never without its first.

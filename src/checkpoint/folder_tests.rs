@@ -10,7 +10,7 @@ fn read(bytes: &[u8]) -> Result<String, String> {
     if text.starts_with("good") { Ok(text) } else { Err("it is bad".to_owned()) }
 }
 
-fn good(folder: &Folder) -> Option<String> {
+fn good(folder: &mut Folder) -> Option<String> {
     let found = folder.find(read);
     assert!(found.refused.is_empty(), "{:?}", found.refused);
     found.good.map(|(text, _)| text)
@@ -22,10 +22,10 @@ fn the_latest_is_read_and_the_one_before_is_kept() {
     let path = dir.path().join("a/b");
     let mut folder = Folder::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(good(&folder), None);
+    assert_eq!(good(&mut folder), None);
     for n in 1..=3 {
         folder.write(format!("good {n}").as_bytes()).unwrap();
-        assert_eq!(good(&folder), Some(format!("good {n}")));
+        assert_eq!(good(&mut folder), Some(format!("good {n}")));
     }
     assert_eq!(fs::read_to_string(path.join("wattribute.checkpoint.previous")).unwrap(), "good 2");
     assert_eq!(fs::metadata(path.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
@@ -69,7 +69,7 @@ fn neither_is_used_where_both_are_bad_and_both_are_still_there() {
 #[test]
 fn a_file_that_cannot_be_read_at_all_is_set_aside_too() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = Folder::open(dir.path()).unwrap();
+    let mut folder = Folder::open(dir.path()).unwrap();
     fs::create_dir(dir.path().join(FILE)).unwrap();
     let found = folder.find(read);
     assert!(found.good.is_none() && found.refused[0].cause.contains("it cannot be read"));
@@ -101,10 +101,10 @@ fn a_full_disk_leaves_the_old_file_whole_and_is_over_when_there_is_room() {
         let error = folder.write(b"good 2").unwrap_err().to_string();
         assert!(error.contains("wattribute.checkpoint.new: No space left on device"), "{error}");
     }
-    assert_eq!(good(&folder).as_deref(), Some("good 1"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 1"));
     fs::remove_file(dir.path().join("wattribute.checkpoint.new")).unwrap();
     folder.write(b"good 3").unwrap();
-    assert_eq!(good(&folder).as_deref(), Some("good 3"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 3"));
 }
 
 #[test]
@@ -135,18 +135,18 @@ fn a_crash_between_any_two_steps_leaves_a_whole_file() {
     let at = |suffix: &str| dir.path().join(format!("{FILE}{suffix}"));
     // Half of the new one is written.
     fs::write(at(".new"), b"go").unwrap();
-    assert_eq!(good(&folder).as_deref(), Some("good 2"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 2"));
     // The latest has its second name, and its third.
     fs::hard_link(at(""), at(".old")).unwrap();
-    assert_eq!(good(&folder).as_deref(), Some("good 2"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 2"));
     fs::rename(at(".old"), at(".previous")).unwrap();
-    assert_eq!(good(&folder).as_deref(), Some("good 2"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 2"));
     folder.write(b"good 3").unwrap();
-    assert_eq!(good(&folder).as_deref(), Some("good 3"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 3"));
     assert_eq!(fs::read(at(".previous")).unwrap(), b"good 2");
     // Without second names the latest is away for a moment.
     fs::rename(at(""), at(".previous")).unwrap();
-    assert_eq!(good(&folder).as_deref(), Some("good 3"));
+    assert_eq!(good(&mut folder).as_deref(), Some("good 3"));
 }
 
 #[test]
@@ -154,4 +154,20 @@ fn a_place_that_is_no_folder_is_told_with_the_fix() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Folder::open(&file.path().join("below")).unwrap_err().to_string();
     assert!(error.contains("cannot be made a folder") && error.contains("--storage.path"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_that_was_not_read_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = Folder::open(dir.path()).unwrap();
+    folder.write(b"mine").unwrap();
+    // As a disk that is mounted over the folder brings it.
+    let brought = dir.path().join("brought");
+    fs::write(&brought, b"of years").unwrap();
+    fs::rename(&brought, dir.path().join(FILE)).unwrap();
+    for n in 0..3 {
+        folder.write(format!("mine {n}").as_bytes()).unwrap();
+    }
+    let read = |suffix: &str| fs::read(dir.path().join(format!("{FILE}{suffix}"))).unwrap();
+    assert_eq!((read(""), read(".refused-1")), (b"mine 2".to_vec(), b"of years".to_vec()));
 }

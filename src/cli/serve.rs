@@ -91,6 +91,12 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // A device's state is small and lives long among what does not: huge pages are never full of it. Not every kernel has
     // them to be switched off.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    // Somebody may ask for a reload before there is anything to reload: that must not end the process.
+    let early = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _hangups = {
+        let _within = early.enter();
+        signal(SignalKind::hangup())?
+    };
     let loaded = match load(args) {
         Ok(loaded) => loaded,
         Err(wrong) => {
@@ -130,6 +136,17 @@ fn load(args: &ServeArgs) -> Result<Loaded, String> {
     }
     // The plan is all that runs; the text of ten thousand meters need not stay.
     Ok(Loaded { plan: app::plan(&config), profiles, web })
+}
+
+/// The same for who runs already: what a start passes over with a message is no reason to stop what works.
+fn load_again(args: &ServeArgs, had_file: bool) -> Result<Loaded, String> {
+    if had_file && is_built_in(args) {
+        let file = config_file(args).display();
+        return Err(format!("{file} is gone; put it back, or restart to read this machine's own sensors"));
+    }
+    let loaded = load(args)?;
+    let wrong: Vec<_> = loaded.profiles.refused().iter().map(ToString::to_string).collect();
+    if wrong.is_empty() { Ok(loaded) } else { Err(wrong.join("\n")) }
 }
 
 fn config_file(args: &ServeArgs) -> &Path {
@@ -184,10 +201,10 @@ async fn serve(args: &ServeArgs, loaded: Loaded) -> anyhow::Result<ExitCode> {
             "--web.enable-admin-api is of no use without users: name some under `basic_auth_users` in the file of --web.config.file"
         );
     }
-    let again = args.clone();
+    let (again, had_file) = (args.clone(), !is_built_in(args));
     let setup = Setup {
         loaded,
-        load: Box::new(move || load(&again)),
+        load: Box::new(move || load_again(&again, had_file)),
         switches: Arc::new(Mutex::new(switches)),
         storage: opened,
         listeners,

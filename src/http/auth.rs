@@ -116,9 +116,11 @@ impl Gate {
         if user.is_some_and(|user| user.knows(&digest)) {
             return Some(Caller(name));
         }
-        let _turn = self.checks.acquire().await.ok()?;
+        let turn = Arc::clone(&self.checks).acquire_owned().await.ok()?;
         let hash = user.map_or(&rules.decoy, |user| &user.hash).clone();
         let right = tokio::task::spawn_blocking(move || {
+            // Given back when the work is done, not when the client leaves.
+            let _turn = turn;
             bcrypt::verify(password, hash.expose_secret()).unwrap_or(false)
         });
         let right = right.await.unwrap_or(false);

@@ -88,6 +88,15 @@ id!(/// A tenant: OpenStack project id or a name from the configuration.
 id!(/// A building with its own facility meters, grid zone and prices.
     DatacenterId);
 
+impl WorkloadId {
+    /// Whether it is a UUID, and so the same on every host.
+    #[must_use]
+    pub fn is_uuid(&self) -> bool {
+        let groups = self.0.split('-').map(str::len);
+        groups.eq([8, 4, 4, 4, 12]) && self.0.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+    }
+}
+
 impl ProjectId {
     /// The project of workloads of whom nobody says whose they are.
     #[must_use]
@@ -105,5 +114,14 @@ mod tests {
         assert_eq!(MeterId::new(""), Err(IdError::Empty));
         assert_eq!(MeterId::new("a\nb"), Err(IdError::Control));
         assert_eq!(MeterId::new(&"x".repeat(201)), Err(IdError::TooLong));
+    }
+
+    #[test]
+    fn an_id_that_is_a_uuid_is_told_from_a_name() {
+        let is_uuid = |text: &str| WorkloadId::new(text).unwrap().is_uuid();
+        assert!(is_uuid("1dc28fc7-eb57-4ea9-a6df-b932525bd556"));
+        for name in ["web", "1dc28fc7-eb57-4ea9-a6df-b932525bd55", "1dc28fc7-eb57-4ea9-a6df-b932525bdxyz"] {
+            assert!(!is_uuid(name), "{name}");
+        }
     }
 }

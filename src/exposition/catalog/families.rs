@@ -14,7 +14,8 @@ const CHANNEL: Label =
 const DRIVER: Label = label("driver", "driver that reads the device");
 const HOST: Label = label("host", "physical server, storage node, switch or manager");
 const COMPONENT: Label = label("component", "`compute`, `storage`, `network` or `management`");
-const KIND: Label = label("kind", "kind of workload: `vm`");
+const KIND: Label =
+    label("kind", "kind of workload: `vm`, `service`, `container`, `job`, `process`, `cgroup`");
 const WORKLOAD: Label = label("workload", "lasting identity of the workload; of a VM its UUID");
 const PROJECT_ID: Label =
     label("project_id", "tenant: OpenStack project id or a name from the configuration");
@@ -124,7 +125,8 @@ families! {
             "How much more another metered feed of a host shows than the one that counts; absent unless both are fresh", &[
                 DATACENTER, COMPONENT, HOST, label("feed", "the other feed: its channels, joined by `+`")];
         HOST_ENERGY_JOULES_TOTAL: Counter Joules "wattribute_host_energy_joules_total",
-            "Energy that a host drew; equals its workloads' plus its overhead, to the microjoule",
+            "Energy that a host drew; equals its workloads' (ended ones included) plus its overhead, to the microjoule; of a pooled cluster \
+             the sums over its hosts do",
             &[DATACENTER, COMPONENT, HOST, METHOD];
         HOST_IDLE_POWER_WATTS: Gauge Watts "wattribute_host_idle_power_watts",
             "Power of a host without load, configured or learned", OF_HOST;

@@ -11,8 +11,8 @@ const HEAD: &str = "\
 
 Every metric that the exporter serves at `/metrics`, in classic text 0.0.4 or OpenMetrics 1.0.0 as the client asks. Those
 under \"Probes\" stand at [`/probe`](probe.md) only, beside those of the one meter that was read.
-Units are base units. A value that is not known is absent, never 0. Counters start again at 0 with the series; use
-`rate()` and `increase()`. Info metrics are constant 1: join them by the labels they share, for example
+Units are base units. A value that is not known is absent, never 0. Counters go on over a restart where they are
+[kept](operations.md#counters-over-restarts); a series that ended for good starts again at 0: use `rate()` and `increase()`. Info metrics are constant 1: join them by the labels they share, for example
 `wattribute_host_power_watts * on (datacenter, host) group_left (rack) wattribute_host_info`.
 ";
 
