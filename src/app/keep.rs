@@ -2,24 +2,31 @@
 //! start goes on from. A checkpoint that cannot be written is told of and tried again: metering goes on.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::pages::Generation;
 use super::switches::Switches;
 use crate::attribution::Ledger;
 use crate::attribution::ledger::LedgerState;
 use crate::checkpoint::{Book, Folder, Found, Frame, Health, OpenError, SectionError, Sections};
+use crate::exposition::collect::Collector;
 use crate::model::{Clock, Moment, Past};
 use crate::store::{Store, StoreState};
 
 /// From one line in the log of writes that fail to the next.
 const COMPLAINT: Duration = Duration::from_secs(60);
+/// From one write to the next in the first interval of an exporter.
+const SOON: Duration = Duration::from_secs(1);
 /// How long the last write may take: a dead disk must not hold the end up.
 const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// A file that seems older was written by a clock that was not set yet.
+const LONGEST_AWAY: Duration = Duration::from_secs(366 * 86_400);
 
 /// The section of what is switched off: JSON.
 const SWITCHES: &str = "switches";
@@ -124,7 +131,7 @@ impl Opened {
         let (mut ledger, mut rest) = (LedgerState::default(), Sections::default());
         match found.good {
             Some((contents, path)) => {
-                past.away = wall.saturating_sub(contents.written);
+                past.away = away(contents.written, wall);
                 say(&path, contents.written, wall);
                 store.resume(contents.store, &past);
                 (ledger, rest) = (contents.ledger, contents.rest);
@@ -181,13 +188,24 @@ impl Resuming {
             clock: self.clock,
             health: Arc::new(self.health),
             rest: self.rest,
+            pages: OnceLock::new(),
         }
     }
+}
+
+/// How long the exporter was away; none where one of the two clocks must have been wrong.
+fn away(written: Duration, wall: Duration) -> Duration {
+    wall.checked_sub(written).filter(|away| *away <= LONGEST_AWAY).unwrap_or_default()
 }
 
 fn say(path: &Path, written: Duration, wall: Duration) {
     let path = path.display();
     match wall.checked_sub(written) {
+        Some(away) if away > LONGEST_AWAY => tracing::warn!(
+            "counters go on from {path}, which seems to be {} days old: one of the clocks was wrong, and how long the exporter was \
+             away is not known",
+            away.as_secs() / 86_400
+        ),
         Some(away) => tracing::info!("counters go on from {path}, written {} s ago", away.as_secs()),
         None => tracing::warn!(
             "counters go on from {path}, which is of the future: the clock was set back, and how long the exporter was away is \
@@ -206,6 +224,7 @@ pub struct Keeper {
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     rest: Sections,
+    pages: OnceLock<(Arc<Collector>, Arc<Generation>)>,
 }
 
 struct Disk {
@@ -227,22 +246,41 @@ impl Keeper {
         &self.health
     }
 
+    /// Lets pages show, from now on, counters as they are on disk: what is shown is never taken back.
+    pub fn show(&self, collector: Arc<Collector>, generation: Arc<Generation>) {
+        collector.show_checkpoint(Arc::clone(&self.health));
+        collector.show_kept(collector.counters());
+        // There is one folder for the life of the process.
+        let _ = self.pages.set((collector, generation));
+    }
+
     /// Writes every interval until `shutdown`.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut ticks = interval(self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // In its first interval an exporter has new series each second, and somebody looks for them.
+        let mut first = interval(SOON);
+        first.set_missed_tick_behavior(MissedTickBehavior::Skip);
         // The first is at once, when there is nothing new to keep.
-        ticks.tick().await;
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
+        first.tick().await;
+        for _ in 0..self.interval.as_secs() {
+            if !self.turn(&mut first, &shutdown).await {
+                return;
             }
-            let this = Arc::clone(&self);
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = spawn_blocking(move || this.write()) => {}
-            }
+        }
+        let mut ticks = interval_at(Instant::now() + self.interval, self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        while self.turn(&mut ticks, &shutdown).await {}
+    }
+
+    /// Writes at the next tick; false once it is all over.
+    async fn turn(self: &Arc<Self>, ticks: &mut Interval, shutdown: &CancellationToken) -> bool {
+        tokio::select! {
+            () = shutdown.cancelled() => return false,
+            _ = ticks.tick() => {}
+        }
+        let this = Arc::clone(self);
+        tokio::select! {
+            () = shutdown.cancelled() => false,
+            _ = spawn_blocking(move || this.write()) => true,
         }
     }
 
@@ -258,6 +296,8 @@ impl Keeper {
         // One write at a time, and the later one is of the later state.
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, wall) = (self.clock.now(), unix(self.clock.as_ref()));
+        // Before the copies: what is shown may lag behind what is kept, never the other way round.
+        let shown = self.pages.get().map(|(collector, _)| collector.counters());
         // A ledger that died in the middle of an interval does not add up.
         let Ok(ledger) = self.ledger.lock().map(|ledger| ledger.kept(now)) else {
             self.health.failed();
@@ -272,6 +312,11 @@ impl Keeper {
             self.encode(wall, &store, &ledger).map_err(|error| error.to_string()).and_then(|bytes| {
                 disk.folder.write(&bytes).map(|()| bytes.len()).map_err(|error| error.to_string())
             });
+        if let (Some((collector, generation)), Some(shown)) = (self.pages.get(), shown) {
+            // A disk that fails must not stop the page, too: what it shows may then be taken back by a restart.
+            collector.show_kept(shown);
+            generation.next();
+        }
         match written {
             Ok(bytes) => {
                 if disk.failures > 0 {

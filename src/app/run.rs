@@ -89,7 +89,7 @@ pub async fn run(setup: Setup, shutdown: CancellationToken) -> Result<(), Ledger
     let keeper = storage.map(|resuming| Arc::new(resuming.resume_ledger(ledger, switches)));
     let tasks = world.tasks.clone();
     if let Some(keeper) = &keeper {
-        collector.show_checkpoint(Arc::clone(keeper.health()));
+        keeper.show(Arc::clone(collector), Arc::clone(&control.parts.generation));
         tasks.spawn(Arc::clone(keeper).run(shutdown.clone()));
     }
     tasks.spawn(watch_feeds(Arc::clone(&control), shutdown.clone()));

@@ -188,7 +188,7 @@ impl HostAccount {
     /// Up to when its energy is settled; none before it is known at all.
     #[must_use]
     pub fn settled(&self) -> Option<Moment> {
-        if self.host.is_pooled() { self.booked } else { self.settled.or(self.stood) }
+        if self.host.is_pooled() { self.booked.or(self.stood) } else { self.settled.or(self.stood) }
     }
 
     /// The methods by which it may be known: their series start at 0, so that the first joules of each are an increase.
@@ -398,6 +398,10 @@ impl HostAccount {
     fn advance(&mut self, until: Moment, store: &Store) {
         if let Some(before) = self.resumed.take() {
             self.unmeasured += until.since(before);
+        }
+        // What a pool has not given back yet is deposited only.
+        if self.settled.is_none() || !self.host.is_pooled() {
+            self.booked = self.booked.max(Some(until));
         }
         self.settled = Some(until);
         self.forget_before(until, store);

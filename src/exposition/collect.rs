@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::catalog;
 use super::encode::{Encoder, HistogramView};
+use super::kept::Kept;
 use super::process::Process;
 use crate::attribution::host::HostAccount;
 use crate::attribution::ledger::{Ledger, Method};
@@ -45,6 +46,7 @@ pub struct Collector {
     reloads: Arc<Reloads>,
     build: LabelSet,
     checkpoint: OnceLock<Arc<Health>>,
+    kept: RwLock<Option<Arc<Kept>>>,
 }
 
 mod checkpoint;
@@ -89,11 +91,31 @@ impl Collector {
             clock,
             drivers,
             checkpoint: OnceLock::new(),
+            kept: RwLock::default(),
         }
     }
 
     /// Writes the whole page.
     pub fn render(&self, page: &mut Encoder) {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(kept) = kept {
+            page.show(kept);
+        }
+        self.write(page);
+    }
+
+    /// The counters as they are now, for [`Self::show_kept`].
+    #[must_use]
+    pub fn counters(&self) -> Kept {
+        Kept::of(|page| self.write(page))
+    }
+
+    /// Shows counters as they are in `kept`, from now on: all that is on disk.
+    pub fn show_kept(&self, kept: Kept) {
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(kept));
+    }
+
+    fn write(&self, page: &mut Encoder) {
         let now = self.clock.now();
         self.meters(page, now);
         let ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,10 @@
 //! Labels come rendered ([`LabelSet`]) and names come from the catalog, so a sample is a few copies and one number. There
 //! is no way to write a value that is absent: the caller has none to give.
 
+use std::sync::Arc;
+
 use crate::exposition::catalog::{Family, Kind, Unit};
+use crate::exposition::kept::{Kept, is_kept};
 use crate::exposition::negotiate::Format;
 use crate::model::LabelSet;
 
@@ -18,6 +21,18 @@ pub struct Encoder {
     format: Format,
     /// What was begun, to notice a family that is begun twice.
     begun: Vec<&'static str>,
+    counters: Counters,
+}
+
+/// Which counters a page shows.
+#[derive(Debug)]
+enum Counters {
+    /// Those that are written.
+    Live,
+    /// Those that were kept.
+    Kept(Arc<Kept>),
+    /// Those that are written, and nothing else.
+    Only,
 }
 
 impl Encoder {
@@ -25,14 +40,36 @@ impl Encoder {
     #[must_use]
     pub fn new(format: Format, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
-        Self { out: buffer, format, begun: Vec::new() }
+        Self { out: buffer, format, begun: Vec::new(), counters: Counters::Live }
+    }
+
+    /// Begins a page of what is kept over restarts only.
+    pub(super) fn of_kept(format: Format) -> Self {
+        Self { counters: Counters::Only, ..Self::new(format, Vec::new()) }
+    }
+
+    /// From now on what is kept over restarts stands as it was kept, whatever is written.
+    pub fn show(&mut self, kept: Arc<Kept>) {
+        self.counters = Counters::Kept(kept);
     }
 
     /// Begins `family`. Its head is written with its first sample, so a family without samples leaves no trace.
     pub fn family(&mut self, family: &'static Family) -> FamilyEncoder<'_> {
         debug_assert!(!self.begun.contains(&family.name), "{} is begun twice", family.name);
         self.begun.push(family.name);
-        FamilyEncoder { out: &mut self.out, format: self.format, family, headed: false }
+        let mut encoder =
+            FamilyEncoder { out: &mut self.out, format: self.format, family, headed: false, muted: false };
+        match &self.counters {
+            Counters::Live => {}
+            Counters::Only => encoder.muted = !is_kept(family),
+            Counters::Kept(kept) => {
+                if is_kept(family) {
+                    encoder.copy(kept.lines(family));
+                    encoder.muted = true;
+                }
+            }
+        }
+        encoder
     }
 
     /// Ends the page and hands over its bytes.
@@ -53,9 +90,19 @@ pub struct FamilyEncoder<'a> {
     format: Format,
     family: &'static Family,
     headed: bool,
+    /// Whether its samples are dropped.
+    muted: bool,
 }
 
 impl FamilyEncoder<'_> {
+    /// Lines that were written before.
+    fn copy(&mut self, lines: &[u8]) {
+        if !lines.is_empty() {
+            self.head();
+            self.out.extend_from_slice(lines);
+        }
+    }
+
     /// One sample.
     pub fn sample(&mut self, labels: &LabelSet, value: impl Into<Value>) {
         self.write(labels, "", value.into());
@@ -69,6 +116,9 @@ impl FamilyEncoder<'_> {
     /// The one sample of a family without labels.
     pub fn single(&mut self, value: impl Into<Value>) {
         debug_assert!(self.family.labels.is_empty(), "{} has labels", self.family.name);
+        if self.muted {
+            return;
+        }
         self.head();
         self.line("", "", "", value.into());
     }
@@ -84,6 +134,9 @@ impl FamilyEncoder<'_> {
         debug_assert_eq!(self.family.kind, Kind::Histogram, "{}", self.family.name);
         debug_assert_eq!(histogram.bounds.len() + 1, histogram.counts.len(), "{}", self.family.name);
         self.check(labels, "");
+        if self.muted {
+            return;
+        }
         self.head();
         let bounds = histogram.bounds.iter().copied().chain([f64::INFINITY]);
         let mut so_far: u64 = 0;
@@ -97,6 +150,9 @@ impl FamilyEncoder<'_> {
 
     #[inline]
     fn write(&mut self, labels: &LabelSet, constant: &str, value: Value) {
+        if self.muted {
+            return;
+        }
         self.check(labels, constant);
         if !self.headed {
             self.head();

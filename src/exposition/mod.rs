@@ -7,12 +7,14 @@
 pub mod catalog;
 pub mod collect;
 pub mod encode;
+pub mod kept;
 pub mod negotiate;
 pub mod page;
 pub mod probe;
 pub mod process;
 
 pub use encode::{Encoder, FamilyEncoder, HistogramView, Value};
+pub use kept::Kept;
 pub use negotiate::Format;
 pub use page::PageCache;
 

@@ -111,6 +111,11 @@ impl Meter {
         self.settings = settings;
     }
 
+    /// What its device kept of the time before `now` is not wanted.
+    pub(super) fn begin_at(&mut self, now: Moment) {
+        self.last_taken = self.last_taken.max(Some(now));
+    }
+
     /// See [`super::Store::set_enabled`].
     pub(super) fn set_enabled(&mut self, enabled: bool, now: Moment) {
         if self.enabled == enabled {

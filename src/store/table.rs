@@ -109,6 +109,7 @@ impl Table {
             return meter;
         };
         meter.reconfigure(settings, true, now);
+        meter.begin_at(now);
         meter
     }
 
@@ -140,7 +141,13 @@ impl Table {
     /// What is kept of meters that the configuration does not have, at `now`.
     pub(super) fn absent(&self, now: Moment) -> Vec<MeterState> {
         let aside = self.aside.iter().map(|meter| meter.kept(now));
-        aside.chain(self.waiting.values().map(|(state, _)| state.clone())).filter(|m| m.len() > 0).collect()
+        let leaving = self.leaving.iter().filter_map(|index| self.get(*index));
+        let leaving = leaving.map(|m| m.lock().unwrap_or_else(PoisonError::into_inner).kept(now));
+        aside
+            .chain(leaving)
+            .chain(self.waiting.values().map(|(state, _)| state.clone()))
+            .filter(|m| m.len() > 0)
+            .collect()
     }
 
     fn place(&mut self, meter: Meter, free: &mut Vec<u32>) -> MeterIndex {

@@ -50,6 +50,9 @@ impl Track {
     /// ends if `from` lies in it; none if no gap follows.
     #[must_use]
     pub fn next_break(&self, from: Moment) -> Option<Moment> {
+        if let Some(first) = self.points.front().filter(|first| first.at > from) {
+            return Some(first.at);
+        }
         let later = self.points.partition_point(|p| p.at <= from);
         let gap = self.points.range(later..).position(|p| !p.known)? + later;
         let begin = gap.checked_sub(1).and_then(|before| self.points.get(before)).map(|p| p.at);

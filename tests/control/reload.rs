@@ -221,21 +221,32 @@ async fn a_changed_secret_or_profile_restarts_what_it_reads_and_nothing_else() {
     assert_eq!(ask(exporter.address, "PUT /-/reload", "", "").await.status, 200);
     exporter.program.until("logged in", async |_| (bmc.held() == 1).then_some(())).await;
 
-    // A profile that breaks: what is read by it says so, all others go on.
+    // A profile that breaks changes nothing, and one that says another thing is followed.
     let before = asked("pdu-a");
     let profile =
         fs::read_to_string(crate::process::in_repository("profiles/modbus/schneider-iem3000.yaml")).unwrap();
     fs::write(profiles.join("mine.yaml"), profile.replacen("values:", "valus:", 1)).unwrap();
-    assert_eq!(ask(exporter.address, "POST /-/reload", "", "").await.status, 200);
-    until(&mut exporter, "the building cannot be read", |page| {
-        page.of("wattribute_meter_up").any(|s| s.label("driver") == "modbus" && s.value == "0")
-    })
-    .await;
+    let answer = ask(exporter.address, "POST /-/reload", "", "").await;
+    assert!(answer.status == 500 && answer.text().contains("mine.yaml"), "{}", answer.text());
     assert!(log(&exporter.program).contains("mine.yaml"));
+    let is_up = |page: &crate::page::Page| {
+        page.of("wattribute_meter_up").all(|s| s.label("driver") != "modbus" || s.value == "1")
+    };
+    let cooling =
+        |page: &crate::page::Page| value(page, "wattribute_facility_power_watts", &[("point", "cooling")]);
+    let page =
+        until(&mut exporter, "the building is read on", |page| is_up(page) && cooling(page).is_some()).await;
+    let watts = cooling(&page).unwrap();
+    let twice = profile.replace("scale: 1000", "scale: 2000");
+    assert_ne!(twice, profile);
+    fs::write(profiles.join("mine.yaml"), twice).unwrap();
+    assert_eq!(ask(exporter.address, "POST /-/reload", "", "").await.status, 200);
+    until(&mut exporter, "the building is read by it", |page| cooling(page).is_some_and(|w| w > watts * 1.6))
+        .await;
     fs::remove_file(profiles.join("mine.yaml")).unwrap();
     assert_eq!(ask(exporter.address, "POST /-/reload", "", "").await.status, 200);
-    until(&mut exporter, "the building is read again", |page| {
-        page.of("wattribute_meter_up").all(|s| s.label("driver") != "modbus" || s.value == "1")
+    until(&mut exporter, "the building is read as before", |page| {
+        cooling(page).is_some_and(|w| w > 0.0 && w < watts * 1.6)
     })
     .await;
     assert!(asked("pdu-a") > before);

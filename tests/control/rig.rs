@@ -80,7 +80,9 @@ pub async fn open_to_its_operator(room: &Room) -> Exporter {
     fs::write(&web, users()).unwrap();
     let web = format!("--web.config.file={}", web.display());
     let state = format!("--storage.path={}", room.dir.path().join("state").display());
-    start(&room.config, &["--web.enable-lifecycle", "--web.enable-admin-api", &web, &state]).await
+    // Counters are shown as they are on disk: so that tests see them move.
+    let often = "--storage.checkpoint-interval=1s";
+    start(&room.config, &["--web.enable-lifecycle", "--web.enable-admin-api", &web, &state, often]).await
 }
 
 /// Starts an exporter and waits until it listens; it may ask for a password from then on.

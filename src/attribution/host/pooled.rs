@@ -44,7 +44,7 @@ impl HostAccount {
     /// Books what it gave to a round, and what its workloads got of it.
     pub(in crate::attribution) fn book_round(&mut self, booking: Booking, books: &mut Books) {
         let Booking { until, time, energy, unallocated, shares } = booking;
-        self.booked = Some(until);
+        self.booked = self.booked.max(Some(until));
         for method in Method::ALL {
             *self.energy.get_mut(method) += *energy.get(method);
             self.overhead.get_mut(method).unallocated += *unallocated.get(method);
@@ -55,13 +55,14 @@ impl HostAccount {
         for ((id, project), share) in shares {
             for (method, share) in Method::ALL.map(|m| (m, *share.get(m))) {
                 let price = Price { method, energy: share.total() };
-                if price.energy == Microjoules::ZERO {
+                // Nothing is booked, too, where others of the round got something: then it draws nothing now.
+                if price.energy == Microjoules::ZERO && *energy.get(method) == Microjoules::ZERO {
                     continue;
                 }
                 if let Some(account) = self.guests.find_mut(&id, &project) {
                     account.book(method, share, time);
                     books.charge(&self.host, account, price, until);
-                } else {
+                } else if price.energy > Microjoules::ZERO {
                     // Its account was closed meanwhile, to make room.
                     self.guests.depart(price.energy);
                     books.tenants.charge(&self.host.datacenter, &project, "", price, until);

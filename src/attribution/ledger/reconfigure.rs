@@ -87,6 +87,7 @@ impl Ledger {
             let key = host_key(host);
             let account = if let Some((mut account, tracks)) = known.remove(&key) {
                 account.reconfigure(host, source, store, tracks, &mut self.books, now);
+                account.hand_closed(&mut self.closed);
                 account
             } else if let Some(at) = self.aside.hosts.iter().position(|a| host_key(a.host()) == key) {
                 let mut account = self.aside.hosts.remove(at);

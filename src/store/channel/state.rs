@@ -16,12 +16,15 @@ pub struct ChannelState {
     integral: Option<IntegralState>,
     device: Option<CounterState>,
     account: Microjoules,
+    /// Whether its device's counter begins a new account: what it counted meanwhile is not wanted.
+    renewed: bool,
 }
 
 impl ChannelState {
     /// Leaves out the time since the last reading.
     pub(in crate::store) fn unmiss(&mut self) {
         self.integral = self.integral.map(IntegralState::unmissed);
+        self.renewed = true;
     }
 
     /// The same, kept `by` later, while nothing was heard of it.
@@ -31,6 +34,7 @@ impl ChannelState {
             integral: self.integral.map(|integral| integral.aged(by)),
             device: self.device.map(|device| device.aged(by)),
             account: self.account,
+            renewed: self.renewed,
         }
     }
 }
@@ -45,6 +49,7 @@ impl Channel {
             integral,
             device,
             account: self.account.total(),
+            renewed: self.renewed,
         })
     }
 
@@ -55,5 +60,6 @@ impl Channel {
         }
         self.device = state.device.and_then(|device| DeviceCounter::resume(&device, past));
         self.account = Account::resume(state.account);
+        self.renewed = state.renewed;
     }
 }
