@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::pages::Generation;
@@ -266,8 +266,9 @@ impl Keeper {
                 return;
             }
         }
-        let mut ticks = interval_at(Instant::now() + self.interval, self.interval);
+        let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        ticks.tick().await;
         while self.turn(&mut ticks, &shutdown).await {}
     }
 

@@ -8,7 +8,7 @@ use super::{MeterState, Store};
 use crate::model::{Moment, Past};
 
 /// The most channels kept of meters that the configuration does not have.
-const MAX_ABSENT_CHANNELS: usize = 100_000;
+pub(super) const MAX_ABSENT_CHANNELS: usize = 100_000;
 
 /// A [`Store`], kept.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

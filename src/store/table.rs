@@ -3,11 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use super::state::MAX_ABSENT_CHANNELS;
 use super::{Meter, MeterIndex, MeterSettings, MeterState};
 use crate::model::{MeterId, Moment, Past};
-
-/// The most removed meters whose energy is kept.
-const MAX_ASIDE: usize = 1000;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -89,8 +87,19 @@ impl Table {
             meter.leave(now);
             self.aside.push_back(meter);
         }
-        while self.aside.len() > MAX_ASIDE {
-            self.aside.pop_front();
+        let size = |meter: &Meter| meter.channels().len().max(1);
+        let mut channels: usize = self.aside.iter().map(size).sum();
+        let mut gone = 0_usize;
+        while channels > MAX_ABSENT_CHANNELS
+            && let Some(oldest) = self.aside.pop_front()
+        {
+            channels -= size(&oldest);
+            gone += 1;
+        }
+        if gone > 0 {
+            tracing::warn!(
+                "what {gone} removed meters counted is let go: too many others are not configured"
+            );
         }
     }
 
