@@ -39,6 +39,10 @@ SERIES = [
     ('wattribute_facility_energy_joules_total{datacenter="dc1",point="cooling"}', "counter", 60),
     ('wattribute_emission_factor_grams_per_kilowatt_hour{datacenter="dc1",basis="location",source="file",tier="national"}', "gauge", 380),
     ('wattribute_hypervisor_up{datacenter="dc1",host="h1"}', "gauge", 1),
+    ('wattribute_meter_enabled{datacenter="dc1",meter="pdu-1",driver="snmp"}', "gauge", 1),
+    ('wattribute_checkpoint_age_seconds', "gauge", 4),
+    ('wattribute_checkpoint_refused', "gauge", 0),
+    ('wattribute_config_last_reload_successful', "gauge", 1),
 ]
 
 
