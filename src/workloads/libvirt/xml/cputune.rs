@@ -8,6 +8,8 @@ use super::child;
 
 /// The weight of a domain without `shares`: that of a cgroup v2.
 const DEFAULT_WEIGHT: f64 = 100.0;
+/// The largest weight that libvirt takes. Beyond it sums of weights would lose the small ones.
+const MAX_SHARES: u64 = 262_144;
 /// The period that a quota without one belongs to, microseconds: the kernel's.
 const DEFAULT_PERIOD: u64 = 100_000;
 
@@ -42,7 +44,7 @@ impl CpuTune {
             Some(ratio(quota, period))
         };
         Self {
-            shares: number("shares").filter(|shares| *shares > 0),
+            shares: number("shares").filter(|shares| *shares > 0).map(|shares| shares.min(MAX_SHARES)),
             each: cpus("quota", "period"),
             whole: cpus("global_quota", "global_period"),
         }
@@ -96,6 +98,7 @@ mod tests {
         for (inside, limit, weight) in [
             ("", 4.0, 100.0),
             ("<shares>2048</shares>", 4.0, 2048.0),
+            ("<shares>18446744073709551512</shares>", 4.0, 262_144.0),
             // 25 ms of 50 ms for each of 4 vCPUs.
             ("<period>50000</period><quota>25000</quota>", 2.0, 100.0),
             ("<quota>25000</quota>", 1.0, 100.0),
