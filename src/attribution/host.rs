@@ -1,4 +1,5 @@
-//! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's.
+//! The account of one host: its intervals, its energy, and what of it is the hypervisor's and nobody's. Long, since it
+//! holds all that the page reads of a host beside its settling; each concern of it has a file in `host/`.
 
 mod differences;
 mod estimate;

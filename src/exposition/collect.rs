@@ -1,5 +1,6 @@
 //! The page's content: every family of the catalog, from the store, the ledger and the poller's figures as they stand in
-//! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh".
+//! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh". Long by
+//! the families of meters and hosts; those of other things stand in `collect/`.
 
 mod differences;
 mod model;

@@ -1,4 +1,5 @@
-//! One meter as the store sees it: its channels, and what it says of itself.
+//! One meter as the store sees it: its channels, and what it says of itself. Long, since polls, readers, reloads and switches all
+//! meet here; what a channel does stands in `channel.rs`.
 
 use std::collections::HashMap;
 use std::time::Duration;

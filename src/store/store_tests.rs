@@ -1,4 +1,4 @@
-//! Claims about the store.
+//! Claims about the store. Long, since all are made of the same few meters.
 
 use super::*;
 use crate::model::{
