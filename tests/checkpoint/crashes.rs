@@ -47,7 +47,10 @@ async fn killed_twenty_times_at_any_moment_no_counter_falls_and_at_most_the_inte
     let mut before = kept(&first);
     let opened = began.elapsed().as_secs_f64();
     for round in 0..20 {
-        let page = exporter.until("all settled", settled).await;
+        // Some lives end before anything new is settled, some after.
+        let (joules, _) = hosts(&exporter.page().await);
+        let grown = |page: &Page| round % 2 == 0 || hosts(page).0 > joules;
+        let page = exporter.until("something new is settled", grown).await;
         nothing_fell(&before, &page);
         moments = moments.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         sleep(Duration::from_millis(u64::from(moments >> 22))).await;
@@ -59,7 +62,8 @@ async fn killed_twenty_times_at_any_moment_no_counter_falls_and_at_most_the_inte
         assert_eq!(number(&page, "wattribute_checkpoint_refused"), 0.0, "round {round}");
         nothing_fell(&before, &page);
     }
-    let page = exporter.until("all settled", settled).await;
+    let (joules, _) = hosts(&exporter.page().await);
+    let page = exporter.until("all is settled on", |page| settled(page) && hosts(page).0 > joules).await;
     nothing_fell(&before, &page);
     // Every second of every host is measured or missed: by their own sums, since all hosts draw at least 50 W.
     let (_, missed) = hosts(&page);
