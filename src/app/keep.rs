@@ -28,6 +28,9 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 /// A file that seems older was written by a clock that was not set yet.
 const LONGEST_AWAY: Duration = Duration::from_secs(366 * 86_400);
 
+const LEDGER_DIED: &str =
+    "something died while it held the ledger: this is a bug: please report it with the log, and restart";
+
 /// The section of what is switched off: JSON.
 const SWITCHES: &str = "switches";
 
@@ -65,11 +68,14 @@ impl Contents {
     /// If any of it cannot be used: half a checkpoint would not add up.
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let mut frame = Frame::decode(bytes).map_err(|error| error.to_string())?;
-        let refused = |error: SectionError| error.to_string();
+        fn book<B: Book>(sections: &mut Sections) -> Result<B, String> {
+            let book = sections.take().map_err(|error| error.to_string())?;
+            book.ok_or_else(|| format!("its section {} is missing", B::NAME))
+        }
         Ok(Self {
             written: Duration::from_millis(frame.written_unix_millis),
-            store: frame.sections.take().map_err(refused)?.unwrap_or_default(),
-            ledger: frame.sections.take().map_err(refused)?.unwrap_or_default(),
+            store: book(&mut frame.sections)?,
+            ledger: book(&mut frame.sections)?,
             rest: frame.sections,
         })
     }
@@ -241,8 +247,8 @@ impl std::fmt::Debug for Keeper {
 
 impl Keeper {
     /// How writing fares.
-    #[must_use]
-    pub const fn health(&self) -> &Arc<Health> {
+    #[cfg(test)]
+    const fn health(&self) -> &Arc<Health> {
         &self.health
     }
 
@@ -300,21 +306,16 @@ impl Keeper {
         // Before the copies: what is shown may lag behind what is kept, never the other way round.
         let shown = self.pages.get().map(|(collector, _)| collector.counters());
         // A ledger that died in the middle of an interval does not add up.
-        let Ok(ledger) = self.ledger.lock().map(|ledger| ledger.kept(now)) else {
-            self.health.failed();
-            tracing::error!(
-                "no checkpoint is written: something died while it held the ledger; this is a bug: please report it with the log, \
-                 and restart"
-            );
-            return;
-        };
-        let store = self.store.kept(now);
-        let written =
-            self.encode(wall, &store, &ledger).map_err(|error| error.to_string()).and_then(|bytes| {
-                disk.folder.write(&bytes).map(|()| bytes.len()).map_err(|error| error.to_string())
-            });
+        let ledger = self.ledger.lock().map(|ledger| ledger.kept(now)).map_err(|_| LEDGER_DIED.to_owned());
+        let written = ledger.and_then(|ledger| {
+            let store = self.store.kept(now);
+            let bytes = self.encode(wall, &store, &ledger).map_err(|error| error.to_string())?;
+            let to_disk = disk.folder.write(&bytes);
+            to_disk.map_err(|error| format!("{error}: make room, or give the folder back"))?;
+            Ok(bytes.len())
+        });
         if let (Some((collector, generation)), Some(shown)) = (self.pages.get(), shown) {
-            // A disk that fails must not stop the page, too: what it shows may then be taken back by a restart.
+            // What cannot be kept must not stop the page, too: what it shows may then be taken back by a restart.
             collector.show_kept(shown);
             generation.next();
         }
@@ -332,8 +333,8 @@ impl Keeper {
                 if disk.complained.is_none_or(|last| now.since(last) >= COMPLAINT) {
                     disk.complained = Some(now);
                     tracing::error!(
-                        "the checkpoint cannot be written: {error}; counters go on, but a restart would fall back to those of \
-                         {} s ago: make room, or give the folder back",
+                        "the checkpoint cannot be written: {error}; counters go on, but a restart would fall back to those of {} s \
+                         ago",
                         now.since(self.health.kept()).as_secs()
                     );
                 }

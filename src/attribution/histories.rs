@@ -3,6 +3,7 @@
 //! silent, counters that begin anew, configurations that change, hosts that are switched off and on.
 //!
 //! [`World::play`] lets one event happen and a few seconds pass, and holds the books against each other after every second.
+//! Long, since every kind of event and every book stands here once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

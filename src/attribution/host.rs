@@ -8,6 +8,7 @@ mod pooled;
 mod quote;
 mod reconfigure;
 mod scene;
+mod state;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,8 +32,6 @@ use estimate::Known;
 use pause::Pause;
 use quote::{Part, Quote, Stretch};
 use scene::{Account, PartMeters};
-
-mod state;
 
 pub use state::HostState;
 

@@ -1,4 +1,5 @@
 //! Good configurations, defaults, includes, secrets, the JSON Schema, and hostile text. Bad files: `tests/config_errors`.
+//! Long, since all are read by the same few lines.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

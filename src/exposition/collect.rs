@@ -2,10 +2,13 @@
 //! memory. Reads only: no device is asked and nothing is computed beyond "is this still fresh". Long by
 //! the families of meters and hosts; those of other things stand in `collect/`.
 
+mod checkpoint;
 mod differences;
 mod model;
 mod nodes;
+mod reloads;
 mod services;
+mod told;
 mod totals;
 mod vms;
 
@@ -24,12 +27,9 @@ use crate::model::{Clock, LabelSet, Moment, SystemSummary};
 use crate::poller::{Stats, stats::BUCKETS};
 use crate::store::{Channel, Meter, Store};
 use crate::workloads::UsageLog;
-
-mod reloads;
-mod told;
+use told::Told;
 
 pub use reloads::Reloads;
-use told::Told;
 
 /// A workload that left is still shown for this long, so that its last joules are scraped.
 const SHOW_DEPARTED: Duration = Duration::from_secs(300);
@@ -49,8 +49,6 @@ pub struct Collector {
     checkpoint: OnceLock<Arc<Health>>,
     kept: RwLock<Option<Arc<Kept>>>,
 }
-
-mod checkpoint;
 
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

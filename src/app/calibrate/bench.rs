@@ -57,9 +57,12 @@ impl Bench {
         let plans: Vec<&MeterPlan> = meters.iter().filter(needed).collect();
         let store = Store::new(plans.iter().map(|m| m.settings.clone()).collect());
         let track = |list: &[(MeterId, ChannelId)]| {
-            list.iter().map(|(m, c)| store.track(m, c)).collect::<Option<Vec<_>>>().unwrap_or_default()
+            let one = |(m, c): &(MeterId, ChannelId)| {
+                store.track(m, c).ok_or_else(|| format!("there is no meter {m}"))
+            };
+            list.iter().map(one).collect::<Result<Vec<_>, _>>()
         };
-        let (feeds, gpus) = (track(feed), track(&gpus));
+        let (feeds, gpus) = (track(feed)?, track(&gpus)?);
         let mut opened = Vec::new();
         for plan in &plans {
             let name = plan.settings.id.to_string();
